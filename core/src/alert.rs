@@ -1,0 +1,231 @@
+//! Alerts: what a person should look at, once for each event.
+//!
+//! A rule raises an alert for a subject (a block, a column) when its value has been past `enter` for `hold`, and
+//! clears it when the value is past `leave` again. In between, nothing more is said: that is the de-duplication.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bevy_ecs::resource::Resource;
+use serde::Serialize;
+
+use crate::config::{AlertRule, AlertSignal, Scenario};
+use crate::digest::Saved;
+use crate::units::seconds_to_ticks;
+
+/// An alert as it goes out. (instance, epoch, tick, sequence) is unique: a replay gives the same.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alert {
+    /// The instance that raised it.
+    pub instance: String,
+    /// The history it belongs to.
+    pub epoch: u32,
+    /// The tick in which it was raised or cleared.
+    pub tick: u64,
+    /// Its number in the run, from 0.
+    pub sequence: u64,
+    /// What it is about: the rule's name.
+    #[doc(alias = "tipo")]
+    pub name: String,
+    /// Whom it is about: a block, a column, a system.
+    pub subject: String,
+    /// The value that decided.
+    pub value: f64,
+    /// How urgent: 1 is the most.
+    #[doc(alias = "prioridad")]
+    pub severity: u8,
+    /// "raised" or "cleared".
+    pub state: &'static str,
+}
+
+/// The alert rules of a run, what they have seen, and what waits to be published.
+#[derive(Resource, Default, Debug)]
+pub struct Alerts {
+    instance: String,
+    rules: Vec<Rule>,
+    /// (rule, subject) -> state, for subjects that are past `enter` or raised.
+    states: BTreeMap<(u16, u32), State>,
+    /// (name, subject) of alerts that no rule clears.
+    told: BTreeSet<(String, String)>,
+    sequence: u64,
+    raised: u64,
+    outbox: Vec<Alert>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    rule: AlertRule,
+    hold_ticks: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    since: u64,
+    is_raised: bool,
+}
+
+impl Alerts {
+    /// The rules of `scenario`.
+    pub fn new(scenario: &Scenario) -> Self {
+        let rule = |rule: &AlertRule| Rule {
+            rule: rule.clone(),
+            hold_ticks: if rule.hold > 0.0 { seconds_to_ticks(rule.hold, scenario.tick_seconds) } else { 0 },
+        };
+        Self {
+            instance: scenario.instance_id.clone(),
+            rules: scenario.alerts.iter().map(rule).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Shows every rule about `signal` the value of a subject at `tick`. `name` is asked when an alert goes out.
+    pub fn observe(
+        &mut self,
+        signal: AlertSignal,
+        subject: u32,
+        value: f64,
+        tick: u64,
+        name: impl Fn() -> String,
+    ) {
+        for at in 0..self.rules.len() {
+            let Rule { rule, hold_ticks } = &self.rules[at];
+            if rule.signal != signal {
+                continue;
+            }
+            let too_high = rule.enter > rule.leave;
+            let entered = if too_high { value >= rule.enter } else { value <= rule.enter };
+            let left = if too_high { value <= rule.leave } else { value >= rule.leave };
+            let key = (at as u16, subject);
+            match self.states.get_mut(&key) {
+                None if entered => {
+                    let is_raised = *hold_ticks == 0;
+                    self.states.insert(key, State { since: tick, is_raised });
+                    if is_raised {
+                        self.send(at, name(), value, tick, true);
+                    }
+                }
+                None => {}
+                Some(State { is_raised: true, .. }) if left => {
+                    self.states.remove(&key);
+                    self.send(at, name(), value, tick, false);
+                }
+                Some(State { is_raised: true, .. }) => {}
+                Some(_) if !entered => _ = self.states.remove(&key),
+                Some(state) if tick - state.since >= *hold_ticks => {
+                    state.is_raised = true;
+                    self.send(at, name(), value, tick, true);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Raises an alert that has no rule: once for each name and subject in a run.
+    #[doc(alias = "publicar_alerta")]
+    pub fn publish(&mut self, name: &str, subject: &str, value: f64, severity: u8, tick: u64) {
+        if self.told.insert((name.to_string(), subject.to_string())) {
+            self.raised += 1;
+            self.push(name.to_string(), subject.to_string(), value, severity, tick, "raised");
+        }
+    }
+
+    /// Alerts raised so far, each event once.
+    pub fn raised(&self) -> u64 {
+        self.raised
+    }
+
+    /// What has not been published yet, oldest first; empties the box.
+    pub fn take_outbox(&mut self) -> std::vec::Drain<'_, Alert> {
+        self.outbox.drain(..)
+    }
+
+    fn send(&mut self, rule: usize, subject: String, value: f64, tick: u64, is_raised: bool) {
+        let AlertRule { name, severity, .. } = &self.rules[rule].rule;
+        let (name, severity) = (name.clone(), *severity);
+        self.raised += u64::from(is_raised);
+        self.push(name, subject, value, severity, tick, if is_raised { "raised" } else { "cleared" });
+    }
+
+    fn push(
+        &mut self,
+        name: String,
+        subject: String,
+        value: f64,
+        severity: u8,
+        tick: u64,
+        state: &'static str,
+    ) {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        let instance = self.instance.clone();
+        self.outbox.push(Alert { instance, epoch: 0, tick, sequence, name, subject, value, severity, state });
+    }
+}
+
+impl Saved for Alerts {
+    const NAME: &'static str = "alerts";
+
+    fn save(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.sequence.to_le_bytes());
+        for (&(rule, subject), state) in &self.states {
+            out.extend_from_slice(&rule.to_le_bytes());
+            out.extend_from_slice(&subject.to_le_bytes());
+            out.extend_from_slice(&state.since.to_le_bytes());
+            out.push(u8::from(state.is_raised));
+        }
+        for (name, subject) in &self.told {
+            for text in [name, subject] {
+                out.extend_from_slice(&(text.len() as u64).to_le_bytes());
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alerts(enter: f64, leave: f64, hold: f64) -> Alerts {
+        let rule = AlertRule {
+            name: "hot".into(),
+            signal: AlertSignal::FaultRatio,
+            enter,
+            leave,
+            hold,
+            severity: 1,
+        };
+        Alerts::new(&Scenario { alerts: vec![rule], ..Default::default() })
+    }
+
+    fn feed(alerts: &mut Alerts, values: &[f64]) -> Vec<(u64, &'static str)> {
+        for (tick, &value) in values.iter().enumerate() {
+            alerts.observe(AlertSignal::FaultRatio, 7, value, tick as u64, || "seven".into());
+        }
+        alerts.take_outbox().map(|a| (a.tick, a.state)).collect()
+    }
+
+    #[test]
+    fn one_event_is_one_alert_and_one_clearance() {
+        let mut high = alerts(0.5, 0.3, 0.0);
+        let said = feed(&mut high, &[0.1, 0.6, 0.45, 0.7, 0.31, 0.3, 0.45, 0.5]);
+        assert_eq!(said, [(1, "raised"), (5, "cleared"), (7, "raised")]);
+        assert_eq!(high.raised(), 2);
+        let said = feed(&mut alerts(0.2, 0.4, 0.0), &[0.5, 0.2, 0.39, 0.1, 0.4]);
+        assert_eq!(said, [(1, "raised"), (4, "cleared")]);
+    }
+
+    #[test]
+    fn a_value_must_hold_before_it_is_told() {
+        let said = feed(&mut alerts(0.5, 0.3, 3.0), &[0.6, 0.6, 0.4, 0.6, 0.6, 0.6, 0.6, 0.6]);
+        assert_eq!(said, [(6, "raised")], "a dip below enter starts the clock anew");
+    }
+
+    #[test]
+    fn an_alert_without_a_rule_is_told_once() {
+        let mut alerts = alerts(0.5, 0.3, 0.0);
+        for tick in 0..5 {
+            alerts.publish("system_error", "tire", 1.0, 1, tick);
+        }
+        assert_eq!((alerts.raised(), alerts.take_outbox().count()), (1, 1));
+    }
+}

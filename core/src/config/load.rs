@@ -1,0 +1,277 @@
+//! From a scenario's text to checked settings.
+
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{Scenario, names, variables};
+
+/// Bytes a scenario's text may have.
+const TEXT_BYTES_MAX: usize = 16 << 20;
+
+/// Why a scenario is refused: where, what was found, what is allowed.
+#[derive(Debug, Error, PartialEq)]
+pub enum ConfigError {
+    /// Not JSON.
+    #[error("{source_name}: line {line}, column {column}: {message}")]
+    Syntax {
+        /// The file or built-in scenario.
+        source_name: String,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+        /// What the parser met.
+        message: String,
+    },
+    /// A value that is not allowed.
+    #[error("{source_name}: {path}: found {found}, must be {allowed}")]
+    Value {
+        /// The file or built-in scenario.
+        source_name: String,
+        /// The JSON path.
+        path: String,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// A value or key that is not allowed, in one sentence.
+    #[error("{source_name}: {path}: {message}")]
+    Text {
+        /// The file or built-in scenario.
+        source_name: String,
+        /// The JSON path.
+        path: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+}
+
+/// A scenario and what its reader should know.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings, checked.
+    pub scenario: Scenario,
+    /// What was taken with a grain of salt, for the log.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a scenario: our own keys or the old file's, `${VAR}` expanded by `lookup`.
+///
+/// # Errors
+/// See [`ConfigError`]; `source` names the text in it.
+///
+/// ```
+/// use corec_core::config::load;
+/// let text = r#"{"bloques": [{"id": "a", "entidades": 10, "carga": 0.5}]}"#;
+/// let scenario = load("old.json", text, &|_| None)?.scenario;
+/// assert_eq!(scenario.blocks[0].entities, 10);
+/// let text = r#"{"blocks": [{"id": "a", "entities": 10, "load": 1.7}]}"#;
+/// let error = load("new.json", text, &|_| None).unwrap_err();
+/// assert_eq!(error.to_string(), "new.json: blocks[0].load: found 1.7, must be within 0..=1");
+/// # Ok::<(), corec_core::config::ConfigError>(())
+/// ```
+pub fn load(
+    source: &str,
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, ConfigError> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(ConfigError::Value {
+            source_name: source.into(),
+            path: "the file".into(),
+            found: format!("{} bytes", text.len()),
+            allowed: format!("at most {TEXT_BYTES_MAX} bytes"),
+        });
+    }
+    let mut warnings = Vec::new();
+    let mut root: Value =
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| ConfigError::Syntax {
+            source_name: source.into(),
+            line: e.line(),
+            column: e.column(),
+            message: e.to_string().split(" at line ").next().unwrap_or("not JSON").to_string(),
+        })?;
+    if !root.is_object() {
+        return Err(ConfigError::Value {
+            source_name: source.into(),
+            path: "the file".into(),
+            found: kind_of(&root).into(),
+            allowed: "a JSON object with the key 'blocks'".into(),
+        });
+    }
+    names::translate(source, &mut root, &mut warnings)?;
+    variables::expand(source, "", &mut root, lookup)?;
+    let scenario: Scenario = serde_path_to_error::deserialize(root).map_err(|e| {
+        let path = e.path().to_string();
+        let message = plain(&e.inner().to_string());
+        ConfigError::Text { source_name: source.into(), path, message }
+    })?;
+    scenario.check(source)?;
+    for (i, group) in scenario.blocks.iter().enumerate() {
+        if let Some(plugin) = &group.plugin {
+            warnings.push(format!(
+                "{source}: blocks[{i}].plugin: there is no plugin '{}', '{}' runs the default dynamics",
+                plugin.escape_debug(),
+                group.id
+            ));
+        }
+    }
+    Ok(Loaded { scenario, warnings })
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// serde's message in our words; an unknown key also names the nearest known one.
+fn plain(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+        let what = if message.starts_with("unknown field") { "key" } else { "value" };
+        let found = quoted.next().unwrap_or_default();
+        let known: Vec<&str> = quoted.collect();
+        let nearest = known
+            .iter()
+            .map(|k| (strsim::damerau_levenshtein(found, k), k))
+            .min()
+            .filter(|(distance, k)| *distance <= k.len().max(4) / 2);
+        let hint = nearest.map(|(_, k)| format!("did you mean '{k}'? ")).unwrap_or_default();
+        return format!("unknown {what} '{}': {hint}known are {}", found.escape_debug(), known.join(", "));
+    }
+    match message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: ")) {
+        Some(rest) => match rest.split_once(", expected ") {
+            Some((found, allowed)) => format!("found {found}, must be {allowed}"),
+            None => rest.to_string(),
+        },
+        None => message.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        load("s.json", text, &|_| None).unwrap_err().to_string()
+    }
+
+    /// The configuration file of the program this one succeeds, unchanged.
+    const OLD: &str = r#"{
+  "instance_id": "corec1",
+  "db_config": {"dbname": "corec_db", "user": "postgres", "password": "your_password", "host": "localhost", "port": "5432"},
+  "redis_config": {"host": "localhost", "port": 6379, "username": "corec_user", "password": "secure_password"},
+  "bloques": [
+    {"id": "enjambre_sensor", "canal": 1, "entidades": 980000, "max_size_mb": 1, "entidades_por_bloque": 1000,
+     "autoreparacion": {"max_errores": 0.05, "min_fitness": 0.2}},
+    {"id": "nodo_seguridad", "canal": 2, "entidades": 1000, "max_size_mb": 1, "entidades_por_bloque": 1000,
+     "autoreparacion": {"max_errores": 0.02, "min_fitness": 0.5}},
+    {"id": "ia_analisis", "canal": 3, "entidades": 20000, "max_size_mb": 5, "entidades_por_bloque": 2000,
+     "plugin": "procesador_inteligente"}
+  ],
+  "modules": ["registro", "ejecucion", "sincronización", "auditoria"],
+  "rol": "generica"
+}"#;
+
+    #[test]
+    fn the_old_file_loads_unchanged() {
+        let Loaded { scenario, warnings } = load("corec_config.json", OLD, &|_| None).unwrap();
+        assert_eq!(scenario.name, "corec_config");
+        assert_eq!(scenario.role, "generic");
+        assert_eq!(scenario.blocks.iter().map(|g| g.entities).sum::<u64>(), 1_001_000);
+        assert_eq!(scenario.blocks[0].block_bytes_max, Some(1_000_000));
+        assert_eq!(scenario.blocks[1].repair, Some(RepairPolicy { fault_ratio_max: 0.02, fitness_min: 0.5 }));
+        assert_eq!(scenario.store, "postgres://postgres:your_password@localhost:5432/corec_db");
+        assert_eq!(scenario.bus, "redis://corec_user:secure_password@localhost:6379");
+        assert_eq!(warnings.len(), 2, "modules and the missing plugin: {warnings:?}");
+        assert!(warnings[1].contains("procesador_inteligente"));
+    }
+
+    use super::super::RepairPolicy;
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_known_one() {
+        let text = error(r#"{"blocks": [{"id": "a", "entitys": 10}]}"#);
+        assert!(
+            text.starts_with("s.json: blocks[0].entitys: unknown key 'entitys': did you mean 'entities'?"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn both_languages_at_once_are_refused() {
+        let text = error(r#"{"blocks": [{"id": "a", "entities": 10, "entidades": 10}]}"#);
+        assert!(text.contains("blocks[0].entidades: found both 'entidades' and 'entities'"), "{text}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_says_what_is_allowed() {
+        for (json, path, allowed) in [
+            (r#"{"blocks": []}"#, "blocks", "at least one group"),
+            (r#"{"ticks": 0, "blocks": [{"id": "a", "entities": 1}]}"#, "ticks", "at least 1"),
+            (r#"{"blocks": [{"id": "a", "entities": 0}]}"#, "blocks[0].entities", "at least 1"),
+            (r#"{"blocks": [{"id": "a/b", "entities": 1}]}"#, "blocks[0].id", "letters"),
+            (
+                r#"{"blocks": [{"id": "a", "entities": 1, "entities_per_block": 5000}]}"#,
+                "blocks[0].entities_per_block",
+                "1..=4096",
+            ),
+            (r#"{"blocks": [{"id": "a", "entities": 1, "channel": 300}]}"#, "blocks[0].channel", "i8"),
+            (r#"{"blocks": [{"id": "a", "entities": -3}]}"#, "blocks[0].entities", "u64"),
+            (r#"{"threads": 0, "blocks": [{"id": "a", "entities": 1}]}"#, "threads", "1..=1024"),
+            (r#"{"memory_max": "much", "blocks": [{"id": "a", "entities": 1}]}"#, "memory_max", "1GiB"),
+            (
+                r#"{"blocks": [{"id": "a", "entities": 1, "repair": {"fitness_min": 2}}]}"#,
+                "blocks[0].repair.fitness_min",
+                "0..=1",
+            ),
+            (
+                r#"{"blocks": [{"id": "a", "entities": 1, "repair": 7}]}"#,
+                "blocks[0].repair",
+                "false or an object",
+            ),
+            (
+                r#"{"blocks": [{"id": "a", "entities": 1}, {"id": "a", "entities": 1}]}"#,
+                "blocks[1].id",
+                "no other group",
+            ),
+            (r#"[1]"#, "the file", "JSON object"),
+            (r#"{"blocks": [{"id": "a",, }]}"#, "line 1, column 24", ""),
+        ] {
+            let text = error(json);
+            assert!(text.contains(path) && text.contains(allowed), "{json}: {text}");
+        }
+    }
+
+    #[test]
+    fn variables_are_expanded_in_values_and_a_missing_one_is_named() {
+        let text = r#"{"instance_id": "${NODE:-corec}-${RACK}", "blocks": [{"id": "a", "entities": 1}]}"#;
+        let lookup = |name: &str| (name == "RACK").then(|| "7".to_string());
+        assert_eq!(load("s.json", text, &lookup).unwrap().scenario.instance_id, "corec-7");
+        let error = load("s.json", text, &|_| None).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "s.json: instance_id: found ${RACK}, which is not set, must be a variable that is set, or ${VAR:-default}"
+        );
+    }
+
+    #[test]
+    fn repair_false_turns_it_off() {
+        let text = r#"{"blocks": [{"id": "a", "entities": 1, "repair": false}]}"#;
+        assert_eq!(load("s.json", text, &|_| None).unwrap().scenario.blocks[0].repair, None);
+    }
+
+    #[test]
+    fn a_scenario_survives_its_own_json() {
+        let loaded = load("s.json", OLD, &|_| None).unwrap().scenario;
+        let text = serde_json::to_string(&loaded).unwrap();
+        assert_eq!(load("s.json", &text, &|_| None).unwrap().scenario, loaded);
+    }
+}

@@ -1,0 +1,16 @@
+//! Configuration: what a scenario says, and how its text becomes settings.
+//!
+//! Text -> JSON -> [`names`] (Spanish keys, the old file's shape) -> [`variables`] (`${VAR}`) -> [`Scenario`], checked.
+//! Every refusal is a [`ConfigError`]: where, what was found, what is allowed.
+
+mod load;
+mod names;
+mod scenario;
+mod variables;
+
+pub use load::{ConfigError, Loaded, load};
+pub use scenario::{
+    AlertRule, AlertSignal, BlockGroup, Dynamics, OnPluginError, Plugins, RepairPolicy, Scenario, Telemetry,
+    Threads,
+};
+pub use variables::redact_url;

@@ -1,0 +1,34 @@
+//! The executor: a schedule's systems on rayon, in an order that no thread count can change.
+//!
+//! bevy_ecs runs a schedule through the public `SystemExecutor` trait. Ours takes the flattened dependency graph in a
+//! build pass ([`capture`]), orders every conflicting pair by one fixed topological order ([`plan`]) and runs the
+//! resulting graph on the current rayon pool ([`run`]), where systems may use rayon themselves. Panics and errors of
+//! systems are caught and kept ([`report`]); every system is timed.
+
+mod capture;
+mod plan;
+mod report;
+mod run;
+
+use std::sync::Arc;
+
+use bevy_ecs::intern::Interned;
+use bevy_ecs::schedule::{Schedule, ScheduleLabel};
+
+pub use capture::Ambiguity;
+pub use report::{Failure, FailureKind, Reports, SystemTiming};
+
+use capture::{CapturePass, Captured, Shared};
+use run::RayonExecutor;
+
+/// Gives `schedule` the rayon executor. `reports` collects what its systems do.
+pub fn install(schedule: &mut Schedule, reports: &Reports) {
+    let label: Interned<dyn ScheduleLabel> = schedule.label();
+    let shared: Shared = Arc::new(Captured::new(label, reports.clone()).into());
+    reports.add_schedule(shared.clone());
+    schedule.add_build_pass(CapturePass::new(shared.clone()));
+    schedule.set_executor(RayonExecutor::new(shared));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! What systems did: how often and how long each ran, and which failed.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use bevy_ecs::resource::Resource;
+
+use super::capture::{Ambiguity, Shared};
+use crate::phase::{Owner, Phase};
+
+/// The reports of all schedules of a run. Clones share one list.
+#[derive(Resource, Clone, Default)]
+pub struct Reports(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    schedules: Mutex<Vec<Shared>>,
+    failures: Mutex<Vec<Failure>>,
+    max_failures: AtomicU64,
+}
+
+/// How often and how long a system ran.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SystemTiming {
+    /// The system's function, without the paths of the engine's own crates.
+    pub name: String,
+    /// Its phase, or the schedule it is in.
+    pub phase: String,
+    /// Times it ran.
+    pub calls: u64,
+    /// Seconds it ran, all calls together. Systems may overlap.
+    pub seconds: f64,
+}
+
+/// A system that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The system's function.
+    pub system: String,
+    /// Who it belongs to; none for a plain Bevy plugin's.
+    pub owner: Option<Owner>,
+    /// How it failed.
+    pub kind: FailureKind,
+    /// What it said.
+    pub message: String,
+    /// Whether it will not run again.
+    pub stopped: bool,
+    /// Whether it may write anything at all that others read.
+    pub writes: bool,
+}
+
+/// How a system failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It returned an error.
+    Error,
+    /// It panicked.
+    Panic,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.kind {
+            FailureKind::Error => "returned an error",
+            FailureKind::Panic => "panicked",
+        };
+        write!(f, "system '{}' {how}: {}", self.system, self.message)
+    }
+}
+
+impl Reports {
+    /// Stops a system at its `n`-th error.
+    pub fn set_max_failures(&self, n: u32) {
+        self.0.max_failures.store(n.into(), Ordering::Relaxed);
+    }
+
+    /// The failures since the last call, ordered by system.
+    pub fn take_failures(&self) -> Vec<Failure> {
+        let mut failures = std::mem::take(&mut *lock(&self.0.failures));
+        failures.sort_by(|a, b| a.system.cmp(&b.system));
+        failures
+    }
+
+    /// Every system's timing, in schedule order, the longest-running schedule's name in `phase`.
+    pub fn timings(&self) -> Vec<SystemTiming> {
+        let schedules = lock(&self.0.schedules).clone();
+        schedules
+            .iter()
+            .flat_map(|shared| lock(shared).timings.iter().map(|cell| cell.timing()).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Pairs of systems of one owner that conflict and have no declared order.
+    pub fn ambiguities(&self) -> Vec<Ambiguity> {
+        let schedules = lock(&self.0.schedules).clone();
+        schedules.iter().flat_map(|shared| lock(shared).ambiguities.clone()).collect()
+    }
+
+    pub(super) fn add_schedule(&self, shared: Shared) {
+        lock(&self.0.schedules).push(shared);
+    }
+
+    pub(super) fn add_failure(&self, failure: Failure) {
+        lock(&self.0.failures).push(failure);
+    }
+
+    pub(super) fn max_failures(&self) -> u64 {
+        self.0.max_failures.load(Ordering::Relaxed).max(1)
+    }
+}
+
+/// Locks, whatever happened to another holder: the data behind these locks is whole between any two statements.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A system's counters, written by the executor.
+pub(super) struct TimingCell {
+    pub name: String,
+    pub phase: String,
+    calls: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+impl TimingCell {
+    pub fn new(name: String, phase: Option<Phase>, schedule: &str) -> Self {
+        let phase = phase.map_or_else(|| schedule.to_string(), |phase| phase.name().to_string());
+        Self { name, phase, calls: AtomicU64::new(0), nanoseconds: AtomicU64::new(0) }
+    }
+
+    /// Times one call of `f`.
+    #[expect(clippy::disallowed_methods, reason = "the profiler; its readings never reach a result")]
+    pub fn time<R>(&self, f: impl FnOnce() -> R) -> R {
+        let start = Instant::now();
+        let result = f();
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        result
+    }
+
+    fn timing(&self) -> SystemTiming {
+        SystemTiming {
+            name: self.name.clone(),
+            phase: self.phase.clone(),
+            calls: self.calls.load(Ordering::Relaxed),
+            seconds: self.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
+        }
+    }
+}
+
+/// A system's name as a person would say it: without the engine's crates and without a module named as the function.
+pub(super) fn display_name(path: &str) -> String {
+    let path =
+        path.strip_prefix("corec_systems::").or_else(|| path.strip_prefix("corec_core::")).unwrap_or(path);
+    match path.rsplit_once("::") {
+        Some((module, function)) if module == function => function.to_string(),
+        _ => path.to_string(),
+    }
+}

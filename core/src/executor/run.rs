@@ -1,0 +1,338 @@
+//! Running the plan on rayon. The unsafe part of the executor.
+//!
+//! One invariant carries it: **a node has the parts of the world it accesses to itself while it runs, and its system
+//! to itself.** [`Plan`] keeps the first half: of two nodes whose accesses conflict, one waits for the other. The
+//! counters below keep the second: a node is started by whoever brings its counter to zero, and nobody else.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use bevy_ecs::error::{BevyError, ErrorContext};
+use bevy_ecs::schedule::{
+    ConditionWithAccess, FixedBitSet, SystemExecutor, SystemSchedule, SystemWithAccess,
+};
+use bevy_ecs::system::{RunSystemError, System};
+use bevy_ecs::world::World;
+use bevy_ecs::world::unsafe_world_cell::UnsafeWorldCell;
+
+use super::capture::{Captured, SetConditions, Shared, SystemConditions};
+use super::plan::{Node, Plan, Segment};
+use super::report::{Failure, FailureKind, Reports, TimingCell, lock};
+use crate::blocks::panic_message;
+use crate::phase::Owner;
+
+/// Runs a schedule's systems on the current rayon pool.
+pub(super) struct RayonExecutor {
+    shared: Shared,
+    plan: Plan,
+    state: State,
+    apply_final_deferred: bool,
+}
+
+/// What changes while a schedule runs.
+#[derive(Default)]
+struct State {
+    /// Node -> nodes it still waits for.
+    waits_for: Vec<AtomicU32>,
+    /// Set -> whether its conditions hold.
+    set_holds: Vec<AtomicBool>,
+    /// System -> whether it ran and its commands are not applied yet.
+    ran: Vec<AtomicBool>,
+    /// System -> whether it will never run again.
+    stopped: Vec<AtomicBool>,
+    /// System -> errors it returned.
+    errors: Vec<AtomicU32>,
+}
+
+impl RayonExecutor {
+    pub fn new(shared: Shared) -> Self {
+        Self { shared, plan: Plan::default(), state: State::default(), apply_final_deferred: true }
+    }
+
+    /// Makes the plan anew, after the schedule was built.
+    fn rebuild(&mut self, captured: &Captured, systems: &[SystemWithAccess]) {
+        self.plan = Plan::new(captured, systems);
+        let flags = |n: usize| (0..n).map(|_| AtomicBool::new(false)).collect::<Vec<_>>();
+        self.state = State {
+            waits_for: (0..self.plan.nodes.len()).map(|_| AtomicU32::new(0)).collect(),
+            set_holds: flags(captured.set_conditions.len()),
+            ran: flags(systems.len()),
+            stopped: flags(systems.len()),
+            errors: (0..systems.len()).map(|_| AtomicU32::new(0)).collect(),
+        };
+    }
+}
+
+impl SystemExecutor for RayonExecutor {
+    fn init(&mut self, _: &SystemSchedule) {
+        self.plan = Plan::default();
+    }
+
+    fn set_apply_final_deferred(&mut self, value: bool) {
+        self.apply_final_deferred = value;
+    }
+
+    fn run(
+        &mut self,
+        schedule: &mut SystemSchedule,
+        world: &mut World,
+        _skip: Option<&FixedBitSet>,
+        _handler: fn(BevyError, ErrorContext),
+    ) {
+        // SAFETY: systems are run and asked, never replaced.
+        let systems = unsafe { schedule.systems_mut() };
+        if systems.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let captured = &mut *lock(&shared);
+        let pinned = captured.types.len() == systems.len()
+            && captured
+                .types
+                .iter()
+                .zip(systems.iter())
+                .all(|(pinned, system)| *pinned == system.system_type());
+        if !pinned {
+            // `chain_weak` may drop an edge that pinned the order.
+            captured.reports.add_failure(Failure {
+                system: format!("schedule {:?}", captured.label),
+                owner: None,
+                kind: FailureKind::Error,
+                message:
+                    "its order can't be pinned: order its systems with chain, before or after, not chain_weak"
+                        .into(),
+                stopped: true,
+                writes: true,
+            });
+            return;
+        }
+        if self.plan.version != captured.version {
+            self.rebuild(captured, systems);
+        }
+        let Captured { system_conditions, set_conditions, reports, owners, timings, check, .. } = captured;
+        if let Some(check) = lock(check).take() {
+            let of_systems = system_conditions.iter_mut().flat_map(|of| &mut of.conditions);
+            let of_sets = set_conditions.iter_mut().flat_map(|of| &mut of.conditions);
+            of_systems.chain(of_sets).for_each(|condition| condition.check_change_tick(check));
+        }
+        let watch = Watch { reports, owners, timings, plan: &self.plan, state: &self.state };
+        for at in 0..self.plan.segments.len() {
+            let segment = self.plan.segments[at].clone();
+            let run = Run {
+                systems: systems.as_mut_ptr(),
+                system_conditions: system_conditions.as_mut_ptr(),
+                set_conditions: set_conditions.as_mut_ptr(),
+                watch,
+                world: world.as_unsafe_world_cell(),
+            };
+            match segment {
+                Segment::Together(range) if range.len() == 1 => {
+                    // SAFETY: it is the only node that runs, and this call holds `&mut World`.
+                    unsafe { run.node(range.start) };
+                }
+                Segment::Together(range) => {
+                    for node in range.clone() {
+                        self.state.waits_for[node].store(self.plan.waits_for[node], Ordering::Relaxed);
+                    }
+                    rayon::scope(|scope| {
+                        for node in range.filter(|&node| self.plan.waits_for[node] == 0) {
+                            scope.spawn(move |scope| run.chain(scope, node));
+                        }
+                    });
+                }
+                Segment::Alone(node) => {
+                    let Node::System(index) = self.plan.nodes[node] else {
+                        unreachable!("only systems run alone")
+                    };
+                    // SAFETY: nothing else runs, and this call holds `&mut World`.
+                    if unsafe { run.should_run(index) } {
+                        watch.guarded(index, || systems[index].run_without_applying_deferred((), world));
+                    }
+                }
+                Segment::ApplyDeferred(index) => {
+                    // SAFETY: nothing else runs, and this call holds `&mut World`.
+                    if unsafe { run.should_run(index) } {
+                        watch.apply_deferred(systems, world);
+                    }
+                }
+            }
+        }
+        if self.apply_final_deferred {
+            watch.apply_deferred(systems, world);
+        }
+    }
+}
+
+/// One run of a segment, as every worker sees it.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    systems: *mut SystemWithAccess,
+    system_conditions: *mut SystemConditions,
+    set_conditions: *mut SetConditions,
+    watch: Watch<'a>,
+    world: UnsafeWorldCell<'a>,
+}
+
+// SAFETY: the pointers are to systems and conditions, all Send and Sync; by the module's invariant a node touches
+// only its own, and each node is run by one worker at a time.
+unsafe impl Send for Run<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Run<'_> {}
+
+impl<'a> Run<'a> {
+    /// Runs `node`, then whichever nodes this makes ready: the first on this thread, the others for anyone.
+    fn chain<'scope>(self, scope: &rayon::Scope<'scope>, mut node: usize)
+    where
+        'a: 'scope,
+    {
+        loop {
+            // SAFETY: whoever brings a node's counter to zero starts it, and a node is spawned once when it starts
+            // at zero; so it runs once at a time, after all that it conflicts with.
+            unsafe { self.node(node) };
+            let mut next = None;
+            for &successor in &self.watch.plan.successors[node] {
+                let successor = successor as usize;
+                // Release what this node wrote, acquire what the others did that `successor` waited for.
+                if self.watch.state.waits_for[successor].fetch_sub(1, Ordering::AcqRel) != 1 {
+                    continue;
+                }
+                match next {
+                    None => next = Some(successor),
+                    Some(_) => scope.spawn(move |scope| self.chain(scope, successor)),
+                }
+            }
+            match next {
+                Some(successor) => node = successor,
+                None => return,
+            }
+        }
+    }
+
+    /// Runs a node.
+    ///
+    /// # Safety
+    /// The module's invariant: nobody else runs this node or one that conflicts with it.
+    unsafe fn node(&self, node: usize) {
+        match self.watch.plan.nodes[node] {
+            Node::SetConditions(set) => {
+                // SAFETY: only this node touches the set's conditions, and there are as many sets as the plan knows.
+                let of = unsafe { &mut *self.set_conditions.add(set) };
+                // SAFETY: the conditions' access was planned for. A failing one stops the set's first system.
+                let holds = unsafe { self.all_hold(&mut of.conditions, of.members[0]) };
+                self.watch.state.set_holds[set].store(holds, Ordering::Release);
+            }
+            Node::System(index) => {
+                // SAFETY: only this node touches the system's conditions; their access was planned for.
+                if !unsafe { self.should_run(index) } {
+                    return;
+                }
+                // SAFETY: only this node touches the system, and `systems` has one for every index of the plan.
+                let system = unsafe { &mut *self.systems.add(index) };
+                // SAFETY: the system was initialised with this world by the schedule's build; the module's invariant
+                // gives it what it accesses.
+                self.watch.guarded(index, || unsafe { system.run_unsafe((), self.world) });
+            }
+        }
+    }
+
+    /// Asks a system's conditions, and what its sets' conditions said.
+    ///
+    /// # Safety
+    /// As for [`Run::node`].
+    unsafe fn should_run(&self, index: usize) -> bool {
+        let Watch { plan, state, .. } = self.watch;
+        if state.stopped[index].load(Ordering::Acquire) {
+            return false;
+        }
+        let sets = plan.sets_of[index].iter().all(|&set| state.set_holds[set].load(Ordering::Acquire));
+        // SAFETY: only this node touches the system's conditions, and there is an entry for every system.
+        let of = unsafe { &mut *self.system_conditions.add(index) };
+        // SAFETY: as for this function. Asked even when a set said no: conditions may count how often they are.
+        unsafe { self.all_hold(&mut of.conditions, index) && sets }
+    }
+
+    /// Asks all conditions, without a short cut, as Bevy does. One that fails stops the system `index`.
+    ///
+    /// # Safety
+    /// As for [`Run::node`], for what the conditions access.
+    unsafe fn all_hold(&self, conditions: &mut [ConditionWithAccess], index: usize) -> bool {
+        let mut all = true;
+        for condition in conditions {
+            // SAFETY: the condition was initialised with this world; its access was planned for.
+            let ask = AssertUnwindSafe(|| unsafe { condition.run_unsafe((), self.world) });
+            let message = match catch_unwind(ask) {
+                Ok(Ok(holds)) => {
+                    all &= holds;
+                    continue;
+                }
+                Ok(Err(RunSystemError::Skipped(_))) => {
+                    all = false;
+                    continue;
+                }
+                Ok(Err(RunSystemError::Failed(error))) => error.to_string(),
+                Err(payload) => panic_message(&*payload),
+            };
+            all = false;
+            self.watch.state.stopped[index].store(true, Ordering::Release);
+            self.watch.report(index, FailureKind::Error, format!("its run condition: {message}"), true);
+        }
+        all
+    }
+}
+
+/// Times systems, and knows what to do when one fails.
+#[derive(Clone, Copy)]
+struct Watch<'a> {
+    reports: &'a Reports,
+    owners: &'a [Option<Owner>],
+    timings: &'a [TimingCell],
+    plan: &'a Plan,
+    state: &'a State,
+}
+
+impl Watch<'_> {
+    /// Times a system's call, catches its panic and counts its errors.
+    fn guarded(&self, index: usize, call: impl FnOnce() -> Result<(), RunSystemError>) {
+        let result = self.timings[index].time(|| catch_unwind(AssertUnwindSafe(call)));
+        match result {
+            Ok(Ok(())) => self.state.ran[index].store(true, Ordering::Release),
+            Ok(Err(RunSystemError::Skipped(_))) => {}
+            Ok(Err(RunSystemError::Failed(error))) => {
+                // What it queued before the error counts, as under Bevy.
+                self.state.ran[index].store(true, Ordering::Release);
+                let errors = self.state.errors[index].fetch_add(1, Ordering::Relaxed) + 1;
+                let stopped = u64::from(errors) >= self.reports.max_failures();
+                self.state.stopped[index].store(stopped, Ordering::Release);
+                let message = error.to_string().lines().next().unwrap_or_default().to_string();
+                self.report(index, FailureKind::Error, message, stopped);
+            }
+            Err(payload) => {
+                // It never runs again, and what it queued is never applied.
+                self.state.stopped[index].store(true, Ordering::Release);
+                self.report(index, FailureKind::Panic, panic_message(&*payload), true);
+            }
+        }
+    }
+
+    /// Applies the commands of every system that ran since the last time, in order.
+    fn apply_deferred(&self, systems: &mut [SystemWithAccess], world: &mut World) {
+        for (index, system) in systems.iter_mut().enumerate() {
+            if !self.plan.deferred[index] || !self.state.ran[index].swap(false, Ordering::AcqRel) {
+                continue;
+            }
+            // A panic leaves the rest of this system's commands unapplied, and the system stopped.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| system.apply_deferred(world))) {
+                self.state.stopped[index].store(true, Ordering::Release);
+                let message = format!("while its commands were applied: {}", panic_message(&*payload));
+                self.report(index, FailureKind::Panic, message, true);
+            }
+        }
+    }
+
+    fn report(&self, index: usize, kind: FailureKind, message: String, stopped: bool) {
+        let (system, owner) = (self.timings[index].name.clone(), self.owners[index]);
+        let writes = self.plan.writes[index];
+        self.reports.add_failure(Failure { system, owner, kind, message, stopped, writes });
+    }
+}

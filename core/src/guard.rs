@@ -1,0 +1,75 @@
+//! The guard: notices when anyone but the engine spawns, despawns or reshapes block rows.
+//!
+//! Bevy's own structural changes would shift rows between blocks without the blocks knowing. Two nets catch them:
+//! hooks on `StableId`, and the exact length of every kind's table, checked after every tick.
+
+use bevy_ecs::lifecycle::HookContext;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::world::{DeferredWorld, World};
+use thiserror::Error;
+
+use crate::block::Population;
+
+/// What the hooks saw.
+#[derive(Resource, Default, Debug)]
+pub(crate) struct Guard {
+    /// Set while the engine itself spawns rows.
+    pub spawning: bool,
+    pub violation: Option<StructureError>,
+}
+
+/// A structural change of block rows behind the engine's back. It ends the run: the blocks can't be trusted any more.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum StructureError {
+    /// Someone spawned an entity with a `StableId`, or inserted one.
+    #[error("a StableId was added by hand: spawn entities of a kind with Rows::spawn")]
+    Added,
+    /// A row was despawned, or its `StableId` removed.
+    #[error("a block row was despawned or lost its StableId: free it with Rows::free")]
+    Removed,
+    /// A row left its kind's table.
+    #[error(
+        "kind '{kind}': found {found} rows in its table, must be {expected}: a component was inserted into or removed \
+         from a block row; give the kind all its components with Kind::with, and set values instead"
+    )]
+    Reshaped {
+        /// The kind.
+        kind: String,
+        /// Rows found.
+        found: u32,
+        /// Rows the engine made.
+        expected: u32,
+    },
+}
+
+pub(crate) fn stable_id_added(mut world: DeferredWorld, _: HookContext) {
+    if let Some(mut guard) = world.get_resource_mut::<Guard>()
+        && !guard.spawning
+    {
+        guard.violation.get_or_insert(StructureError::Added);
+    }
+}
+
+pub(crate) fn stable_id_removed(mut world: DeferredWorld, _: HookContext) {
+    if let Some(mut guard) = world.get_resource_mut::<Guard>() {
+        guard.violation.get_or_insert(StructureError::Removed);
+    }
+}
+
+/// Whether the rows are still as the engine laid them.
+///
+/// # Errors
+/// The first structural change by anyone else.
+pub(crate) fn check(world: &World) -> Result<(), StructureError> {
+    if let Some(violation) = world.get_resource::<Guard>().and_then(|guard| guard.violation.clone()) {
+        return Err(violation);
+    }
+    let tables = &world.storages().tables;
+    for kind in &world.resource::<Population>().kinds {
+        let found = tables.get(kind.table).map_or(0, |table| table.entity_count());
+        if found != kind.rows {
+            return Err(StructureError::Reshaped { kind: kind.name.clone(), found, expected: kind.rows });
+        }
+    }
+    Ok(())
+}

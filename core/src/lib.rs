@@ -1,0 +1,44 @@
+//! CoreC's engine: a million small rows in blocks, run in parallel and in a fixed order, the same bits from the same
+//! seed at any thread count.
+//!
+//! The modules in reading order; each uses only those above it.
+//! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
+//! Rows: [`column`], [`kind`], [`location`], [`block`], [`guard`], [`populate`], [`rows`], [`blocks`].
+//! Order: [`phase`], [`executor`]. State: [`digest`], [`stats`].
+//! The outside: [`alert`], [`message`], [`bus`], [`store`]. The run: [`memory`], [`simulation`].
+//!
+//! No sockets, no database and no wall clock in here: bridges live in `corec_systems`.
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod units;
+
+pub mod maths;
+pub mod rng;
+pub mod width;
+
+pub mod block;
+pub mod blocks;
+pub mod column;
+pub mod guard;
+pub mod kind;
+pub mod location;
+pub mod populate;
+#[expect(unsafe_code, reason = "copies rows inside a table, which bevy_ecs has no safe call for")]
+mod raw;
+pub mod rows;
+
+#[expect(unsafe_code, reason = "runs systems with disjoint accesses on one world at the same time")]
+pub mod executor;
+pub mod phase;
+
+pub mod digest;
+pub mod stats;
+
+pub mod alert;
+pub mod bus;
+pub mod message;
+pub mod store;
+
+pub mod memory;
+pub mod simulation;

@@ -1,0 +1,125 @@
+//! Memory: what a scenario will need, and what there is, before anything is allocated.
+
+use std::fmt;
+use std::fs;
+
+use crate::config::Scenario;
+use crate::kind::{KindSpec, Kinds};
+use crate::populate::{PopulateError, resolve};
+use crate::units::{MemoryMax, grouped};
+
+/// What a process takes before its first entity: code, libraries, threads, the store. Measured: 14 MB and growing
+/// with the store's cache.
+const BASE_BYTES: u64 = 24_000_000;
+
+/// The memory of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KindNeed {
+    /// The kind.
+    pub kind: String,
+    /// Its entities.
+    pub entities: u64,
+    /// Bytes of a row.
+    pub row_bytes: usize,
+    /// Bytes the world takes for a row beside it.
+    pub overhead_bytes: f64,
+    /// Bytes in all.
+    pub bytes: u64,
+}
+
+/// The memory of a run, by kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Need {
+    /// By kind.
+    pub kinds: Vec<KindNeed>,
+    /// Everything together, the process itself included.
+    pub bytes: u64,
+}
+
+impl Need {
+    /// What `scenario` will need with these kinds.
+    ///
+    /// # Errors
+    /// A group whose kind is not there or whose blocks are too large.
+    pub fn of(kinds: &Kinds, scenario: &Scenario) -> Result<Self, PopulateError> {
+        let mut need = Self { kinds: Vec::new(), bytes: BASE_BYTES };
+        for (group, spec) in scenario.blocks.iter().zip(resolve(kinds, scenario)?) {
+            let row = spec.row_bytes() as f64 + spec.row_overhead_bytes();
+            let bytes = (group.entities as f64 * row) as u64;
+            need.bytes = need.bytes.saturating_add(bytes);
+            match need.kinds.iter_mut().find(|k| k.kind == spec.name()) {
+                Some(kind) => {
+                    kind.entities += group.entities;
+                    kind.bytes += bytes;
+                }
+                None => need.kinds.push(KindNeed::new(spec, group.entities, bytes)),
+            }
+        }
+        Ok(need)
+    }
+}
+
+impl KindNeed {
+    fn new(spec: &KindSpec, entities: u64, bytes: u64) -> Self {
+        let (row_bytes, overhead_bytes) = (spec.row_bytes(), spec.row_overhead_bytes());
+        Self { kind: spec.name().into(), entities, row_bytes, overhead_bytes, bytes }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<16} {:>15} {:>10} {:>10} {:>12}", "kind", "entities", "row B", "more B", "MB")?;
+        for k in &self.kinds {
+            writeln!(
+                f,
+                "{:<16} {:>15} {:>10} {:>10.1} {:>12.1}",
+                k.kind,
+                grouped(k.entities),
+                k.row_bytes,
+                k.overhead_bytes,
+                k.bytes as f64 / 1e6
+            )?;
+        }
+        write!(f, "{:<16} {:>53.1}", "with the engine", self.bytes as f64 / 1e6)
+    }
+}
+
+/// Bytes that `max` allows on this machine; none where the system does not tell how much it has.
+pub fn limit(max: MemoryMax) -> Option<u64> {
+    match max {
+        MemoryMax::Bytes(bytes) => Some(bytes),
+        MemoryMax::Share(share) => Some((available()? as f64 * share) as u64),
+    }
+}
+
+/// Bytes this process may use: the machine's, or its cgroup's if that has less.
+fn available() -> Option<u64> {
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+    });
+    // A cgroup without a limit says "max" (v2, not a number) or nearly 2^63 (v1, more than any machine).
+    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    groups.iter().filter_map(|path| number(path)).chain(machine).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::{Signal, Trait};
+    use crate::config::BlockGroup;
+    use crate::kind::Kind;
+
+    #[test]
+    fn a_need_is_the_sum_over_kinds() {
+        let mut kinds = Kinds::default();
+        kinds.register(Kind::new("cell").with::<Signal>().with::<Trait>()).unwrap();
+        let group = |id: &str| BlockGroup { id: id.into(), entities: 500_000, ..Default::default() };
+        let scenario = Scenario { blocks: vec![group("a"), group("b")], ..Default::default() };
+        let need = Need::of(&kinds, &scenario).unwrap();
+        // 24 B of row, 57.6 + 3 * 8 of bevy_ecs, 4 of directory.
+        assert_eq!(need.bytes, 24_000_000 + 109_600_000);
+        assert!(need.to_string().contains("1,000,000"), "{need}");
+    }
+}

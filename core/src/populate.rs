@@ -1,0 +1,226 @@
+//! Populating: lays a scenario's groups out in blocks and spawns their rows.
+//!
+//! Blocks and stable ids are numbered in the scenario's order; the rows of a kind are spawned in one batch, so that
+//! its table is allocated once, without the slack of a growing vector.
+
+use bevy_ecs::world::World;
+use thiserror::Error;
+
+use crate::block::{Block, BlockId, Column, Directory, Group, GroupId, KindId, KindTable, Population};
+use crate::column::{Health, StableId};
+use crate::config::{BlockGroup, Scenario};
+use crate::guard::Guard;
+use crate::kind::{KindError, KindSpec, Kinds, Recycled};
+use crate::location::Locations;
+use crate::raw;
+
+/// Why a scenario can't be populated.
+#[derive(Debug, Error, PartialEq)]
+pub enum PopulateError {
+    /// A kind was refused when a plugin registered it.
+    #[error(transparent)]
+    Kind(#[from] KindError),
+    /// A group names a kind that no plugin registered.
+    #[error("blocks[{index}].kind: found '{kind}', must be one of: {known}")]
+    UnknownKind {
+        /// The group's place in the scenario.
+        index: usize,
+        /// The name found.
+        kind: String,
+        /// The names registered.
+        known: String,
+    },
+    /// A group's blocks are larger than it allows itself.
+    #[error(
+        "blocks[{index}].entities_per_block: found {rows} rows of {row_bytes} bytes, must be at most {bytes_max} bytes \
+         a block (block_bytes_max, max_size_mb)"
+    )]
+    BlockTooLarge {
+        /// The group's place in the scenario.
+        index: usize,
+        /// Rows a block.
+        rows: u32,
+        /// Bytes a row.
+        row_bytes: usize,
+        /// The bound.
+        bytes_max: u64,
+    },
+    /// More rows of one kind than a table can number.
+    #[error("kind '{kind}': found {rows} rows, must be at most 4,294,967,294 of one kind")]
+    TooManyRows {
+        /// The kind.
+        kind: String,
+        /// Rows asked for.
+        rows: u64,
+    },
+}
+
+/// The kind a scenario's group names, and what else must hold before anything is allocated.
+///
+/// # Errors
+/// See [`PopulateError`].
+pub fn resolve<'k>(kinds: &'k Kinds, scenario: &Scenario) -> Result<Vec<&'k KindSpec>, PopulateError> {
+    let mut resolved = Vec::with_capacity(scenario.blocks.len());
+    for (index, group) in scenario.blocks.iter().enumerate() {
+        let Some(spec) = kinds.specs().iter().find(|spec| spec.name == group.kind) else {
+            let mut known: Vec<&str> = kinds.specs().iter().map(KindSpec::name).collect();
+            known.sort_unstable();
+            return Err(PopulateError::UnknownKind {
+                index,
+                kind: group.kind.clone(),
+                known: known.join(", "),
+            });
+        };
+        if let Some(bytes_max) = group.block_bytes_max
+            && group.entities_per_block as u64 * spec.row_bytes() as u64 > bytes_max
+        {
+            let (rows, row_bytes) = (group.entities_per_block, spec.row_bytes());
+            return Err(PopulateError::BlockTooLarge { index, rows, row_bytes, bytes_max });
+        }
+        resolved.push(spec);
+    }
+    Ok(resolved)
+}
+
+/// Creates the blocks of `scenario` and spawns every row; leaves [`Population`] and [`Directory`] in the world.
+///
+/// # Errors
+/// See [`PopulateError`]; nothing is spawned then.
+pub fn populate(world: &mut World, scenario: &Scenario) -> Result<(), PopulateError> {
+    let mut kinds = world.remove_resource::<Kinds>().unwrap_or_default();
+    if let Some(refused) = kinds.take_refusal() {
+        return Err(refused.into());
+    }
+    resolve(&kinds, scenario)?;
+    world.register_disabling_component::<Recycled>();
+    world.insert_resource(Guard { spawning: true, ..Guard::default() });
+
+    let mut layout = Layout::default();
+    for group in &scenario.blocks {
+        layout.add_group(group);
+    }
+    let (mut population, mut directory) =
+        (Population::default(), Directory { next: layout.next_id, ..Directory::default() });
+    for (at, spec) in kinds.specs().iter().enumerate() {
+        let planned: Vec<&Planned> = layout.blocks.iter().filter(|b| b.group.kind == spec.name).collect();
+        if planned.is_empty() {
+            continue;
+        }
+        let marker = kinds.specs()[..at].iter().any(|earlier| earlier.same_components(spec));
+        let (table, locations) = spawn_kind(world, spec, marker, &planned)?;
+        population.kinds.push(table);
+        directory.kinds.push(locations);
+    }
+    population.by_id = vec![(KindId(0), 0); layout.blocks.len()];
+    population.groups = scenario
+        .blocks
+        .iter()
+        .map(|settings| {
+            let kind = population.kinds.iter().position(|k| k.name == settings.kind).expect("resolved above");
+            Group { settings: settings.clone(), kind: KindId(kind as u16), blocks: Vec::new(), open: 0 }
+        })
+        .collect();
+    for (kind, table) in population.kinds.iter().enumerate() {
+        for (at, block) in table.blocks.iter().enumerate() {
+            population.by_id[block.id.0 as usize] = (KindId(kind as u16), at as u32);
+            population.groups[block.group.0 as usize].blocks.push(at as u32);
+        }
+    }
+    world.resource_mut::<Guard>().spawning = false;
+    world.insert_resource(population);
+    world.insert_resource(directory);
+    Ok(())
+}
+
+/// A block before it has a place in a table.
+struct Planned<'s> {
+    group: &'s BlockGroup,
+    group_id: GroupId,
+    id: BlockId,
+    index: u32,
+    first_id: u64,
+    live: u32,
+}
+
+#[derive(Default)]
+struct Layout<'s> {
+    blocks: Vec<Planned<'s>>,
+    groups: u16,
+    next_id: u64,
+}
+
+impl<'s> Layout<'s> {
+    fn add_group(&mut self, group: &'s BlockGroup) {
+        let mut left = group.entities;
+        let mut index = 0;
+        while left > 0 {
+            let live = left.min(u64::from(group.entities_per_block)) as u32;
+            let id = BlockId(self.blocks.len() as u32);
+            let group_id = GroupId(self.groups);
+            self.blocks.push(Planned { group, group_id, id, index, first_id: self.next_id, live });
+            self.next_id += u64::from(live);
+            left -= u64::from(live);
+            index += 1;
+        }
+        self.groups += 1;
+    }
+}
+
+fn spawn_kind(
+    world: &mut World,
+    spec: &KindSpec,
+    marker: bool,
+    planned: &[&Planned],
+) -> Result<(KindTable, Locations), PopulateError> {
+    let mut blocks = Vec::with_capacity(planned.len());
+    let mut rows = 0u64;
+    for p in planned {
+        // A fixed kind's blocks are full; a recycled kind's have room for the whole block.
+        let capacity = if spec.recycled { p.group.entities_per_block } else { p.live };
+        let start = rows as u32;
+        rows += u64::from(capacity);
+        if rows >= u64::from(u32::MAX) {
+            return Err(PopulateError::TooManyRows { kind: spec.name.clone(), rows });
+        }
+        blocks.push(Block { id: p.id, group: p.group_id, index: p.index, start, capacity, live: p.live });
+    }
+    let columns: Vec<Column> =
+        spec.columns.iter().map(|c| Column { id: (c.register)(world), name: c.name, size: c.size }).collect();
+    let mut markers = Vec::new();
+    if marker {
+        markers.extend(spec.recycled.then(|| world.register_component::<Recycled>()));
+        markers.push(raw::register_marker(world, format!("kind {}", spec.name)));
+    }
+    let mut locations = Locations::default();
+    let mut at = 0;
+    let mut head = |row: u32| {
+        while row >= blocks[at].start + blocks[at].capacity {
+            at += 1;
+        }
+        let offset = row - blocks[at].start;
+        if offset >= blocks[at].live {
+            return (StableId::NONE, Health::default());
+        }
+        let id = StableId(planned[at].first_id + u64::from(offset));
+        locations.set(id, row);
+        (id, Health::FRESH)
+    };
+    let first = match &markers[..] {
+        [] => (spec.spawn)(world, rows as u32, &mut head),
+        markers => raw::spawn_marked(world, &columns, markers, rows as u32, &mut head),
+    }
+    .expect("a planned kind has rows");
+    let table = KindTable {
+        name: spec.name.clone(),
+        recycled: spec.recycled,
+        columns,
+        first,
+        table: world.entity(first).location().table_id,
+        rows: rows as u32,
+        live: planned.iter().map(|p| u64::from(p.live)).sum(),
+        blocks,
+        spawn: spec.spawn,
+        markers,
+    };
+    Ok((table, locations))
+}

@@ -1,0 +1,145 @@
+//! Raw rows: copying a row inside its table, and reading and writing columns as bytes.
+//!
+//! The one place outside the executor that needs unsafe. bevy_ecs moves rows between tables, never inside one, so
+//! a block that frees its rows by swapping them has to copy bytes itself. All of it stands on three facts, which
+//! the engine keeps:
+//!
+//! 1. every column of a kind is `Pod` (`Kind::with` asks for it): any bytes are a value, a copy needs no drop;
+//! 2. a column's id and size come from the component's registration (`Column` is only made in `populate.rs`);
+//! 3. rows are below the table's length (checked here) and the caller holds `&mut World`, so that nobody else reads.
+
+use std::ptr::NonNull;
+
+use bevy_ecs::component::ComponentId;
+use bevy_ecs::entity::Entity;
+use bevy_ecs::ptr::OwningPtr;
+use bevy_ecs::storage::{Table, TableId, TableRow};
+use bevy_ecs::world::World;
+use bytemuck::Pod;
+
+use crate::block::Column;
+use crate::column::{Health, StableId};
+
+/// The largest alignment a column may have.
+pub(crate) const ALIGN_MAX: usize = 64;
+
+fn table(world: &World, id: TableId) -> &Table {
+    world.storages().tables.get(id).expect("a kind's table lives as long as its world")
+}
+
+/// The address of a row's value in a column.
+///
+/// # Panics
+/// If the row is outside the table or the table has no such column: the population would be out of step with the
+/// world, and the next copy would read or write foreign memory.
+fn address(table: &Table, column: ComponentId, row: u32) -> *mut u8 {
+    assert!(row < table.entity_count(), "row {row} of a table of {}", table.entity_count());
+    let data = table.get_column(column).expect("a kind's columns are its table's");
+    let row =
+        TableRow::new(row.try_into().expect("rows are below u32::MAX: one is below the table's length"));
+    // SAFETY: `row` is below the table's length, checked above.
+    unsafe { data.get_data_unchecked(row) }.as_ptr().cast_mut()
+}
+
+/// Copies every column of row `from` to row `to`. Change ticks stay with the row.
+pub(crate) fn copy_row(world: &mut World, id: TableId, columns: &[Column], from: u32, to: u32) {
+    if from == to {
+        return;
+    }
+    let table = table(world, id);
+    for column in columns {
+        let (from, to) = (address(table, column.id, from), address(table, column.id, to));
+        // SAFETY: both are rows of one column (fact 2), distinct and `size` bytes apart or more, so they do not
+        // overlap; the value is Pod (fact 1); `world` is borrowed mutably (fact 3).
+        unsafe { std::ptr::copy_nonoverlapping(from, to, column.size) };
+    }
+}
+
+/// Sets every column of a row to zeros.
+pub(crate) fn zero_row(world: &mut World, id: TableId, columns: &[Column], row: u32) {
+    let table = table(world, id);
+    for column in columns {
+        // SAFETY: one value of the column (fact 2); zeros are a value (fact 1); mutably borrowed (fact 3).
+        unsafe { std::ptr::write_bytes(address(table, column.id, row), 0, column.size) };
+    }
+}
+
+/// Reads a value of the column that `T` is.
+pub(crate) fn read<T: Pod>(world: &World, id: TableId, column: ComponentId, row: u32) -> T {
+    let at = address(table(world, id), column, row).cast::<T>();
+    // SAFETY: the caller got `column` from `T`'s own registration, so the column holds `T`s and `at` is aligned;
+    // `&World` keeps writers out.
+    unsafe { at.read() }
+}
+
+/// Writes a value of the column that `T` is.
+pub(crate) fn write<T: Pod>(world: &mut World, id: TableId, column: ComponentId, row: u32, value: T) {
+    let at = address(table(world, id), column, row).cast::<T>();
+    // SAFETY: as in `read`; `world` is borrowed mutably (fact 3); `T` is Pod, so nothing is dropped.
+    unsafe { at.write(value) };
+}
+
+/// A whole column as bytes, in row order, free rows included.
+pub(crate) fn column_bytes<'w>(world: &'w World, id: TableId, column: &Column) -> &'w [u8] {
+    let table = table(world, id);
+    let rows = table.entity_count() as usize;
+    if rows == 0 || column.size == 0 {
+        return &[];
+    }
+    // SAFETY: `rows` values of `size` bytes follow each other from row 0 (bevy_ecs stores a column as one array);
+    // Pod values have no padding (fact 1), so every byte is initialised; `&World` keeps writers out.
+    unsafe { std::slice::from_raw_parts(address(table, column.id, 0), rows * column.size) }
+}
+
+/// Appends rows to the table of a kind that has a marker of its own, all columns zero but the first two.
+///
+/// Slower than a batch (about 0.3 us a row): a marker is only known at run time.
+pub(crate) fn spawn_marked(
+    world: &mut World,
+    columns: &[Column],
+    markers: &[ComponentId],
+    rows: u32,
+    head: &mut dyn FnMut(u32) -> (StableId, Health),
+) -> Option<Entity> {
+    #[repr(align(64))]
+    struct Zeros(#[expect(dead_code, reason = "read through a pointer")] [u8; crate::kind::ROW_BYTES_MAX]);
+    let ids: Vec<ComponentId> = columns.iter().map(|c| c.id).chain(markers.iter().copied()).collect();
+    let mut first = None;
+    for row in 0..rows {
+        let (mut id, mut health) = head(row);
+        let mut zeros = Zeros([0; _]);
+        let entity = world.spawn_empty().id();
+        first = first.or(Some(entity));
+        let values = (0..ids.len()).map(|i| match i {
+            // SAFETY: the first two columns are StableId and Health (`Kind::new`), as are these values.
+            0 => unsafe { OwningPtr::new(NonNull::from(&mut id).cast()) },
+            // SAFETY: see above.
+            1 => unsafe { OwningPtr::new(NonNull::from(&mut health).cast()) },
+            // SAFETY: zeros are a value of every column (fact 1), at most 1024 bytes, aligned to at most 64
+            // (`ALIGN_MAX`, checked when the kind is registered); a marker has no bytes. Nothing is dropped.
+            _ => unsafe { OwningPtr::new(NonNull::from(&mut zeros).cast()) },
+        });
+        // SAFETY: a pointer to a value of its component for every id, in the same order.
+        unsafe { world.entity_mut(entity).insert_by_ids(&ids, values) };
+    }
+    first
+}
+
+/// Registers a zero-sized table component of its own, known only by its id.
+pub(crate) fn register_marker(world: &mut World, name: String) -> ComponentId {
+    use bevy_ecs::component::{ComponentCloneBehavior, ComponentDescriptor, StorageType};
+    // SAFETY: no bytes, hence nothing to drop and nothing that a thread could not touch; no relationship.
+    let descriptor = unsafe {
+        ComponentDescriptor::new_with_layout(
+            name,
+            StorageType::Table,
+            std::alloc::Layout::new::<()>(),
+            None,
+            false,
+            false,
+            ComponentCloneBehavior::Ignore,
+            None,
+        )
+    };
+    world.register_component_with_descriptor(descriptor)
+}

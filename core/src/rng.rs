@@ -1,0 +1,180 @@
+//! Random numbers as a function: Philox4x32-10, keyed by seed and purpose, counted by entity, tick and draw.
+//!
+//! There is no generator state, so a draw is the same whichever thread asks, in whatever order.
+//! Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::width::Width;
+
+const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+const ROUNDS: usize = 10;
+
+/// Rows a kernel takes at once: its arrays stay in the first-level cache and vectorise at any width.
+pub const STRIP: usize = 64;
+
+/// Philox4x32-10: four random words of a 128-bit counter and a 64-bit key.
+pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for _ in 0..ROUNDS {
+        let p0 = u64::from(counter[0]) * u64::from(MULTIPLIER[0]);
+        let p1 = u64::from(counter[2]) * u64::from(MULTIPLIER[1]);
+        counter = [
+            (p1 >> 32) as u32 ^ counter[1] ^ key[0],
+            p1 as u32,
+            (p0 >> 32) as u32 ^ counter[3] ^ key[1],
+            p0 as u32,
+        ];
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    }
+    counter
+}
+
+/// The draws of one purpose in one run.
+///
+/// ```
+/// use corec_core::rng::Draws;
+/// let noise = Draws::new(42, "noise");
+/// assert_eq!(noise.words(7, 1000, 0), noise.words(7, 1000, 0));
+/// assert_ne!(noise.words(7, 1000, 0), noise.words(7, 1001, 0));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Draws {
+    key: [u32; 2],
+}
+
+impl Draws {
+    /// The draws for `purpose` (a name no other use of random numbers has) under `seed`.
+    pub fn new(seed: u64, purpose: &str) -> Self {
+        let key = xxh3_64_with_seed(purpose.as_bytes(), seed);
+        Self { key: [key as u32, (key >> 32) as u32] }
+    }
+
+    /// Four words for entity `id` at `tick`; `draw` numbers the calls of one entity in one tick.
+    pub fn words(&self, id: u64, tick: u64, draw: u16) -> [u32; 4] {
+        let [t0, t1] = tick_words(tick, draw);
+        philox([id as u32, (id >> 32) as u32, t0, t1], self.key)
+    }
+
+    /// The first two of the four words for a strip of entities: the same bits as [`Draws::words`].
+    #[inline(always)]
+    pub fn strip<W: Width>(
+        &self,
+        width: W,
+        ids: &[u64; STRIP],
+        tick: u64,
+        draw: u16,
+        first: &mut [u32; STRIP],
+        second: &mut [u32; STRIP],
+    ) {
+        let [t0, t1] = tick_words(tick, draw);
+        let multiplier = MULTIPLIER.map(|m| width.splat(m.into()));
+        // Two vectors at a time: 2 x 4 words leave registers for the products.
+        for at in (0..STRIP).step_by(2 * W::LANES) {
+            // An id is its low word where a product is taken of it, and shifted its high word.
+            let mut c0 = [width.load(&ids[at..]), width.load(&ids[at + W::LANES..])];
+            let mut c1 = c0.map(|id| width.high(id));
+            let (mut c2, mut c3) = ([width.splat(t0.into()); 2], [width.splat(t1.into()); 2]);
+            let [mut k0, mut k1] = self.key;
+            for _ in 0..ROUNDS {
+                let (key0, key1) = (width.splat(k0.into()), width.splat(k1.into()));
+                for v in 0..2 {
+                    let (p0, p1) = (width.product(c0[v], multiplier[0]), width.product(c2[v], multiplier[1]));
+                    c0[v] = width.xor(width.xor(width.high(p1), c1[v]), key0);
+                    c2[v] = width.xor(width.xor(width.high(p0), c3[v]), key1);
+                    (c1[v], c3[v]) = (p1, p0);
+                }
+                (k0, k1) = (k0.wrapping_add(WEYL[0]), k1.wrapping_add(WEYL[1]));
+            }
+            for v in 0..2 {
+                width.store(c0[v], &mut first[at + v * W::LANES..]);
+                width.store(c1[v], &mut second[at + v * W::LANES..]);
+            }
+        }
+    }
+}
+
+/// The half of the counter that says when: 48 bits of tick, 16 bits of draw.
+fn tick_words(tick: u64, draw: u16) -> [u32; 2] {
+    [tick as u32, (((tick >> 32) as u16 as u32) << 16) | u32::from(draw)]
+}
+
+/// A word as a number in `[0, 1)`, of its upper 23 bits.
+#[inline(always)]
+pub fn unit(word: u32) -> f32 {
+    f32::from_bits(0x3f80_0000 | (word >> 9)) - 1.0
+}
+
+/// A word as an index below `n`, by multiplication (Lemire 2019; the bias is below `n / 2^32`).
+pub fn below(word: u32, n: u32) -> u32 {
+    ((u64::from(word) * u64::from(n)) >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::width::{Kernel, Simd};
+
+    struct Strip<'a> {
+        draws: &'a Draws,
+        ids: &'a [u64; STRIP],
+        tick: u64,
+        draw: u16,
+        first: &'a mut [u32; STRIP],
+        second: &'a mut [u32; STRIP],
+    }
+
+    impl Kernel for Strip<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<W: Width>(self, width: W) {
+            self.draws.strip(width, self.ids, self.tick, self.draw, self.first, self.second);
+        }
+    }
+
+    /// The known answers of Random123 1.14, `tests/kat_vectors`, philox4x32 10.
+    #[test]
+    fn philox_gives_the_known_answers() {
+        let known = [
+            ([0; 4], [0; 2], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]),
+            ([u32::MAX; 4], [u32::MAX; 2], [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]),
+            (
+                [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
+                [0xa4093822, 0x299f31d0],
+                [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
+            ),
+        ];
+        for (counter, key, words) in known {
+            assert_eq!(philox(counter, key), words);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_strip_has_the_bits_of_single_draws(seed: u64, tick: u64, draw: u16, first_id: u64) {
+            let draws = Draws::new(seed, "strip");
+            let ids: [u64; STRIP] = std::array::from_fn(|i| first_id.wrapping_add(i as u64 * 0x1_0000_0001));
+            for simd in Simd::available() {
+                let (mut first, mut second) = ([0; STRIP], [0; STRIP]);
+                simd.run(Strip { draws: &draws, ids: &ids, tick, draw, first: &mut first, second: &mut second });
+                for (i, &id) in ids.iter().enumerate() {
+                    let expected = draws.words(id, tick, draw);
+                    prop_assert_eq!([first[i], second[i]], [expected[0], expected[1]], "{:?}", simd);
+                }
+            }
+        }
+
+        #[test]
+        fn a_unit_is_within_zero_and_one(word: u32) {
+            prop_assert!((0.0..1.0).contains(&unit(word)));
+        }
+
+        #[test]
+        fn an_index_is_below_its_bound(word: u32, n in 1u32..) {
+            prop_assert!(below(word, n) < n);
+        }
+    }
+}

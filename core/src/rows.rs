@@ -1,0 +1,470 @@
+//! Rows: births, deaths and moves of the entities of recycled kinds, one entity at a time.
+//!
+//! A freed row swaps with the last live row of its block, so that a block's live rows stay in front. Needs the world
+//! to itself: from a parallel system, queue a closure on `Commands`.
+
+use bevy_ecs::component::{Component, ComponentId};
+use bevy_ecs::world::World;
+use bytemuck::Pod;
+use thiserror::Error;
+
+use crate::block::{Block, BlockId, Directory, GroupId, KindId, Population};
+use crate::column::{Health, StableId};
+use crate::guard::Guard;
+use crate::raw;
+
+/// Why a row can't be edited as asked.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum RowError {
+    /// No live entity has that id.
+    #[error("entity {0}: found no live entity of that id")]
+    UnknownEntity(u64),
+    /// No block has that id.
+    #[error("block {0}: found no block of that id")]
+    UnknownBlock(u32),
+    /// No group has that id.
+    #[error("group {0}: found no group of that id")]
+    UnknownGroup(u16),
+    /// The kind's rows are fixed.
+    #[error("kind '{0}': its rows are fixed, must be made with Kind::recycled to be born, freed or moved")]
+    FixedKind(String),
+    /// The block has no room.
+    #[error("block '{block}': found {capacity} live rows, must have room: its capacity is {capacity}")]
+    BlockFull {
+        /// The block's name.
+        block: String,
+        /// Its rows.
+        capacity: u32,
+    },
+    /// The block is of another kind.
+    #[error("block '{block}': found kind '{found}', must be of the entity's kind '{expected}'")]
+    OtherKind {
+        /// The block's name.
+        block: String,
+        /// The block's kind.
+        found: String,
+        /// The entity's kind.
+        expected: String,
+    },
+    /// The kind has no such column.
+    #[error("kind '{kind}': found no column {column}, must be added with Kind::with")]
+    NoColumn {
+        /// The kind.
+        kind: String,
+        /// The component.
+        column: &'static str,
+    },
+    /// The engine's own columns are not for setting.
+    #[error("a StableId is given by the engine, must not be set")]
+    EngineColumn,
+    /// The table is full.
+    #[error("kind '{0}': found 4,294,967,294 rows, must be fewer to add a block")]
+    TableFull(String),
+}
+
+/// Edits rows. Holds the world until it is dropped.
+///
+/// ```
+/// # use bevy_app::App;
+/// # use corec_core::{block::GroupId, column::Signal, config::{BlockGroup, Scenario}};
+/// # use corec_core::{kind::{AddKind, Kind}, populate::populate, rows::Rows};
+/// # let mut app = App::new();
+/// app.add_kind(Kind::new("spark").with::<Signal>().recycled());
+/// # let group = BlockGroup { id: "sparks".into(), kind: "spark".into(), entities: 10, ..Default::default() };
+/// # populate(app.world_mut(), &Scenario { blocks: vec![group], ..Default::default() })?;
+/// let mut rows = Rows::new(app.world_mut());
+/// let id = rows.spawn(GroupId(0))?.set(Signal { value: 0.5 })?.id();
+/// assert_eq!(rows.get(id)?.value::<Signal>()?.value, 0.5);
+/// rows.free(id)?;
+/// assert!(rows.get(id).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Rows<'w> {
+    world: &'w mut World,
+    population: Population,
+    directory: Directory,
+}
+
+impl<'w> Rows<'w> {
+    /// Takes the rows of `world` in hand.
+    ///
+    /// # Panics
+    /// If the world was not populated.
+    pub fn new(world: &'w mut World) -> Self {
+        let population = std::mem::take(&mut *world.resource_mut::<Population>());
+        let directory = std::mem::take(&mut *world.resource_mut::<Directory>());
+        Self { world, population, directory }
+    }
+
+    /// The kinds, groups and blocks.
+    pub fn population(&self) -> &Population {
+        &self.population
+    }
+
+    /// A live entity.
+    ///
+    /// # Errors
+    /// [`RowError::UnknownEntity`].
+    pub fn get(&mut self, id: StableId) -> Result<Row<'_, 'w>, RowError> {
+        let (kind, row) = self.directory.locate(id).ok_or(RowError::UnknownEntity(id.0))?;
+        Ok(Row { rows: self, kind, row, id })
+    }
+
+    /// A new entity in the first block of `group` that has room, or in a new block. It is active, all its other
+    /// columns are zero.
+    ///
+    /// # Errors
+    /// [`RowError::UnknownGroup`], [`RowError::FixedKind`], [`RowError::TableFull`].
+    pub fn spawn(&mut self, group: GroupId) -> Result<Row<'_, 'w>, RowError> {
+        let at = group.0 as usize;
+        let Some(found) = self.population.groups.get(at) else { return Err(RowError::UnknownGroup(group.0)) };
+        let kind = found.kind;
+        self.recycled(kind)?;
+        let open = loop {
+            let (group_, blocks) =
+                (&mut self.population.groups[at], &self.population.kinds[kind.0 as usize].blocks);
+            match group_.blocks.get(group_.open as usize) {
+                Some(&block) if blocks[block as usize].live < blocks[block as usize].capacity => {
+                    break block as usize;
+                }
+                Some(_) => group_.open += 1,
+                None => self.grow(group)?,
+            }
+        };
+        let table = &mut self.population.kinds[kind.0 as usize];
+        let block = &mut table.blocks[open];
+        let row = block.start + block.live;
+        block.live += 1;
+        table.live += 1;
+        let (id_column, health_column) = (table.columns[0].id, table.columns[1].id);
+        let id = self.directory.take_ids(1);
+        raw::zero_row(self.world, table.table, &table.columns, row);
+        raw::write(self.world, table.table, id_column, row, id);
+        raw::write(self.world, table.table, health_column, row, Health::FRESH);
+        self.directory.kinds[kind.0 as usize].set(id, row);
+        Ok(Row { rows: self, kind, row, id })
+    }
+
+    /// Ends an entity; the last live row of its block takes its place.
+    ///
+    /// # Errors
+    /// [`RowError::UnknownEntity`], [`RowError::FixedKind`].
+    pub fn free(&mut self, id: StableId) -> Result<(), RowError> {
+        let (kind, row) = self.directory.locate(id).ok_or(RowError::UnknownEntity(id.0))?;
+        self.recycled(kind)?;
+        self.close_gap(kind, row);
+        self.directory.kinds[kind.0 as usize].remove(id);
+        self.population.kinds[kind.0 as usize].live -= 1;
+        Ok(())
+    }
+
+    /// Moves an entity to another block of its kind; in its own block it stays where it is.
+    ///
+    /// # Errors
+    /// [`RowError::UnknownEntity`], [`RowError::UnknownBlock`], [`RowError::FixedKind`], [`RowError::OtherKind`],
+    /// [`RowError::BlockFull`]. Nothing has moved then.
+    pub fn move_to(&mut self, id: StableId, block: BlockId) -> Result<(), RowError> {
+        let (kind, row) = self.directory.locate(id).ok_or(RowError::UnknownEntity(id.0))?;
+        self.recycled(kind)?;
+        let &(block_kind, at) =
+            self.population.by_id.get(block.0 as usize).ok_or(RowError::UnknownBlock(block.0))?;
+        let name = |kind: KindId| self.population.kinds[kind.0 as usize].name.clone();
+        if block_kind != kind {
+            let block = self.population.block_name(block);
+            return Err(RowError::OtherKind { block, found: name(block_kind), expected: name(kind) });
+        }
+        let table = &mut self.population.kinds[kind.0 as usize];
+        if table.block_of(row) == at as usize {
+            return Ok(());
+        }
+        let target = &mut table.blocks[at as usize];
+        if target.live == target.capacity {
+            let capacity = target.capacity;
+            return Err(RowError::BlockFull { block: self.population.block_name(block), capacity });
+        }
+        let to = target.start + target.live;
+        target.live += 1;
+        raw::copy_row(self.world, table.table, &table.columns, row, to);
+        self.directory.kinds[kind.0 as usize].set(id, to);
+        self.close_gap(kind, row);
+        Ok(())
+    }
+
+    fn recycled(&self, kind: KindId) -> Result<(), RowError> {
+        let table = &self.population.kinds[kind.0 as usize];
+        if table.recycled { Ok(()) } else { Err(RowError::FixedKind(table.name.clone())) }
+    }
+
+    /// Fills the place of a row that left with the last live row of its block.
+    fn close_gap(&mut self, kind: KindId, row: u32) {
+        let table = &mut self.population.kinds[kind.0 as usize];
+        let at = table.block_of(row);
+        let block = &mut table.blocks[at];
+        block.live -= 1;
+        let last = block.start + block.live;
+        let (group, index) = (block.group, block.index);
+        let id_column = table.columns[0].id;
+        if last != row {
+            raw::copy_row(self.world, table.table, &table.columns, last, row);
+            let moved: StableId = raw::read(self.world, table.table, id_column, row);
+            self.directory.kinds[kind.0 as usize].set(moved, row);
+        }
+        raw::zero_row(self.world, table.table, &table.columns, last);
+        raw::write(self.world, table.table, id_column, last, StableId::NONE);
+        let open = &mut self.population.groups[group.0 as usize].open;
+        *open = (*open).min(index);
+    }
+
+    /// Adds a block to a group, at the end of its kind's table.
+    fn grow(&mut self, group: GroupId) -> Result<(), RowError> {
+        let id = BlockId(self.population.by_id.len() as u32);
+        let settings = &self.population.groups[group.0 as usize];
+        let (kind, capacity, index) =
+            (settings.kind, settings.settings.entities_per_block, settings.blocks.len() as u32);
+        let table = &mut self.population.kinds[kind.0 as usize];
+        let start = table.rows;
+        if u64::from(start) + u64::from(capacity) >= u64::from(u32::MAX) {
+            return Err(RowError::TableFull(table.name.clone()));
+        }
+        let mut free = |_: u32| (StableId::NONE, Health::default());
+        self.world.resource_mut::<Guard>().spawning = true;
+        match &table.markers[..] {
+            [] => (table.spawn)(self.world, capacity, &mut free),
+            markers => raw::spawn_marked(self.world, &table.columns, markers, capacity, &mut free),
+        };
+        self.world.resource_mut::<Guard>().spawning = false;
+        table.rows += capacity;
+        let at = table.blocks.len() as u32;
+        table.blocks.push(Block { id, group, index, start, capacity, live: 0 });
+        self.population.by_id.push((kind, at));
+        self.population.groups[group.0 as usize].blocks.push(at);
+        Ok(())
+    }
+}
+
+impl Drop for Rows<'_> {
+    fn drop(&mut self) {
+        *self.world.resource_mut::<Population>() = std::mem::take(&mut self.population);
+        *self.world.resource_mut::<Directory>() = std::mem::take(&mut self.directory);
+    }
+}
+
+/// A live entity in hand.
+pub struct Row<'r, 'w> {
+    rows: &'r mut Rows<'w>,
+    kind: KindId,
+    row: u32,
+    id: StableId,
+}
+
+impl Row<'_, '_> {
+    /// The entity's id.
+    pub fn id(&self) -> StableId {
+        self.id
+    }
+
+    /// The block it is in.
+    pub fn block(&self) -> BlockId {
+        let table = &self.rows.population.kinds[self.kind.0 as usize];
+        table.blocks[table.block_of(self.row)].id
+    }
+
+    /// The value of a component.
+    ///
+    /// # Errors
+    /// [`RowError::NoColumn`].
+    pub fn value<T: Component + Pod>(&self) -> Result<T, RowError> {
+        let column = self.column::<T>()?;
+        let table = &self.rows.population.kinds[self.kind.0 as usize];
+        Ok(raw::read(self.rows.world, table.table, column, self.row))
+    }
+
+    /// Sets a component.
+    ///
+    /// # Errors
+    /// [`RowError::NoColumn`]; [`RowError::EngineColumn`] for a `StableId`.
+    pub fn set<T: Component + Pod>(&mut self, value: T) -> Result<&mut Self, RowError> {
+        let column = self.column::<T>()?;
+        let table = &self.rows.population.kinds[self.kind.0 as usize];
+        if column == table.columns[0].id {
+            return Err(RowError::EngineColumn);
+        }
+        raw::write(self.rows.world, table.table, column, self.row, value);
+        Ok(self)
+    }
+
+    fn column<T: Component + Pod>(&self) -> Result<ComponentId, RowError> {
+        let table = &self.rows.population.kinds[self.kind.0 as usize];
+        let id = self.rows.world.component_id::<T>();
+        match table.columns.iter().find(|c| Some(c.id) == id) {
+            Some(column) => Ok(column.id),
+            None => Err(RowError::NoColumn { kind: table.name.clone(), column: std::any::type_name::<T>() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bevy_app::App;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::column::Signal;
+    use crate::config::{BlockGroup, Scenario};
+    use crate::guard;
+    use crate::kind::{AddKind, Kind};
+    use crate::populate::populate;
+
+    fn world(entities: u64, per_block: u32, markers: bool) -> World {
+        let mut app = App::new();
+        if markers {
+            // A kind with the same components before it: "spark" gets a marker, and with it its own table.
+            app.add_kind(Kind::new("first").with::<Signal>().recycled());
+        }
+        app.add_kind(Kind::new("spark").with::<Signal>().recycled());
+        app.add_kind(Kind::new("rock").with::<Signal>());
+        let group = |id: &str, kind: &str, entities| BlockGroup {
+            id: id.into(),
+            kind: kind.into(),
+            entities,
+            entities_per_block: per_block,
+            ..Default::default()
+        };
+        let blocks = vec![
+            group("sparks", "spark", entities),
+            group("rocks", "rock", 3),
+            group("more", "spark", entities),
+        ];
+        populate(app.world_mut(), &Scenario { blocks, ..Default::default() }).unwrap();
+        std::mem::take(app.world_mut())
+    }
+
+    /// Every law of the population: counts, places, ids, and the directory's view of them.
+    fn check(world: &mut World, alive: &BTreeMap<u64, f32>) {
+        guard::check(world).unwrap();
+        let mut rows = Rows::new(world);
+        let sparks: u64 = rows.population.kinds.iter().filter(|k| k.recycled).map(|k| k.live).sum();
+        assert_eq!(sparks, alive.len() as u64);
+        for (&id, &value) in alive {
+            let row = rows.get(StableId(id)).unwrap();
+            assert_eq!(
+                (row.value::<StableId>().unwrap().0, row.value::<Signal>().unwrap().value),
+                (id, value)
+            );
+            assert!(row.value::<Health>().unwrap().is_active());
+        }
+        assert_eq!(rows.directory.len(), alive.len() + 3);
+        for table in &rows.population.kinds {
+            let live: u32 = table.blocks.iter().map(|b| b.live).sum();
+            assert_eq!(u64::from(live), table.live);
+            let mut end = 0;
+            for block in &table.blocks {
+                assert_eq!(block.start, end);
+                assert!(block.live <= block.capacity);
+                end += block.capacity;
+                for row in block.start..end {
+                    let id: StableId = raw::read(rows.world, table.table, table.columns[0].id, row);
+                    assert_eq!(id == StableId::NONE, row >= block.start + block.live);
+                }
+            }
+            assert_eq!(end, table.rows);
+        }
+        for (id, &(kind, at)) in rows.population.by_id.iter().enumerate() {
+            assert_eq!(rows.population.kinds[kind.0 as usize].blocks[at as usize].id.0 as usize, id);
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Spawn(bool, f32),
+        Free(prop::sample::Index),
+        Move(prop::sample::Index, prop::sample::Index),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (any::<bool>(), 0f32..1.0).prop_map(|(more, v)| Step::Spawn(more, v)),
+            any::<prop::sample::Index>().prop_map(Step::Free),
+            any::<(prop::sample::Index, prop::sample::Index)>().prop_map(|(a, b)| Step::Move(a, b)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn spawns_frees_and_moves_keep_ids_counts_and_places(
+            entities in 1u64..40, per_block in 1u32..9, markers: bool, steps in prop::collection::vec(step(), 0..120)
+        ) {
+            let mut world = world(entities, per_block, markers);
+            let mut alive: BTreeMap<u64, f32> =
+                (0..entities).chain(entities + 3..2 * entities + 3).map(|id| (id, 0.0)).collect();
+            let mut rows = Rows::new(&mut world);
+            for step in steps {
+                match step {
+                    Step::Spawn(more, value) => {
+                        let group = GroupId(if more { 2 } else { 0 });
+                        let id = rows.spawn(group).unwrap().set(Signal { value }).unwrap().id();
+                        prop_assert!(alive.insert(id.0, value).is_none(), "id {} came back", id.0);
+                    }
+                    Step::Free(index) if !alive.is_empty() => {
+                        let id = *alive.keys().nth(index.index(alive.len())).unwrap();
+                        alive.remove(&id);
+                        rows.free(StableId(id)).unwrap();
+                        prop_assert_eq!(rows.free(StableId(id)), Err(RowError::UnknownEntity(id)));
+                    }
+                    Step::Move(index, block) if !alive.is_empty() => {
+                        let id = *alive.keys().nth(index.index(alive.len())).unwrap();
+                        let block = BlockId(block.index(rows.population.block_count()) as u32);
+                        match rows.move_to(StableId(id), block) {
+                            Ok(()) => prop_assert_eq!(rows.get(StableId(id)).unwrap().block(), block),
+                            Err(RowError::BlockFull { .. }) => {
+                                let full = rows.population.block(block).unwrap();
+                                prop_assert_eq!(full.live, full.capacity);
+                            }
+                            Err(error) => prop_assert!(matches!(error, RowError::OtherKind { .. }), "{}", error),
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            drop(rows);
+            check(&mut world, &alive);
+        }
+    }
+
+    #[test]
+    fn rows_of_a_fixed_kind_stay() {
+        let mut world = world(4, 2, false);
+        let mut rows = Rows::new(&mut world);
+        let rock = StableId(4);
+        assert_eq!(rows.free(rock), Err(RowError::FixedKind("rock".into())));
+        assert_eq!(rows.spawn(GroupId(1)).err(), Some(RowError::FixedKind("rock".into())));
+        assert_eq!(rows.spawn(GroupId(9)).err(), Some(RowError::UnknownGroup(9)));
+        assert_eq!(rows.get(rock).unwrap().set(StableId(7)).err(), Some(RowError::EngineColumn));
+    }
+
+    #[test]
+    fn structural_changes_by_others_are_noticed() {
+        #[derive(Component)]
+        struct Sticker;
+        let row_of = |world: &mut World| {
+            let kind = &world.resource::<Population>().kinds[0];
+            kind.first
+        };
+        let mut despawned = world(4, 2, false);
+        let first = row_of(&mut despawned);
+        despawned.despawn(first);
+        assert_eq!(guard::check(&despawned), Err(guard::StructureError::Removed));
+
+        let mut reshaped = world(4, 2, false);
+        let first = row_of(&mut reshaped);
+        reshaped.entity_mut(first).insert(Sticker);
+        assert!(matches!(guard::check(&reshaped), Err(guard::StructureError::Reshaped { .. })));
+
+        let mut added = world(4, 2, false);
+        added.spawn(StableId(3));
+        assert_eq!(guard::check(&added), Err(guard::StructureError::Added));
+    }
+}

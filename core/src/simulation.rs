@@ -1,0 +1,383 @@
+//! The simulation: owns the world and the thread pool, and runs the tick.
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use bevy_app::{App, AppExit, SubApp, Update};
+use bevy_ecs::message::Messages;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::schedule::{IntoScheduleConfigs, ScheduleLabel, Schedules};
+use bevy_ecs::world::World;
+use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
+use thiserror::Error;
+
+use crate::alert::Alerts;
+use crate::block::{Directory, Population};
+use crate::config::{OnPluginError, Scenario, Threads};
+use crate::digest::{Digest, SavedResources};
+use crate::executor::{self, Ambiguity, Failure, Reports, SystemTiming};
+use crate::guard::{self, StructureError};
+use crate::kind::Kinds;
+use crate::memory::{self, Need};
+use crate::phase::{Owner, Phase};
+use crate::populate::{PopulateError, populate};
+use crate::stats::{Stats, Totals};
+use crate::units::{MemoryMax, Tick};
+
+/// Runs once when a run ends, however it ends: flush, save models, close connections. The guide's `detener`.
+#[doc(alias = "detener")]
+#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Shutdown;
+
+/// The scenario of the run, for systems that want to know.
+#[derive(Resource, Clone, Debug)]
+pub struct RunScenario(pub Scenario);
+
+/// How systems end a run: the tick in hand is finished first.
+#[derive(Resource, Clone, Default, Debug)]
+pub struct Ending {
+    /// There is nothing more to do: an input has ended.
+    pub is_finished: bool,
+    /// The run can't go on, and why.
+    pub failure: Option<String>,
+}
+
+impl Ending {
+    /// Ends the run with an error; the first one counts.
+    pub fn fail(&mut self, why: impl ToString) {
+        self.failure.get_or_insert_with(|| why.to_string());
+    }
+}
+
+/// Why a simulation can't start or go on.
+#[derive(Debug, Error)]
+pub enum SimulationError {
+    /// The scenario can't be populated.
+    #[error(transparent)]
+    Populate(#[from] PopulateError),
+    /// It would need more memory than it may.
+    #[error(
+        "memory_max: found a need of {needed} MB, must be at most {limit} MB ({setting}): fewer entities, or a higher --memory-max\n{table}"
+    )]
+    Memory {
+        /// Megabytes needed.
+        needed: u64,
+        /// Megabytes allowed.
+        limit: u64,
+        /// The setting that allows them.
+        setting: String,
+        /// The need by kind.
+        table: String,
+    },
+    /// A schedule can't be built.
+    #[error("schedule {schedule}: {message}")]
+    Schedule {
+        /// The schedule.
+        schedule: String,
+        /// What bevy_ecs says of it.
+        message: String,
+    },
+    /// Systems of one plugin conflict and have no declared order.
+    #[error("{}", list(.0))]
+    Ambiguous(Vec<Ambiguity>),
+    /// The thread pool can't be made.
+    #[error("threads: found {count}, but the pool could not be started: {message}")]
+    Threads {
+        /// Threads asked for; 0 for all.
+        count: usize,
+        /// What the system says.
+        message: String,
+    },
+    /// A system failed that the run can't do without.
+    #[error("tick {tick}: {failure}")]
+    System {
+        /// The tick in which it failed.
+        tick: u64,
+        /// The failure.
+        failure: Failure,
+    },
+    /// Someone changed block rows behind the engine's back.
+    #[error("tick {tick}: {error}")]
+    Structure {
+        /// The tick in which it was noticed.
+        tick: u64,
+        /// What was noticed.
+        error: StructureError,
+    },
+    /// A system ended the run with an error.
+    #[error("tick {tick}: {message}")]
+    Failed {
+        /// The tick.
+        tick: u64,
+        /// What it said.
+        message: String,
+    },
+}
+
+fn list(ambiguities: &[Ambiguity]) -> String {
+    ambiguities.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// A run: a populated world, its schedules on the rayon executor, and the threads they run on.
+///
+/// ```
+/// use bevy_app::{App, Update};
+/// use corec_core::{blocks::Blocks, column::Signal, kind::{AddKind, Kind}, phase::Phase};
+/// use corec_core::{config::{BlockGroup, Scenario}, simulation::Simulation};
+/// use bevy_ecs::schedule::IntoScheduleConfigs;
+///
+/// fn grow(blocks: Blocks<&mut Signal>) {
+///     blocks.par_for_each(|signal| signal.iter_mut().for_each(|s| s.value += 1.0));
+/// }
+///
+/// let mut app = App::new();
+/// app.add_kind(Kind::new("plant").with::<Signal>()).add_systems(Update, grow.in_set(Phase::Process));
+/// let group = BlockGroup { id: "field".into(), kind: "plant".into(), entities: 5000, ..Default::default() };
+/// let mut simulation = Simulation::new(app, Scenario { blocks: vec![group], ..Default::default() })?;
+/// simulation.run(10)?;
+/// assert_eq!(simulation.tick(), 10);
+/// # Ok::<(), corec_core::simulation::SimulationError>(())
+/// ```
+pub struct Simulation {
+    engine: Engine,
+    pool: rayon::ThreadPool,
+}
+
+impl Simulation {
+    /// Builds a run: checks the kinds and the memory, spawns every entity, builds every schedule.
+    ///
+    /// # Errors
+    /// See [`SimulationError`]; nothing has run then.
+    pub fn new(mut app: App, scenario: Scenario) -> Result<Self, SimulationError> {
+        check_memory(app.world_mut(), &scenario)?;
+        let threads = match scenario.threads {
+            // Counts what the scheduler's mask and the cgroup's quota leave.
+            Threads::All => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            Threads::Count(n) => n as usize,
+        };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("corec-{i}"))
+            .build()
+            .map_err(|e| SimulationError::Threads { count: threads, message: e.to_string() })?;
+        let reports = Reports::default();
+        reports.set_max_failures(scenario.max_failures);
+        prepare(&mut app, &scenario, &reports);
+        app.finish();
+        app.cleanup();
+        let mut main = std::mem::take(app.main_mut());
+        pool.install(|| -> Result<(), SimulationError> {
+            populate(main.world_mut(), &scenario)?;
+            build_schedules(main.world_mut(), &reports)
+        })?;
+        let on_plugin_error = scenario.on_plugin_error;
+        main.world_mut().insert_resource(RunScenario(scenario));
+        Ok(Self { engine: Engine { main, reports, on_plugin_error, is_shut_down: false }, pool })
+    }
+
+    /// Runs one tick. A caller with a loop of its own is better served by [`Simulation::run_while`], which enters the
+    /// pool once.
+    ///
+    /// # Errors
+    /// See [`SimulationError`].
+    pub fn step(&mut self) -> Result<(), SimulationError> {
+        let engine = &mut self.engine;
+        self.pool.install(|| engine.step())
+    }
+
+    /// Runs `ticks` ticks, or fewer if an input or a system ends the run.
+    ///
+    /// # Errors
+    /// See [`SimulationError`].
+    pub fn run(&mut self, ticks: u64) -> Result<(), SimulationError> {
+        let mut left = ticks;
+        self.run_while(|_| {
+            left = left.wrapping_sub(1);
+            if left == u64::MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    /// Asks `go_on` before every tick, on a thread of the pool, until it breaks or the run has ended.
+    ///
+    /// # Errors
+    /// See [`SimulationError`].
+    pub fn run_while(
+        &mut self,
+        mut go_on: impl FnMut(&World) -> ControlFlow<()> + Send,
+    ) -> Result<(), SimulationError> {
+        let engine = &mut self.engine;
+        self.pool.install(|| {
+            while !engine.is_finished() && go_on(engine.main.world()).is_continue() {
+                engine.step()?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs the [`Shutdown`] schedule, once.
+    ///
+    /// # Errors
+    /// [`SimulationError::System`] or [`SimulationError::Failed`] if a system could not finish its work.
+    pub fn shut_down(&mut self) -> Result<(), SimulationError> {
+        let engine = &mut self.engine;
+        self.pool.install(|| engine.shut_down())
+    }
+
+    /// Finished ticks.
+    pub fn tick(&self) -> u64 {
+        self.world().resource::<Tick>().0
+    }
+
+    /// The world.
+    pub fn world(&self) -> &World {
+        self.engine.main.world()
+    }
+
+    /// The world, to change between ticks.
+    pub fn world_mut(&mut self) -> &mut World {
+        self.engine.main.world_mut()
+    }
+
+    /// The digest of the state.
+    pub fn digest(&self) -> Digest {
+        let world = self.world();
+        self.pool.install(|| Digest::of(world))
+    }
+
+    /// What every system has cost so far.
+    pub fn timings(&self) -> Vec<SystemTiming> {
+        self.engine.reports.timings()
+    }
+
+    /// Worker threads.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+}
+
+/// What runs inside the pool.
+struct Engine {
+    main: SubApp,
+    reports: Reports,
+    on_plugin_error: OnPluginError,
+    is_shut_down: bool,
+}
+
+impl Engine {
+    fn step(&mut self) -> Result<(), SimulationError> {
+        self.main.update();
+        let world = self.main.world_mut();
+        let tick = world.resource::<Tick>().0;
+        world.resource_mut::<Tick>().0 += 1;
+        guard::check(world).map_err(|error| SimulationError::Structure { tick, error })?;
+        self.judge_failures(tick)?;
+        self.failure(tick)
+    }
+
+    fn shut_down(&mut self) -> Result<(), SimulationError> {
+        if std::mem::replace(&mut self.is_shut_down, true) {
+            return Ok(());
+        }
+        let world = self.main.world_mut();
+        let tick = world.resource::<Tick>().0;
+        _ = world.try_run_schedule(Shutdown);
+        self.judge_failures(tick)?;
+        self.failure(tick)
+    }
+
+    /// Tells of failed systems, and ends the run if it can't do without one.
+    fn judge_failures(&mut self, tick: u64) -> Result<(), SimulationError> {
+        for failure in self.reports.take_failures() {
+            tracing::error!(tick, stopped = failure.stopped, "{failure}");
+            let name = if failure.stopped { "system_stopped" } else { "system_error" };
+            self.main.world_mut().resource_mut::<Alerts>().publish(name, &failure.system, 1.0, 1, tick);
+            // What a stopped system would have written is missing from now on: only one that writes nothing others
+            // read, and that is not the engine's, may stop without the run.
+            let needed = failure.writes || failure.owner == Some(Owner::BuiltIn);
+            if failure.stopped && (needed || self.on_plugin_error == OnPluginError::FailRun) {
+                return Err(SimulationError::System { tick, failure });
+            }
+        }
+        Ok(())
+    }
+
+    fn failure(&self, tick: u64) -> Result<(), SimulationError> {
+        match &self.main.world().resource::<Ending>().failure {
+            Some(message) => Err(SimulationError::Failed { tick, message: message.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        let world = self.main.world();
+        let exit = world.get_resource::<Messages<AppExit>>().is_some_and(|exits| !exits.is_empty());
+        exit || world.resource::<Ending>().is_finished
+    }
+}
+
+fn check_memory(world: &mut World, scenario: &Scenario) -> Result<(), SimulationError> {
+    let mut kinds = world.get_resource_or_init::<Kinds>();
+    if let Some(refused) = kinds.take_refusal() {
+        return Err(PopulateError::from(refused).into());
+    }
+    let need = Need::of(&kinds, scenario)?;
+    let max: MemoryMax = scenario.memory_max.parse().unwrap_or(MemoryMax::Share(0.9));
+    match memory::limit(max) {
+        Some(limit) if need.bytes > limit => Err(SimulationError::Memory {
+            needed: need.bytes / 1_000_000,
+            limit: limit / 1_000_000,
+            setting: scenario.memory_max.clone(),
+            table: need.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The resources and sets that every run has.
+fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) {
+    if !app.is_plugin_added::<TimePlugin>() {
+        app.add_plugins(TimePlugin);
+    }
+    // Simulated time: every tick is `tick_seconds`, FixedUpdate included, and nothing is ever late.
+    let step = Duration::from_secs_f64(scenario.tick_seconds);
+    app.insert_resource(TimeUpdateStrategy::ManualDuration(step));
+    app.insert_resource(Time::<Fixed>::from_duration(step));
+    app.world_mut().resource_mut::<Time<Virtual>>().set_max_delta(Duration::MAX);
+    app.configure_sets(
+        Update,
+        (Phase::Ingest, Phase::Process, Phase::Measure, Phase::Audit, Phase::Repair, Phase::Publish).chain(),
+    );
+    app.init_schedule(Shutdown);
+    app.init_resource::<Tick>().init_resource::<Ending>().init_resource::<Stats>().init_resource::<Totals>();
+    app.init_resource::<Population>().init_resource::<Directory>();
+    app.insert_resource(reports.clone());
+    app.insert_resource(Alerts::new(scenario));
+    let mut saved = app.world_mut().get_resource_or_init::<SavedResources>();
+    saved.add::<Stats>();
+    saved.add::<Alerts>();
+}
+
+/// Builds every schedule on the rayon executor; a schedule that can't be built is an error, never a panic.
+fn build_schedules(world: &mut World, reports: &Reports) -> Result<(), SimulationError> {
+    let mut labels: Vec<_> =
+        world.resource::<Schedules>().iter().map(|(_, schedule)| schedule.label()).collect();
+    labels.sort_by_key(|label| format!("{label:?}"));
+    for label in labels {
+        let Some(mut schedule) = world.resource_mut::<Schedules>().remove(label) else { continue };
+        executor::install(&mut schedule, reports);
+        let built = schedule.initialize(world);
+        let result = built.map(drop).map_err(|error| SimulationError::Schedule {
+            schedule: format!("{label:?}"),
+            message: error.to_string(schedule.graph(), world),
+        });
+        world.resource_mut::<Schedules>().insert(schedule);
+        result?;
+    }
+    let (errors, warnings): (Vec<_>, Vec<_>) = reports.ambiguities().into_iter().partition(|a| a.is_error);
+    if let Some(first) = warnings.first() {
+        let more = warnings.len() - 1;
+        tracing::warn!(more, "systems of plain Bevy plugins run in the order they were added: {first}");
+    }
+    if errors.is_empty() { Ok(()) } else { Err(SimulationError::Ambiguous(errors)) }
+}

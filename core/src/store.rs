@@ -1,0 +1,113 @@
+//! The store: what a run keeps for people and other programs. Implementations are bridges in `corec_systems`.
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::alert::Alert;
+
+/// A block at a tick.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BlockState {
+    /// The tick.
+    pub tick: u64,
+    /// The block's id.
+    pub block: u32,
+    /// Its group's name.
+    pub group: String,
+    /// Its channel.
+    pub channel: i8,
+    /// Live entities.
+    pub entities: u32,
+    /// Active ones.
+    pub active: u32,
+    /// Mean value of the active ones.
+    pub mean: f32,
+    /// Standard deviation of their values.
+    pub deviation: f32,
+    /// Fitness, 0..=1.
+    pub fitness: f32,
+    /// What a value must exceed to be sent.
+    pub threshold: f32,
+}
+
+/// A number that a plugin or the engine reports at a tick.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Metric {
+    /// The tick.
+    pub tick: u64,
+    /// What it is.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+}
+
+/// What goes to the store together, in one transaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// States of blocks.
+    pub blocks: Vec<BlockState>,
+    /// Alerts.
+    pub alerts: Vec<Alert>,
+    /// Metrics.
+    pub metrics: Vec<Metric>,
+}
+
+impl Batch {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.alerts.is_empty() && self.metrics.is_empty()
+    }
+
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.blocks.clear();
+        self.alerts.clear();
+        self.metrics.clear();
+    }
+}
+
+/// What a store says of a run as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunRecord {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The instance.
+    pub instance: String,
+    /// The seed.
+    pub seed: u64,
+    /// Live entities at the start.
+    pub entities: u64,
+    /// The scenario in JSON, passwords left out.
+    pub settings: String,
+}
+
+/// Why a store could not do as asked.
+#[derive(Debug, Error)]
+#[error("store {url}: {message}")]
+pub struct StoreError {
+    /// The store's URL, without its password.
+    pub url: String,
+    /// What went wrong.
+    pub message: String,
+}
+
+/// Where a run's states, alerts and metrics go. Called from a thread of its own, never from a tick.
+pub trait Store: Send {
+    /// Starts a run.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn begin(&mut self, run: &RunRecord) -> Result<(), StoreError>;
+
+    /// Keeps a batch, wholly or not at all.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn write(&mut self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Ends the run at `tick`: what was written can be read by others from now on.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn end(&mut self, tick: u64) -> Result<(), StoreError>;
+}

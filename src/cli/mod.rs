@@ -1,0 +1,76 @@
+//! Subcommands, and what they have in common: logs, exit codes.
+
+mod run;
+mod scenarios;
+mod schema;
+mod summary;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// CoreC: a million small entities, headless, the same bits from the same seed at any thread count.
+///
+/// Without a subcommand it runs the scenario `ecosystem`.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// What is logged to stderr: error, warn, info, debug, trace, or `target=level,..`; RUST_LOG if not given
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a scenario
+    Run(Box<run::RunArgs>),
+    /// List the built-in scenarios
+    Scenarios(scenarios::ScenariosArgs),
+    /// Print the JSON schema of a scenario
+    Schema,
+}
+
+/// Parses the command line and does what it says.
+pub fn main(started: Instant) -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = start_log(cli.log.as_deref()) {
+        eprintln!("error: --log: {error}");
+        return ExitCode::from(2);
+    }
+    match cli.command.unwrap_or_else(|| Command::Run(Box::new(run::RunArgs::parse_from(["run"])))) {
+        Command::Run(args) => run::main(*args, started),
+        Command::Scenarios(args) => scenarios::main(&args),
+        Command::Schema => schema::main(),
+    }
+}
+
+fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
+    let filter = match filter {
+        Some(filter) => EnvFilter::try_new(filter)?,
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
+    Ok(())
+}
+
+/// Writes a text to stdout; a reader that has gone away (`| head`) is no error.
+#[expect(clippy::print_stdout, reason = "the one place where the program prints")]
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: stdout: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! `corec run`: a scenario, what the flags change of it, a progress bar, a summary.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::{Duration, Instant};
+
+use corec_systems::prelude::Scenario;
+use corec_systems::run::{Progress, RunError, RunPlan, rss_bytes, run};
+use corec_systems::scenarios::{find, scale};
+use corec_systems::settings::{Threads, parse_count};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::summary;
+
+/// Run a scenario
+///
+/// Ctrl-C and SIGTERM end the run after the tick in hand, flush the store and still print the summary.
+///
+/// Exit status: 0 done, 1 the run failed, 2 bad usage or configuration, 130 or 143 interrupted.
+#[derive(clap::Parser)]
+#[command(after_help = "Examples:
+  corec run                                       1,000,000 entities, 1000 ticks
+  corec run --entities 10M --ticks 100 --load 1   ten times as many, all of them every tick
+  corec run telemetry --input machine.csv.gz      replay a table and score its rows
+  corec run my-scenario.json --json | jq .state_digest")]
+pub struct RunArgs {
+    /// A built-in scenario (see `corec scenarios`) or a JSON file (see `corec schema`)
+    #[arg(default_value = "ecosystem")]
+    scenario: String,
+
+    /// Entities in all, spread over the groups as the scenario has them: 250000, 10k, 1M
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    entities: Option<u64>,
+
+    /// Ticks to run; a table is replayed to its end unless this is less
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    ticks: Option<u64>,
+
+    /// Seed of every random draw
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Worker threads; as many as the process may use if not given. Results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+
+    /// Share of each block processed in a tick, 0 to 1, for all groups
+    #[arg(long, value_name = "F")]
+    load: Option<f32>,
+
+    /// At most so many ticks a second; as fast as it goes if not given. Results do not depend on it
+    #[arg(long, value_name = "HZ", value_parser = parse_rate)]
+    tick_rate: Option<f64>,
+
+    /// Table to replay: CSV, plain or gzipped
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+
+    /// Where the table's anomalies are, as NAB's combined_windows.json has them
+    #[arg(long, value_name = "FILE", requires = "input")]
+    windows: Option<PathBuf>,
+
+    /// Message bus: memory
+    #[arg(long, value_name = "URL")]
+    bus: Option<String>,
+
+    /// Store: memory, sqlite://relative.db (in the run's folder) or sqlite:///absolute.db
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+
+    /// The run's folder; the next runs/NNNN if not given
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Refuse to start if more memory would be needed: 800MB, 1GiB, 90%
+    #[arg(long, value_name = "SIZE")]
+    memory_max: Option<String>,
+
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    /// No progress and no summary
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs, and gives the exit status.
+pub fn main(args: RunArgs, started: Instant) -> ExitCode {
+    match try_run(args, started) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
+    let loaded = find(&args.scenario, &|name| std::env::var(name).ok())?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let scenario = with_flags(loaded.scenario, &args)?;
+    let ticks = args.ticks.or_else(|| scenario.telemetry.is_none().then_some(scenario.ticks));
+    let (out, input, windows) = (args.out, args.input, args.windows);
+    let plan = RunPlan { scenario, ticks, out, input, windows, tick_rate: args.tick_rate, started };
+    let signal = listen()?;
+    let mut bar = Bar::new(ticks, args.quiet || args.json);
+    let summary =
+        run(plan, |_: &mut corec_systems::prelude::App| {}, &signal, &mut |progress| bar.tell(progress))?;
+    bar.finish();
+    if args.json {
+        super::print(&format!(
+            "{}\n",
+            serde_json::to_string(&summary).expect("a summary is text and numbers")
+        ));
+    } else if !args.quiet {
+        super::print(&summary::text(&summary));
+    }
+    if let Some(error) = &summary.error {
+        eprintln!("error: {error}");
+        return Ok(ExitCode::FAILURE);
+    }
+    // A shell's convention: 128 and the signal's number.
+    Ok(ExitCode::from(summary.interrupted_by.map_or(0, |signal| 128 + signal as u8)))
+}
+
+/// The scenario with everything that a flag says otherwise, checked again.
+fn with_flags(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, RunError> {
+    let usage = RunError::Usage;
+    if let Some(load) = args.load {
+        if !(0.0..=1.0).contains(&load) {
+            return Err(usage(format!("--load: found {load}, must be within 0..=1")));
+        }
+        scenario.blocks.iter_mut().for_each(|group| group.load = load);
+    }
+    match (args.entities, &scenario.telemetry) {
+        (Some(_), Some(_)) => {
+            return Err(usage(
+                "--entities: a table decides how many twins there are; set replicas in the scenario".into(),
+            ));
+        }
+        (Some(total), None) => scale(&mut scenario, total).map_err(usage)?,
+        (None, _) => {}
+    }
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    scenario.ticks = args.ticks.unwrap_or(scenario.ticks);
+    scenario.threads = args.threads.map_or(scenario.threads, Threads::Count);
+    for (flag, setting) in [
+        (&args.bus, &mut scenario.bus),
+        (&args.store, &mut scenario.store),
+        (&args.memory_max, &mut scenario.memory_max),
+    ] {
+        if let Some(value) = flag {
+            setting.clone_from(value);
+        }
+    }
+    scenario.check("the command line")?;
+    Ok(scenario)
+}
+
+/// A number that is the signal's once one has come; a second one ends the process at once.
+fn listen() -> Result<Arc<AtomicUsize>, RunError> {
+    let (signal, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    for number in [SIGINT, SIGTERM] {
+        // In this order: the first signal arms what the second one meets.
+        signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&armed))
+            .and_then(|_| signal_hook::flag::register(number, Arc::clone(&armed)))
+            .and_then(|_| signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize))
+            .map_err(|e| RunError::Failed(format!("signals can't be caught: {e}")))?;
+    }
+    Ok(signal)
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err(format!("found '{text}', must be above 0 and at most 1e6 ticks a second")),
+    }
+}
+
+/// Progress on stderr: a bar on a terminal, a line every ten seconds elsewhere.
+struct Bar {
+    bar: Option<ProgressBar>,
+    is_terminal: bool,
+    next_line: f64,
+}
+
+impl Bar {
+    fn new(ticks: Option<u64>, is_quiet: bool) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        if is_quiet || !is_terminal {
+            return Self { bar: None, is_terminal: is_terminal || is_quiet, next_line: 10.0 };
+        }
+        let template = match ticks {
+            Some(_) => "{bar:40} {pos}/{len} ticks, {msg}, {eta} left",
+            None => "{spinner} {pos} ticks, {msg}",
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let target = ProgressDrawTarget::stderr_with_hz(10);
+        let bar = ProgressBar::with_draw_target(ticks, target).with_style(style);
+        Self { bar: Some(bar), is_terminal, next_line: 0.0 }
+    }
+
+    fn tell(&mut self, progress: Progress) {
+        let rate = progress.ticks as f64 / progress.seconds.max(1e-9);
+        let message = format!("{rate:.1} ticks/s, {} MB", rss_bytes() / 1_000_000);
+        if let Some(bar) = &self.bar {
+            bar.set_position(progress.ticks);
+            bar.set_message(message);
+        } else if !self.is_terminal && progress.seconds >= self.next_line {
+            let of = progress.of.map(|n| format!("/{n}")).unwrap_or_default();
+            eprintln!("{}{of} ticks, {message}", progress.ticks);
+            self.next_line += Duration::from_secs(10).as_secs_f64();
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

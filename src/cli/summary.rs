@@ -1,0 +1,89 @@
+//! A run's summary, for people.
+
+use std::fmt::Write;
+
+use corec_systems::run::Summary;
+use corec_systems::settings::grouped;
+
+/// Systems shown; the JSON has them all.
+const SYSTEMS: usize = 5;
+
+/// The summary as text, with the next command to try.
+pub fn text(s: &Summary) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| _ = writeln!(out, "{name:<16}{value}");
+    line("scenario", format!("{}, seed {}, {} threads", s.scenario, s.seed, s.threads));
+    line("entities", format!("{} in {} blocks", grouped(s.entities), grouped(s.blocks as u64)));
+    let rate = s.ticks_per_second;
+    line(
+        "ticks",
+        format!("{} in {:.2} s: {rate:.1} ticks/s (start-up {:.2} s)", s.ticks, s.seconds, s.startup_seconds),
+    );
+    line(
+        "updates",
+        format!(
+            "{:.1} M entity updates/s, {} in all",
+            s.entity_updates_per_second / 1e6,
+            grouped(s.entity_updates)
+        ),
+    );
+    line(
+        "memory",
+        format!("{:.1} MB at most, {:.1} bytes an entity", s.peak_rss_bytes as f64 / 1e6, s.bytes_per_entity),
+    );
+    if let (Some(start), Some(end)) = (s.fitness_start, s.fitness_end) {
+        line("fitness", format!("{start:.4} at the start, {end:.4} at the end"));
+    }
+    line(
+        "events",
+        format!("{} faults, {} repairs, {} alerts", grouped(s.faults), grouped(s.repairs), grouped(s.alerts)),
+    );
+    if let Some(table) = &s.table {
+        line(
+            "table",
+            format!(
+                "{} rows of {} columns, {} gaps",
+                grouped(table.rows),
+                table.columns.len(),
+                grouped(table.gaps)
+            ),
+        );
+        for (column, gaps) in table.gaps_by_column.iter().take(5) {
+            line("", format!("{} gaps in {column}", grouped(*gaps)));
+        }
+        if !table.left_out.is_empty() {
+            line("", format!("left out, not numbers: {}", table.left_out.join(", ")));
+        }
+    }
+    if let (Some(roc), Some(pr)) = (s.roc_auc, s.pr_auc) {
+        line("detection", format!("ROC-AUC {roc:.3}, PR-AUC {pr:.3}"));
+    }
+    for (at, system) in s.systems.iter().take(SYSTEMS).enumerate() {
+        let share = 100.0 * system.seconds / s.seconds;
+        line(
+            if at == 0 { "slowest" } else { "" },
+            format!("{share:5.1} %  {:<10} {}", system.phase, system.name),
+        );
+    }
+    line("digest", s.state_digest.clone());
+    line("store", s.store.clone());
+    line("folder", s.out.display().to_string());
+    if let Some(signal) = s.interrupted_by {
+        line("interrupted", format!("by signal {signal}, after tick {}", s.tick));
+    }
+    line("next", next(s));
+    out
+}
+
+fn next(s: &Summary) -> String {
+    if s.table.is_some() {
+        return format!(
+            "sqlite3 {}/store.db 'SELECT tick, name, subject, value FROM alerts LIMIT 10'",
+            s.out.display()
+        );
+    }
+    format!(
+        "corec run {} --load 1 --threads 1   # another speed, and with equal load the same digest",
+        s.scenario
+    )
+}

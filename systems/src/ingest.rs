@@ -1,0 +1,73 @@
+//! Ingest: applies the messages that wait on the input stream.
+//!
+//! A record v1 names an entity by the low 32 bits of its stable id and sets its value and whether it is active. One
+//! that can't be read, names no live entity or carries no number is counted and left out. Runs in `Phase::Ingest`,
+//! with the world to itself, and only when the scenario names an `input_stream`.
+
+use bevy_ecs::prelude::*;
+use corec_core::bus::RunBus;
+use corec_core::column::{Health, Signal, StableId};
+use corec_core::digest::Saved;
+use corec_core::message::Record;
+use corec_core::rows::Rows;
+use corec_core::simulation::{Ending, RunScenario};
+use corec_core::stats::Totals;
+
+/// Messages taken in one tick at most: the rest waits for the next one.
+const MESSAGES_MAX: usize = 100_000;
+
+/// How far the input stream has been read.
+#[derive(Resource, Default)]
+pub struct InputCursor(u64);
+
+impl Saved for InputCursor {
+    const NAME: &'static str = "input_cursor";
+
+    fn save(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_le_bytes());
+    }
+}
+
+/// Whether the scenario names an input stream.
+pub fn has_input_stream(scenario: Res<RunScenario>) -> bool {
+    scenario.0.input_stream.is_some()
+}
+
+/// Applies the messages that wait.
+pub fn ingest(world: &mut World) {
+    let Some(stream) = world.resource::<RunScenario>().0.input_stream.clone() else { return };
+    let cursor = world.resource::<InputCursor>().0;
+    let entries = match world.resource_mut::<RunBus>().0.read(&stream, cursor, MESSAGES_MAX) {
+        Ok(entries) => entries,
+        Err(error) => return world.resource_mut::<Ending>().fail(error),
+    };
+    let Some(last) = entries.last() else { return };
+    world.resource_mut::<InputCursor>().0 = last.id;
+    let total = entries.len() as u64;
+    // Ids follow each other: what is missing was dropped before it could be read.
+    let lost = last.id - cursor - total;
+    let mut rows = Rows::new(world);
+    let applied = entries.iter().filter(|entry| apply(&mut rows, &entry.data).is_some()).count() as u64;
+    drop(rows);
+    let mut totals = world.resource_mut::<Totals>();
+    totals.messages += total;
+    totals.messages_refused += total - applied;
+    totals.messages_lost += lost;
+    if lost > 0 {
+        tracing::warn!(lost, stream, "entries were dropped before they could be read");
+    }
+}
+
+fn apply(rows: &mut Rows, data: &[u8]) -> Option<()> {
+    let record = Record::decode(data).ok()?;
+    let mut row = rows.get(StableId(u64::from(record.id))).ok()?;
+    let mut health: Health = row.value().ok()?;
+    if !record.value.is_finite() {
+        return None;
+    }
+    health.state = if record.is_active { Health::ACTIVE } else { Health::INACTIVE };
+    // As everywhere: what is inactive has the value 0.
+    let value = if record.is_active { record.value } else { 0.0 };
+    row.set(Signal { value }).ok()?.set(health).ok()?;
+    Some(())
+}

@@ -1,0 +1,177 @@
+//! Publish: what a run tells the outside, at the end of each tick.
+//!
+//! Reads `Stats`, `Totals`, `Signal`. Alerts go to the stream `alertas` and the store as they are raised; states of
+//! blocks and metrics to the store every `store_interval`; frames of values to `bloque_data_stream` every
+//! `publish_interval`. Nothing here changes the state of the run but the alerts' own memory.
+
+use bevy_ecs::prelude::*;
+use corec_core::alert::Alerts;
+use corec_core::block::{BlockId, Population};
+use corec_core::blocks::Blocks;
+use corec_core::bus::RunBus;
+use corec_core::column::{Health, Signal, StableId};
+use corec_core::config::AlertSignal;
+use corec_core::message::{Frame, FrameColumn};
+use corec_core::simulation::{Ending, RunScenario};
+use corec_core::stats::{Stats, Totals};
+use corec_core::store::{Batch, BlockState, Metric};
+use corec_core::units::{Tick, seconds_to_ticks};
+
+use crate::store::StoreWriter;
+use crate::telemetry::follow::TableInput;
+
+/// The stream of alerts.
+pub const ALERT_STREAM: &str = "alertas";
+/// The stream of frames.
+pub const DATA_STREAM: &str = "bloque_data_stream";
+/// Entities a frame carries before the next one is begun.
+const FRAME_ENTITIES: usize = 65_536;
+
+/// Shows the alert rules every block.
+pub fn watch(stats: Res<Stats>, population: Res<Population>, tick: Res<Tick>, mut alerts: ResMut<Alerts>) {
+    for (at, block) in stats.blocks.iter().enumerate().filter(|(_, block)| block.is_measured == 1) {
+        let name = || population.block_name(BlockId(at as u32));
+        alerts.observe(AlertSignal::FaultRatio, at as u32, f64::from(block.fault_ratio), tick.0, name);
+        alerts.observe(AlertSignal::Fitness, at as u32, f64::from(block.fitness), tick.0, name);
+    }
+}
+
+/// Whether this is a tick in which frames go out.
+pub fn is_frame_due(scenario: Res<RunScenario>, tick: Res<Tick>) -> bool {
+    let interval = scenario.0.publish_interval.map(|s| seconds_to_ticks(s, scenario.0.tick_seconds));
+    interval.is_some_and(|ticks| (tick.0 + 1).is_multiple_of(ticks))
+}
+
+/// Sends what every entity shows: its value where it is above its block's threshold, else 0.
+pub fn publish_frames(
+    blocks: Blocks<(&StableId, &Signal, &Health)>,
+    stats: Res<Stats>,
+    scenario: Res<RunScenario>,
+    tick: Res<Tick>,
+    mut bus: ResMut<RunBus>,
+    mut ending: ResMut<Ending>,
+    mut sequence: Local<u64>,
+) {
+    let mut frame: Option<Frame> = None;
+    let mut send = |frame: Option<Frame>| {
+        if let Some(mut frame) = frame {
+            frame.sequence = *sequence;
+            *sequence += 1;
+            if let Err(error) = bus.0.publish(DATA_STREAM, &frame.encode()) {
+                ending.fail(error);
+            }
+        }
+    };
+    blocks.for_each_block(|view, (ids, signals, healths)| {
+        let kind = &view.group.settings().kind;
+        let fits = |f: &Frame| {
+            f.kind == *kind
+                && f.first_block + f.blocks == view.id().0
+                && f.count as usize + ids.len() <= FRAME_ENTITIES
+        };
+        if !frame.as_ref().is_some_and(fits) {
+            send(frame.take());
+        }
+        let frame = frame.get_or_insert_with(|| Frame {
+            instance: scenario.0.instance_id.clone(),
+            kind: kind.clone(),
+            first_block: view.id().0,
+            blocks: 0,
+            epoch: 0,
+            tick: tick.0,
+            sequence: 0,
+            count: 0,
+            columns: vec![column("StableId", 8), column("value", 4)],
+        });
+        let threshold = stats.of(view.id()).threshold;
+        frame.blocks += 1;
+        frame.count += ids.len() as u32;
+        frame.columns[0].bytes.extend_from_slice(bytemuck::cast_slice(ids));
+        for (signal, health) in signals.iter().zip(healths) {
+            let sent = if health.is_active() && signal.value > threshold { signal.value } else { 0.0 };
+            frame.columns[1].bytes.extend_from_slice(&sent.to_le_bytes());
+        }
+    });
+    send(frame);
+}
+
+fn column(name: &str, size: u16) -> FrameColumn {
+    FrameColumn { name: name.into(), size, bytes: Vec::new() }
+}
+
+/// Sends the alerts, and fills the store's batch.
+#[expect(clippy::too_many_arguments, reason = "each is a resource the system declares that it uses")]
+pub fn publish(
+    scenario: Res<RunScenario>,
+    population: Res<Population>,
+    stats: Res<Stats>,
+    totals: Res<Totals>,
+    tick: Res<Tick>,
+    input: Option<Res<TableInput>>,
+    mut alerts: ResMut<Alerts>,
+    mut bus: ResMut<RunBus>,
+    mut writer: ResMut<StoreWriter>,
+    mut ending: ResMut<Ending>,
+) {
+    let batch = writer.batch();
+    for alert in alerts.take_outbox() {
+        let json = serde_json::to_vec(&alert).expect("an alert is text and numbers");
+        if let Err(error) = bus.0.publish(ALERT_STREAM, &json) {
+            ending.fail(error);
+        }
+        batch.alerts.push(alert);
+    }
+    if let Some(input) = input {
+        batch.metrics.push(Metric {
+            tick: tick.0,
+            name: "row_score".into(),
+            value: f64::from(input.row_score),
+        });
+    }
+    let interval = seconds_to_ticks(scenario.0.store_interval, scenario.0.tick_seconds);
+    if (tick.0 + 1).is_multiple_of(interval) {
+        fill(batch, tick.0, &population, &stats, &totals);
+        writer.flush();
+    }
+    if let Some(failure) = writer.failure() {
+        ending.fail(failure);
+    }
+}
+
+/// The states of all blocks and the run's own metrics.
+fn fill(batch: &mut Batch, tick: u64, population: &Population, stats: &Stats, totals: &Totals) {
+    for (block, stats) in population.blocks().zip(&stats.blocks) {
+        let group = population.group(block.group()).settings();
+        batch.blocks.push(BlockState {
+            tick,
+            block: block.id().0,
+            group: group.id.clone(),
+            channel: group.channel.0,
+            entities: block.live(),
+            active: stats.active,
+            mean: stats.mean,
+            deviation: stats.deviation,
+            fitness: stats.fitness,
+            threshold: stats.threshold,
+        });
+    }
+    let mut metric = |name: &str, value: f64| batch.metrics.push(Metric { tick, name: name.into(), value });
+    metric("entities", population.live() as f64);
+    metric("fitness", totals.fitness_end.unwrap_or(0.0));
+    metric("faults", totals.faults as f64);
+    metric("repairs", totals.repairs as f64);
+}
+
+/// Shutdown: sends what is left and closes the store.
+pub fn close(
+    mut alerts: ResMut<Alerts>,
+    mut writer: ResMut<StoreWriter>,
+    tick: Res<Tick>,
+    mut ending: ResMut<Ending>,
+) {
+    let batch = writer.batch();
+    batch.alerts.extend(alerts.take_outbox());
+    if let Err(error) = writer.close(tick.0) {
+        ending.fail(error);
+    }
+}

@@ -1,0 +1,438 @@
+//! A run from start to summary: folder, input, bridges, simulation, loop.
+//!
+//! The one place, beside the profiler, that looks at a clock: to pace a run and to say how fast it was. Nothing it
+//! reads there reaches a result.
+
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bevy_app::{App, Plugin};
+use corec_core::alert::Alerts;
+use corec_core::block::Population;
+use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
+use corec_core::populate::PopulateError;
+use corec_core::simulation::{Simulation, SimulationError};
+use corec_core::stats::Totals;
+use corec_core::store::RunRecord;
+use corec_core::units::Tick;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::CorecPlugin;
+use crate::bus;
+use crate::store::{self, StoreWriter};
+use crate::telemetry::detection::{Windows, auc};
+use crate::telemetry::follow::TableInput;
+use crate::telemetry::table::{TableError, TableReader, TableReport};
+
+/// What a run is made of.
+pub struct RunPlan {
+    /// The scenario, with everything a flag changed.
+    pub scenario: Scenario,
+    /// Ticks to run; none for all rows of the input.
+    pub ticks: Option<u64>,
+    /// The run's folder; none for the next `runs/NNNN`.
+    pub out: Option<PathBuf>,
+    /// The table to replay.
+    pub input: Option<PathBuf>,
+    /// Where its anomalies are, as NAB has them.
+    pub windows: Option<PathBuf>,
+    /// Ticks a second at most; none for as fast as it goes.
+    pub tick_rate: Option<f64>,
+    /// When the process started.
+    pub started: Instant,
+}
+
+/// Why a run could not start or end well.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Bad usage or configuration: nothing has run.
+    #[error("{0}")]
+    Usage(String),
+    /// The run failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl RunError {
+    /// The exit status that tells of it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<ConfigError> for RunError {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Ticks done by this process.
+    pub ticks: u64,
+    /// Ticks to do, where that is known.
+    pub of: Option<u64>,
+    /// Seconds since the first tick began.
+    pub seconds: f64,
+}
+
+/// A system's share of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct SystemSummary {
+    /// The system's function.
+    pub name: String,
+    /// Its phase, or its schedule.
+    pub phase: String,
+    /// Times it ran.
+    pub calls: u64,
+    /// Seconds it ran.
+    pub seconds: f64,
+}
+
+/// What became of a run. `--json` prints it as it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// Worker threads.
+    pub threads: usize,
+    /// Live entities at the end.
+    pub entities: u64,
+    /// Blocks.
+    pub blocks: usize,
+    /// Finished ticks of the run.
+    pub tick: u64,
+    /// Ticks run by this process.
+    pub ticks: u64,
+    /// First tick's start to last tick's end, store flush included, start-up not.
+    pub seconds: f64,
+    /// Process start to first tick.
+    pub startup_seconds: f64,
+    /// `ticks / seconds`.
+    pub ticks_per_second: f64,
+    /// Live entities whose Process kernel ran, once a tick however many systems.
+    pub entity_updates: u64,
+    /// `entity_updates / seconds`.
+    pub entity_updates_per_second: f64,
+    /// The most memory the process ever held.
+    pub peak_rss_bytes: u64,
+    /// `peak_rss_bytes / entities`.
+    pub bytes_per_entity: f64,
+    /// Mean fitness over live entities after the first Measure.
+    pub fitness_start: Option<f64>,
+    /// Mean fitness over live entities after the last Measure.
+    pub fitness_end: Option<f64>,
+    /// Entities that became inactive.
+    pub faults: u64,
+    /// Entities that were repaired.
+    pub repairs: u64,
+    /// Alerts raised, each event once.
+    pub alerts: u64,
+    /// Messages taken from the input stream.
+    pub messages: u64,
+    /// Messages that could not be read or named no live entity.
+    pub messages_refused: u64,
+    /// The digest of the state, 16 hex digits.
+    pub state_digest: String,
+    /// The store's URL, without its password.
+    pub store: String,
+    /// The run's folder.
+    pub out: PathBuf,
+    /// Every system, the slowest first.
+    pub systems: Vec<SystemSummary>,
+    /// The replayed table; null without one.
+    pub table: Option<TableReport>,
+    /// Area under the ROC curve of row scores against labels; null without labels or with one class only.
+    pub roc_auc: Option<f64>,
+    /// Area under the precision-recall curve; null as `roc_auc`.
+    pub pr_auc: Option<f64>,
+    /// The signal that ended the run early; null if none did.
+    pub interrupted_by: Option<usize>,
+    /// Why the run failed; null if it did not.
+    pub error: Option<String>,
+}
+
+/// Runs a scenario.
+///
+/// `signal` ends the run after the tick in hand once it is not 0; `progress` is called at most every 100 ms, on a
+/// thread of the pool. The summary also tells of a run that failed on its way.
+///
+/// # Errors
+/// Only what kept the run from starting.
+pub fn run(
+    plan: RunPlan,
+    plugins: impl Plugin,
+    signal: &AtomicUsize,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Summary, RunError> {
+    let RunPlan { mut scenario, ticks, out, input, windows, tick_rate, started } = plan;
+    check_plugins(&scenario)?;
+    let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
+    let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
+    let is_store_known = store::open(&scenario.store, Path::new(""));
+    if let (Err(error), true) = (is_store_known, !scenario.store.starts_with("sqlite://")) {
+        return Err(RunError::Usage(error.to_string()));
+    }
+    let mut app = App::new();
+    app.add_plugins((CorecPlugin, plugins));
+    if let Some(table) = table {
+        app.insert_resource(table);
+    }
+    app.insert_resource(corec_core::bus::RunBus(bus));
+    let of = match &input {
+        Some(_) => ticks,
+        None => Some(ticks.unwrap_or(scenario.ticks)),
+    };
+    let record = record(&scenario);
+    let (name, seed, store_url) = (scenario.name.clone(), scenario.seed, scenario.store.clone());
+    let mut simulation = Simulation::new(app, scenario).map_err(refusal)?;
+    let entities = simulation.world().resource::<Population>().live();
+
+    let out = make_folder(out)?;
+    let store = store::open(&store_url, &out).map_err(|e| RunError::Usage(e.to_string()))?;
+    let writer = StoreWriter::start(store, &RunRecord { entities, ..record });
+    simulation.world_mut().insert_resource(writer.map_err(|e| RunError::Failed(e.to_string()))?);
+
+    let start = now();
+    let startup_seconds = (start - started).as_secs_f64();
+    let mut pace = Pace { start, told: start, tick_rate };
+    let ran = simulation.run_while(|world| {
+        let ticks = world.resource::<Tick>().0;
+        if signal.load(Ordering::Relaxed) != 0 || of == Some(ticks) {
+            return ControlFlow::Break(());
+        }
+        pace.wait_for(ticks, signal);
+        pace.tell(Progress { ticks, of, seconds: 0.0 }, progress);
+        ControlFlow::Continue(())
+    });
+    let closed = simulation.shut_down();
+    let seconds = start.elapsed().as_secs_f64();
+    let error = ran.err().or(closed.err()).map(|e| e.to_string());
+    let interrupted_by = Some(signal.load(Ordering::Relaxed)).filter(|s| *s != 0);
+    let mut summary = summarise(&mut simulation, seconds, startup_seconds);
+    (summary.scenario, summary.seed, summary.store) = (name, seed, redact_url(&store_url));
+    (summary.out, summary.error, summary.interrupted_by) = (out.clone(), error, interrupted_by);
+    let json = serde_json::to_vec_pretty(&summary).expect("a summary is text and numbers");
+    if let Err(e) = fs::write(out.join("summary.json"), json) {
+        let message = format!("{}: {e}", out.join("summary.json").display());
+        summary.error.get_or_insert(message);
+    }
+    Ok(summary)
+}
+
+fn check_plugins(scenario: &Scenario) -> Result<(), RunError> {
+    match &scenario.plugins {
+        Plugins::Named(names) if !names.is_empty() => Err(RunError::Usage(format!(
+            "{}: plugins: found '{}', which this binary was not built with, must be a list of plugins it has: none",
+            scenario.name,
+            names[0].escape_debug()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Opens the table of a telemetry scenario and gives its twins their number.
+fn open_table(
+    scenario: &mut Scenario,
+    input: Option<&Path>,
+    windows: Option<&Path>,
+) -> Result<Option<TableInput>, RunError> {
+    let usage = |text: String| Err(RunError::Usage(text));
+    match (&scenario.telemetry, input) {
+        (None, Some(_)) => {
+            return usage(format!(
+                "--input: scenario '{}' takes no table: corec run telemetry --input FILE.csv",
+                scenario.name
+            ));
+        }
+        (Some(_), None) => {
+            return usage(
+                "--input: missing, must be a table: corec run telemetry --input FILE.csv[.gz]".into(),
+            );
+        }
+        (None, None) if windows.is_some() => return usage("--windows: needs --input FILE.csv[.gz]".into()),
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {}
+    }
+    let path = input.unwrap_or(Path::new(""));
+    let table = TableReader::open(path).map_err(|e: TableError| RunError::Usage(e.to_string()))?;
+    let windows = match windows {
+        Some(_) if !table.has_time() => {
+            return usage(format!("--windows: {} has no time column to find windows by", path.display()));
+        }
+        Some(file) => Some(Windows::load(file, path).map_err(RunError::Usage)?),
+        None => None,
+    };
+    for group in scenario.blocks.iter_mut().filter(|g| g.kind == "twin") {
+        group.entities = table.width() as u64 * u64::from(group.replicas);
+    }
+    if let Some(group) = scenario.blocks.iter().find(|g| g.entities == 0) {
+        return usage(format!(
+            "{}: group '{}': found 0 entities, must be at least 1",
+            scenario.name, group.id
+        ));
+    }
+    Ok(Some(TableInput::new(table, windows)))
+}
+
+/// What a simulation refuses before it starts is the user's to change, but for what the machine lacks.
+fn refusal(error: SimulationError) -> RunError {
+    match error {
+        SimulationError::Populate(PopulateError::Kind(_)) => RunError::Failed(error.to_string()),
+        SimulationError::Populate(_) | SimulationError::Memory { .. } | SimulationError::Threads { .. } => {
+            RunError::Usage(error.to_string())
+        }
+        other => RunError::Failed(other.to_string()),
+    }
+}
+
+/// Makes the folder asked for, or the next `runs/NNNN`.
+fn make_folder(out: Option<PathBuf>) -> Result<PathBuf, RunError> {
+    let fail = |path: &Path, e: io::Error| RunError::Usage(format!("--out: {}: {e}", path.display()));
+    if let Some(out) = out {
+        fs::create_dir_all(&out).map_err(|e| fail(&out, e))?;
+        if out.join("summary.json").exists() {
+            return Err(RunError::Usage(format!(
+                "--out: {} holds a run already, must be a new folder",
+                out.display()
+            )));
+        }
+        return Ok(out);
+    }
+    let runs = Path::new("runs");
+    fs::create_dir_all(runs).map_err(|e| fail(runs, e))?;
+    let taken = fs::read_dir(runs).map_err(|e| fail(runs, e))?;
+    let numbers = taken.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let mut next = numbers.max().unwrap_or(0).saturating_add(1);
+    loop {
+        let folder = runs.join(format!("{next:04}"));
+        // Creating it is what claims the number: two runs started at once get two.
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => next += 1,
+            Err(e) => return Err(fail(&folder, e)),
+        }
+    }
+}
+
+fn record(scenario: &Scenario) -> RunRecord {
+    let shown =
+        Scenario { bus: redact_url(&scenario.bus), store: redact_url(&scenario.store), ..scenario.clone() };
+    RunRecord {
+        scenario: scenario.name.clone(),
+        instance: scenario.instance_id.clone(),
+        seed: scenario.seed,
+        entities: 0,
+        settings: serde_json::to_string(&shown).expect("a scenario is text and numbers"),
+    }
+}
+
+/// Keeps a run from going faster than it should, and its progress from being told too often.
+struct Pace {
+    start: Instant,
+    told: Instant,
+    tick_rate: Option<f64>,
+}
+
+impl Pace {
+    /// Waits until tick `tick` may begin; a signal ends the wait.
+    fn wait_for(&self, tick: u64, signal: &AtomicUsize) {
+        let Some(rate) = self.tick_rate else { return };
+        let due = self.start + Duration::from_secs_f64(tick as f64 / rate);
+        loop {
+            let left = due.saturating_duration_since(now());
+            if left.is_zero() || signal.load(Ordering::Relaxed) != 0 {
+                return;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    fn tell(&mut self, progress: Progress, to: &mut (dyn FnMut(Progress) + Send)) {
+        let now = now();
+        if now - self.told >= Duration::from_millis(100) {
+            self.told = now;
+            to(Progress { seconds: (now - self.start).as_secs_f64(), ..progress });
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the run loop paces and times itself; no result depends on it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) -> Summary {
+    let mut systems: Vec<SystemSummary> = simulation
+        .timings()
+        .into_iter()
+        .filter(|t| t.calls > 0 && t.phase != "Main")
+        .map(|t| SystemSummary { name: t.name, phase: t.phase, calls: t.calls, seconds: t.seconds })
+        .collect();
+    systems.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    let areas = simulation.world_mut().get_resource_mut::<TableInput>().and_then(|mut i| auc(&mut i.scored));
+    let world = simulation.world();
+    let totals = *world.resource::<Totals>();
+    let population = world.resource::<Population>();
+    let (ticks, peak) = (simulation.tick(), peak_rss_bytes());
+    Summary {
+        scenario: String::new(),
+        seed: 0,
+        threads: simulation.threads(),
+        entities: population.live(),
+        blocks: population.block_count(),
+        tick: ticks,
+        ticks,
+        seconds,
+        startup_seconds,
+        ticks_per_second: ticks as f64 / seconds,
+        entity_updates: totals.entity_updates,
+        entity_updates_per_second: totals.entity_updates as f64 / seconds,
+        peak_rss_bytes: peak,
+        bytes_per_entity: peak as f64 / population.live().max(1) as f64,
+        fitness_start: totals.fitness_start,
+        fitness_end: totals.fitness_end,
+        faults: totals.faults,
+        repairs: totals.repairs,
+        alerts: world.resource::<Alerts>().raised(),
+        messages: totals.messages,
+        messages_refused: totals.messages_refused,
+        state_digest: simulation.digest().to_string(),
+        store: String::new(),
+        out: PathBuf::new(),
+        systems,
+        table: world.get_resource::<TableInput>().map(|input| input.table.report()),
+        roc_auc: areas.map(|a| a.0),
+        pr_auc: areas.map(|a| a.1),
+        interrupted_by: None,
+        error: None,
+    }
+}
+
+/// The most memory this process has held, in bytes; 0 where the system does not tell.
+pub fn peak_rss_bytes() -> u64 {
+    status_bytes("VmHWM:")
+}
+
+/// The memory this process holds, in bytes; 0 where the system does not tell.
+pub fn rss_bytes() -> u64 {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(key: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}

@@ -1,0 +1,36 @@
+//! Stores: where a run's states, alerts and metrics go, and the thread that takes them there.
+//!
+//! [`open`] turns a URL into a store, [`StoreWriter`] keeps it off the tick.
+
+mod memory;
+mod sqlite;
+mod writer;
+
+use std::path::Path;
+
+use corec_core::config::redact_url;
+use corec_core::store::{Store, StoreError};
+
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
+pub use writer::StoreWriter;
+
+/// Opens the store of a URL; a relative SQLite path is in `folder`.
+///
+/// # Errors
+/// An unknown scheme, one whose bridge this version does not have, or a file that can't be opened.
+pub fn open(url: &str, folder: &Path) -> Result<Box<dyn Store>, StoreError> {
+    let fail = |message: &str| Err(StoreError { url: redact_url(url), message: message.into() });
+    match url.split_once("://") {
+        None if url == "memory" => Ok(Box::new(MemoryStore::default())),
+        Some(("sqlite", path)) if path.is_empty() || path.ends_with('/') => {
+            fail("found no file, must be sqlite://relative.db or sqlite:///absolute.db")
+        }
+        // An absolute path replaces the folder.
+        Some(("sqlite", path)) => Ok(Box::new(SqliteStore::open(url, &folder.join(path))?)),
+        Some(("postgres" | "postgresql", _)) => fail(
+            "PostgreSQL comes with its bridge, which this version does not have: --store sqlite://store.db",
+        ),
+        _ => fail("found an unknown store, must be memory, sqlite://relative.db or sqlite:///absolute.db"),
+    }
+}

@@ -1,0 +1,281 @@
+//! Follow: every twin follows its column, keeps its own recent normal, and scores what it sees.
+//!
+//! A twin's normal is an exponentially weighted mean and variance over its window: with the weight
+//! `a = max(1 / n, 2 / (window + 1))` for its `n`-th value, `mean += a * d`, `variance = (1 - a) * (variance + a * d^2)`
+//! where `d = value - mean` (West 1979, "Updating mean and variance estimates"). Its score is
+//! `|d| / max(deviation, floor * range of the column so far)`, taken before the value is learned and at most
+//! `score_max`; 0 during `warmup`. A gap changes nothing.
+//! A column's score is the highest of its twins'; a row's is the mean of its min(3, n) highest columns.
+
+use bevy_ecs::prelude::*;
+use bytemuck::{Pod, Zeroable};
+use corec_core::alert::Alerts;
+use corec_core::blocks::Blocks;
+use corec_core::column::{Signal, StableId};
+use corec_core::config::{AlertSignal, Telemetry};
+use corec_core::simulation::{Ending, RunScenario};
+use corec_core::stats::Totals;
+use corec_core::units::Tick;
+use libm::pow;
+
+use super::detection::Windows;
+use super::table::TableReader;
+
+/// Columns whose mean is a row's score.
+const HIGHEST: usize = 3;
+
+/// What a twin knows of its column.
+#[derive(Component, Pod, Zeroable, Clone, Copy, Default, PartialEq, Debug)]
+#[repr(C)]
+pub struct Twin {
+    /// The running mean.
+    pub mean: f64,
+    /// The running variance.
+    pub variance: f64,
+    /// The lowest value so far.
+    pub lowest: f64,
+    /// The highest value so far.
+    pub highest: f64,
+    /// Values seen.
+    pub seen: u64,
+    /// The last value, as far as an `f32` tells it.
+    pub value: f32,
+    /// The last score.
+    pub score: f32,
+    /// The column it follows.
+    pub column: u32,
+    /// Rows it averages over.
+    pub window: f32,
+}
+
+/// The table that a run replays, and what was found in it.
+#[derive(Resource)]
+pub struct TableInput {
+    /// The table.
+    pub table: TableReader,
+    /// Spans of time that hold anomalies.
+    pub windows: Option<Windows>,
+    /// The row of this tick; NaN for a gap.
+    pub values: Vec<f64>,
+    /// Whether the row of this tick is an anomaly, where that is known.
+    pub label: Option<bool>,
+    /// The score of each column.
+    pub column_scores: Vec<f32>,
+    /// The score of the row.
+    pub row_score: f32,
+    /// (score, is an anomaly) of every labelled row so far.
+    pub scored: Vec<(f32, bool)>,
+}
+
+impl TableInput {
+    /// The input of a run, before its first row.
+    pub fn new(table: TableReader, windows: Option<Windows>) -> Self {
+        let n = table.width();
+        Self {
+            table,
+            windows,
+            values: vec![f64::NAN; n],
+            label: None,
+            column_scores: vec![0.0; n],
+            row_score: 0.0,
+            scored: Vec::new(),
+        }
+    }
+}
+
+/// Ingest: takes the tick's row. Ends the run after the last one.
+pub fn take_row(input: Option<ResMut<TableInput>>, mut ending: ResMut<Ending>) {
+    let Some(mut input) = input else { return };
+    let TableInput { table, values, label, windows, .. } = &mut *input;
+    match table.next_row(values) {
+        Ok(Some(meta)) => {
+            let in_window = |w: &Windows| meta.timestamp.as_deref().map(|at| w.contains(at));
+            *label = windows.as_ref().and_then(in_window).or(meta.label);
+        }
+        Ok(None) => ending.is_finished = true,
+        Err(error) => return ending.fail(error),
+    }
+    match table.has_next() {
+        Ok(more) => ending.is_finished |= !more,
+        Err(error) => ending.fail(error),
+    }
+}
+
+/// Gives every twin its column and window. The twins of a column follow each other.
+pub fn assign(
+    input: Option<Res<TableInput>>,
+    scenario: Res<RunScenario>,
+    blocks: Blocks<(&StableId, &mut Twin)>,
+) {
+    let (Some(input), Some(settings)) = (input, scenario.0.telemetry) else { return };
+    let columns = input.values.len() as u32;
+    let mut first = None;
+    blocks.for_each_block(|view, (ids, twins)| {
+        let replicas = view.group.settings().replicas;
+        // Ids of a group are consecutive; a second group starts at column 0 again.
+        if first.is_none_or(|(group, _)| group != view.group_id()) {
+            first = Some((view.group_id(), ids[0].0));
+        }
+        let first_id = first.map_or(0, |(_, id)| id);
+        for (id, twin) in ids.iter().zip(twins) {
+            let at = (id.0 - first_id) as u32;
+            twin.column = (at / replicas).min(columns - 1);
+            twin.window = window(&settings, at % replicas, replicas);
+        }
+    });
+}
+
+/// The window of replica `k` of `n`: spread evenly over a logarithmic scale; a single one takes the middle.
+pub fn window(settings: &Telemetry, k: u32, n: u32) -> f32 {
+    let at = if n > 1 { f64::from(k) / f64::from(n - 1) } else { 0.5 };
+    (settings.window_min * pow(settings.window_max / settings.window_min, at)) as f32
+}
+
+/// Process: lets every twin follow its column. Its value is how normal it finds it: 1 at its mean, 0.5 at a score of 3.
+pub fn follow(
+    input: Option<Res<TableInput>>,
+    scenario: Res<RunScenario>,
+    blocks: Blocks<(&mut Twin, &mut Signal)>,
+    mut totals: ResMut<Totals>,
+) {
+    let (Some(input), Some(settings)) = (input, scenario.0.telemetry) else { return };
+    let mut updates = vec![0u64; blocks.population().block_count()];
+    blocks.par_fold_blocks(&mut updates, |updates, _, (twins, signals)| {
+        *updates += twins.len() as u64;
+        follow_kernel(&settings, &input.values, twins, signals);
+    });
+    totals.entity_updates += updates.iter().sum::<u64>();
+}
+
+fn follow_kernel(settings: &Telemetry, values: &[f64], twins: &mut [Twin], signals: &mut [Signal]) {
+    for (twin, signal) in twins.iter_mut().zip(signals) {
+        let value = values[twin.column as usize];
+        if !value.is_nan() {
+            learn(settings, twin, value);
+            signal.value = 1.0 / (1.0 + twin.score / 3.0);
+        }
+    }
+}
+
+/// Shows a twin the next value of its column.
+pub fn learn(settings: &Telemetry, twin: &mut Twin, value: f64) {
+    if twin.seen == 0 {
+        (twin.mean, twin.lowest, twin.highest) = (value, value, value);
+    }
+    let distance = value - twin.mean;
+    let floor = settings.deviation_floor * (twin.highest - twin.lowest);
+    let deviation = twin.variance.sqrt().max(floor);
+    twin.score = if twin.seen < u64::from(settings.warmup) || distance == 0.0 {
+        0.0
+    } else {
+        // A column that has never moved and now does is as far from normal as can be told.
+        (distance.abs() / deviation).min(settings.score_max) as f32
+    };
+    twin.seen += 1;
+    let weight = (1.0 / twin.seen as f64).max(2.0 / (f64::from(twin.window) + 1.0));
+    twin.mean += weight * distance;
+    twin.variance = (1.0 - weight) * (twin.variance + weight * distance * distance);
+    twin.lowest = twin.lowest.min(value);
+    twin.highest = twin.highest.max(value);
+    twin.value = value as f32;
+}
+
+/// Measure: the scores of columns and row, and the alerts about them.
+pub fn score(
+    input: Option<ResMut<TableInput>>,
+    blocks: Blocks<&Twin>,
+    mut alerts: ResMut<Alerts>,
+    tick: Res<Tick>,
+    mut highest: Local<Vec<f32>>,
+) {
+    let Some(mut input) = input else { return };
+    let input = &mut *input;
+    for (score, value) in input.column_scores.iter_mut().zip(&input.values) {
+        // A gap has no score of its own.
+        *score = if value.is_nan() { f32::NAN } else { 0.0 };
+    }
+    blocks.for_each(|twins| {
+        for twin in twins {
+            let score = &mut input.column_scores[twin.column as usize];
+            if twin.score > *score {
+                *score = twin.score;
+            }
+        }
+    });
+    highest.clear();
+    highest.extend(input.column_scores.iter().filter(|score| !score.is_nan()));
+    highest.sort_unstable_by(|a, b| b.total_cmp(a));
+    highest.truncate(HIGHEST);
+    input.row_score = highest.iter().sum::<f32>() / highest.len().max(1) as f32;
+    for (at, score) in input.column_scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
+        let name = || format!("column {}", input.table.column(at));
+        alerts.observe(AlertSignal::ColumnScore, at as u32, f64::from(*score), tick.0, name);
+    }
+    alerts.observe(AlertSignal::RowScore, 0, f64::from(input.row_score), tick.0, || {
+        let worst = input
+            .column_scores
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| !s.is_nan())
+            .max_by(|a, b| a.1.total_cmp(b.1));
+        worst.map_or_else(
+            || "row".to_string(),
+            |(at, _)| format!("row, most of all column {}", input.table.column(at)),
+        )
+    });
+    if let Some(label) = input.label {
+        input.scored.push((input.row_score, label));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn twin(window: f32) -> Twin {
+        Twin { window, ..Twin::default() }
+    }
+
+    #[test]
+    fn a_twin_learns_the_mean_and_deviation_of_its_column() {
+        let settings = Telemetry::default();
+        let mut slow = twin(1e6);
+        let values: Vec<f64> = (0..1000).map(|i| 5.0 + f64::from(i % 7)).collect();
+        values.iter().for_each(|v| learn(&settings, &mut slow, *v));
+        let mean = values.iter().sum::<f64>() / 1000.0;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1000.0;
+        assert!((slow.mean - mean).abs() < 1e-9 && (slow.variance - variance).abs() < 1e-9, "{slow:?}");
+    }
+
+    #[test]
+    fn a_spike_scores_and_a_slow_drift_does_not() {
+        let settings = Telemetry::default();
+        let mut t = twin(200.0);
+        for i in 0..2000 {
+            learn(&settings, &mut t, f64::from(i) * 0.001 + f64::from(i % 2));
+            assert!(t.score < 2.0, "row {i}: {}", t.score);
+        }
+        learn(&settings, &mut t, 12.0);
+        assert!(t.score > 15.0, "{}", t.score);
+    }
+
+    #[test]
+    fn a_constant_column_that_moves_scores_the_most() {
+        let settings = Telemetry::default();
+        let mut t = twin(200.0);
+        (0..500).for_each(|_| learn(&settings, &mut t, 3.0));
+        assert_eq!(t.score, 0.0);
+        learn(&settings, &mut t, 3.1);
+        assert_eq!(f64::from(t.score), settings.score_max);
+    }
+
+    #[test]
+    fn windows_are_spread_on_a_logarithmic_scale() {
+        let settings = Telemetry::default();
+        let near = |a: f32, b: f32| assert!((a / b - 1.0).abs() < 1e-6, "{a} is not {b}");
+        near(window(&settings, 0, 3), 200.0);
+        near(window(&settings, 1, 3), 632.455_5);
+        near(window(&settings, 2, 3), 2000.0);
+        near(window(&settings, 0, 1), 632.455_5);
+    }
+}

@@ -1,0 +1,8 @@
+//! Telemetry: a table of measurements, a row a tick, and a twin for each of its columns.
+//!
+//! [`table`] reads it, [`follow`] lets the twins follow their columns and score them, [`detection`] compares the
+//! scores with labels.
+
+pub mod detection;
+pub mod follow;
+pub mod table;

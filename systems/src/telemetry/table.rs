@@ -1,0 +1,478 @@
+//! A table of telemetry: CSV, plain or gzipped, read row by row.
+//!
+//! Recognised by themselves: the delimiter (`,` `;` tab `|`), a header, a time column (`timestamp`, `time`, `date`,
+//! `datetime`), a `label` column of 0 and 1. Every other column whose first value is a number is measured; the rest is
+//! left out and named. An empty cell, `NaN`, `NA`, `null` or an infinity is a gap; text in a measured column is a broken
+//! file.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use csv::{ByteRecord, ReaderBuilder};
+use flate2::bufread::MultiGzDecoder;
+use serde::Serialize;
+use thiserror::Error;
+
+/// Bytes a line may have.
+const LINE_BYTES_MAX: usize = 4 << 20;
+/// Columns a table may have.
+const COLUMNS_MAX: usize = 10_000;
+/// Rows looked at to tell which columns hold numbers.
+const LOOK_AHEAD: usize = 100;
+
+/// Why a table can't be read.
+#[derive(Debug, Error)]
+pub enum TableError {
+    /// The file can't be opened or read.
+    #[error("{path}: {message}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        message: String,
+    },
+    /// The header is not one. The run does not start.
+    #[error("{path}: line 1: {message}")]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what is allowed.
+        message: String,
+    },
+    /// A cell that is not allowed.
+    #[error("{path}: line {line}, column '{column}': found '{found}', must be {allowed}")]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// The column's name.
+        column: String,
+        /// The cell.
+        found: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// A row of another length than the header.
+    #[error("{path}: line {line}: found {found} cells, must be {expected} as in the header")]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// Cells found.
+        found: u64,
+        /// Cells of the header.
+        expected: u64,
+    },
+}
+
+impl TableError {
+    /// Whether the file itself is unusable, as opposed to broken somewhere inside.
+    pub fn is_unusable(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Header { .. })
+    }
+}
+
+/// A row as it was read; the values are where the caller wanted them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowMeta {
+    /// The line it is on, counted from 1.
+    pub line: u64,
+    /// The cell of the time column.
+    pub timestamp: Option<String>,
+    /// The cell of the label column.
+    pub label: Option<bool>,
+}
+
+/// What a table turned out to hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TableReport {
+    /// Rows read.
+    pub rows: u64,
+    /// Measured columns.
+    pub columns: Vec<String>,
+    /// Columns left out because they do not hold numbers.
+    pub left_out: Vec<String>,
+    /// Gaps in all.
+    pub gaps: u64,
+    /// Columns with gaps, and how many.
+    pub gaps_by_column: Vec<(String, u64)>,
+}
+
+/// Reads a table row by row.
+pub struct TableReader {
+    path: PathBuf,
+    csv: csv::Reader<LineLimit<Box<dyn BufRead + Send + Sync>>>,
+    ahead: VecDeque<ByteRecord>,
+    spare: ByteRecord,
+    names: Vec<String>,
+    measured: Vec<usize>,
+    time: Option<usize>,
+    label: Option<usize>,
+    gaps: Vec<u64>,
+    rows: u64,
+}
+
+impl TableReader {
+    /// Opens a table and reads far enough to know its columns.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub fn open(path: &Path) -> Result<Self, TableError> {
+        let io_error = |e: io::Error| TableError::Io { path: path.into(), message: e.to_string() };
+        let header_error = |message: String| TableError::Header { path: path.into(), message };
+        let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(io_error)?);
+        let is_gzip = file.fill_buf().map_err(io_error)?.starts_with(&[0x1f, 0x8b]);
+        let mut text: Box<dyn BufRead + Send + Sync> = if is_gzip {
+            Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file)))
+        } else {
+            Box::new(file)
+        };
+        let start = text.fill_buf().map_err(io_error)?;
+        let bom = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let first_line = start[bom..].split(|b| *b == b'\n').next().unwrap_or_default();
+        let delimiter = *b",;\t|"
+            .iter()
+            .rev()
+            .max_by_key(|d| first_line.iter().filter(|b| b == d).count())
+            .expect("there are four to choose from");
+        text.consume(bom);
+        let mut csv =
+            ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(LineLimit::new(text));
+        let header = csv.byte_headers().map_err(|e| header_error(e.to_string()))?.clone();
+        let names = check_header(&header).map_err(header_error)?;
+        let find =
+            |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.to_lowercase().as_str()));
+        let (time, label) = (find(&["timestamp", "time", "date", "datetime"]), find(&["label"]));
+        let mut reader = Self {
+            path: path.into(),
+            csv,
+            ahead: VecDeque::new(),
+            spare: ByteRecord::new(),
+            names,
+            measured: Vec::new(),
+            time,
+            label,
+            gaps: Vec::new(),
+            rows: 0,
+        };
+        while reader.ahead.len() < LOOK_AHEAD
+            && let Some(record) = reader.read_record()?
+        {
+            reader.ahead.push_back(record);
+        }
+        if reader.ahead.is_empty() {
+            return Err(TableError::Header {
+                path: path.into(),
+                message: "found a header and no row, must be rows below it".into(),
+            });
+        }
+        let first = |column: usize| {
+            reader
+                .ahead
+                .iter()
+                .map(|row| trimmed(&row[column]))
+                .find(|cell| !is_gap(cell))
+                .map(|cell| number(cell).is_some())
+        };
+        reader.measured = (0..reader.names.len())
+            .filter(|&column| Some(column) != time && Some(column) != label && first(column).unwrap_or(true))
+            .collect();
+        if reader.measured.is_empty() {
+            let message = "found no column of numbers, must be at least one besides time and label".into();
+            return Err(TableError::Header { path: path.into(), message });
+        }
+        reader.gaps = vec![0; reader.measured.len()];
+        Ok(reader)
+    }
+
+    /// Measured columns.
+    pub fn width(&self) -> usize {
+        self.measured.len()
+    }
+
+    /// The name of a measured column.
+    pub fn column(&self, at: usize) -> &str {
+        &self.names[self.measured[at]]
+    }
+
+    /// Whether the table has labels.
+    pub fn is_labelled(&self) -> bool {
+        self.label.is_some()
+    }
+
+    /// Whether the table has a time column.
+    pub fn has_time(&self) -> bool {
+        self.time.is_some()
+    }
+
+    /// Whether another row follows.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub fn has_next(&mut self) -> Result<bool, TableError> {
+        if self.ahead.is_empty()
+            && let Some(record) = self.read_record()?
+        {
+            self.ahead.push_back(record);
+        }
+        Ok(!self.ahead.is_empty())
+    }
+
+    /// Reads the next row into `values`, a gap as NaN; none at the end.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    ///
+    /// # Panics
+    /// If `values` has not [`TableReader::width`] items.
+    pub fn next_row(&mut self, values: &mut [f64]) -> Result<Option<RowMeta>, TableError> {
+        assert_eq!(values.len(), self.measured.len(), "one value for each measured column");
+        if !self.has_next()? {
+            return Ok(None);
+        }
+        let Some(record) = self.ahead.pop_front() else { return Ok(None) };
+        let line = record.position().map_or(0, csv::Position::line);
+        let cell_error = |column: usize, allowed| TableError::Cell {
+            path: self.path.clone(),
+            line,
+            column: self.names[column].clone(),
+            found: shown(&record[column]),
+            allowed,
+        };
+        for (at, &column) in self.measured.iter().enumerate() {
+            let cell = trimmed(&record[column]);
+            values[at] = if is_gap(cell) {
+                f64::NAN
+            } else {
+                number(cell).ok_or_else(|| cell_error(column, "a number, or empty for a gap"))?
+            };
+            if !values[at].is_finite() {
+                values[at] = f64::NAN;
+                self.gaps[at] += 1;
+            }
+        }
+        let label = match self.label {
+            None => None,
+            Some(column) => match number(trimmed(&record[column])) {
+                Some(0.0) => Some(false),
+                Some(1.0) => Some(true),
+                _ => return Err(cell_error(column, "0 or 1")),
+            },
+        };
+        let timestamp =
+            self.time.map(|column| String::from_utf8_lossy(trimmed(&record[column])).into_owned());
+        self.rows += 1;
+        self.spare = record;
+        Ok(Some(RowMeta { line, timestamp, label }))
+    }
+
+    /// What the table has turned out to hold so far.
+    pub fn report(&self) -> TableReport {
+        let is_special = |column| Some(column) == self.time || Some(column) == self.label;
+        TableReport {
+            rows: self.rows,
+            columns: self.measured.iter().map(|&c| self.names[c].clone()).collect(),
+            left_out: (0..self.names.len())
+                .filter(|c| !is_special(*c) && !self.measured.contains(c))
+                .map(|c| self.names[c].clone())
+                .collect(),
+            gaps: self.gaps.iter().sum(),
+            gaps_by_column: (0..self.gaps.len())
+                .filter(|&at| self.gaps[at] > 0)
+                .map(|at| (self.column(at).to_string(), self.gaps[at]))
+                .collect(),
+        }
+    }
+
+    fn read_record(&mut self) -> Result<Option<ByteRecord>, TableError> {
+        let mut record = std::mem::take(&mut self.spare);
+        let more = self.csv.read_byte_record(&mut record).map_err(|e| TableError::Io {
+            path: self.path.clone(),
+            message: format!("after line {}: {e}", self.csv.position().line()),
+        })?;
+        if !more {
+            return Ok(None);
+        }
+        if record.len() != self.names.len() {
+            return Err(TableError::Row {
+                path: self.path.clone(),
+                line: record.position().map_or(0, csv::Position::line),
+                found: record.len() as u64,
+                expected: self.names.len() as u64,
+            });
+        }
+        Ok(Some(record))
+    }
+}
+
+fn check_header(header: &ByteRecord) -> Result<Vec<String>, String> {
+    if header.is_empty() || header.iter().all(|cell| trimmed(cell).is_empty()) {
+        return Err("found nothing, must be a header of column names".into());
+    }
+    if header.len() > COLUMNS_MAX {
+        return Err(format!("found {} columns, must be at most {COLUMNS_MAX}", header.len()));
+    }
+    let mut names: Vec<String> = Vec::with_capacity(header.len());
+    for (at, cell) in header.iter().enumerate() {
+        let cell = trimmed(cell);
+        let name = std::str::from_utf8(cell)
+            .map_err(|_| format!("column {}: found a name that is not UTF-8", at + 1))?;
+        if name.is_empty() {
+            return Err(format!("column {}: found no name, must be a header of column names", at + 1));
+        }
+        if number(cell).is_some() {
+            return Err(format!(
+                "column {}: found the number {name}, must be a header of column names",
+                at + 1
+            ));
+        }
+        if name.chars().any(char::is_control) || name.chars().count() > 200 {
+            return Err(format!(
+                "column {}: found '{}', must be a plain name of at most 200 letters",
+                at + 1,
+                shown(cell)
+            ));
+        }
+        if names.iter().any(|n| n == name) {
+            return Err(format!("column {}: found '{name}' again, must be a name of its own", at + 1));
+        }
+        names.push(name.to_string());
+    }
+    Ok(names)
+}
+
+fn trimmed(cell: &[u8]) -> &[u8] {
+    cell.trim_ascii()
+}
+
+/// The cell as a number; what is not plain digits, sign, point and exponent is not one.
+fn number(cell: &[u8]) -> Option<f64> {
+    std::str::from_utf8(cell).ok()?.parse().ok()
+}
+
+fn is_gap(cell: &[u8]) -> bool {
+    cell.is_empty()
+        || [&b"nan"[..], b"na", b"n/a", b"null", b"none"].iter().any(|gap| cell.eq_ignore_ascii_case(gap))
+}
+
+/// A cell as an error may show it: short, and with nothing that a terminal would obey.
+fn shown(cell: &[u8]) -> String {
+    let text = String::from_utf8_lossy(cell);
+    let short: String = text.chars().take(40).collect();
+    let dots = if short.len() < text.len() { "..." } else { "" };
+    format!("{}{dots}", short.escape_debug())
+}
+
+/// Passes bytes on, and stops at a line that is too long to be one.
+struct LineLimit<R> {
+    inner: R,
+    line: usize,
+}
+
+impl<R> LineLimit<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, line: 0 }
+    }
+}
+
+impl<R: Read> Read for LineLimit<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        match buffer[..n].iter().rposition(|b| *b == b'\n') {
+            Some(at) => self.line = n - at,
+            None => self.line += n,
+        }
+        if self.line > LINE_BYTES_MAX {
+            return Err(io::Error::other(format!(
+                "found a line of over {LINE_BYTES_MAX} bytes, must be shorter"
+            )));
+        }
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    fn read_all(bytes: &[u8]) -> Result<(Vec<Vec<f64>>, Vec<RowMeta>, TableReport), TableError> {
+        let file = file(bytes);
+        let mut table = TableReader::open(file.path())?;
+        let (mut rows, mut metas) = (Vec::new(), Vec::new());
+        let mut values = vec![0.0; table.width()];
+        while let Some(meta) = table.next_row(&mut values)? {
+            rows.push(values.clone());
+            metas.push(meta);
+        }
+        Ok((rows, metas, table.report()))
+    }
+
+    #[test]
+    fn time_label_text_and_gaps_are_told_apart() {
+        let text = b"\xef\xbb\xbfTimestamp;cpu;host;disk;label\n1;0.5;a;;0\n2; 1e3 ;b;-2;1\n3;NaN;c;inf;0\n";
+        let (rows, metas, report) = read_all(text).unwrap();
+        assert_eq!(rows[1], [1000.0, -2.0]);
+        assert!(rows[0][1].is_nan() && rows[2][0].is_nan() && rows[2][1].is_nan());
+        assert_eq!(metas.iter().map(|m| m.label).collect::<Vec<_>>(), [Some(false), Some(true), Some(false)]);
+        assert_eq!(metas[2].timestamp.as_deref(), Some("3"));
+        assert_eq!(report.columns, ["cpu", "disk"]);
+        assert_eq!(report.left_out, ["host"]);
+        assert_eq!(report.gaps_by_column, [("cpu".to_string(), 1), ("disk".to_string(), 2)]);
+        assert_eq!((report.rows, report.gaps), (3, 3));
+    }
+
+    #[test]
+    fn a_gzipped_table_is_read_as_it_is() {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(b"a\tb\n1\t2\n").unwrap();
+        let (rows, ..) = read_all(&gz.finish().unwrap()).unwrap();
+        assert_eq!(rows, [[1.0, 2.0]]);
+    }
+
+    #[test]
+    fn a_broken_file_says_line_column_and_what_was_found() {
+        for (bytes, wanted) in [
+            (
+                &b"a,b\n1,2\n3,oops\x1b[31m\n"[..],
+                "line 3, column 'b': found 'oops\\u{1b}[31m', must be a number",
+            ),
+            (b"a,b\n1,2\n3\n", "line 3: found 1 cells, must be 2"),
+            (b"a,label\n1,2\n", "line 2, column 'label': found '2', must be 0 or 1"),
+            (b"", "found nothing, must be a header"),
+            (b"1,2\n3,4\n", "column 1: found the number 1, must be a header"),
+            (b"a,a\n3,4\n", "column 2: found 'a' again"),
+            (b"a,\n3,4\n", "column 2: found no name"),
+            (b"a,b\n", "found a header and no row"),
+            (b"time,name\n1,x\n", "found no column of numbers"),
+            (b"\xff\xfe,b\n1,2\n", "column 1: found a name that is not UTF-8"),
+        ] {
+            let error = read_all(bytes).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error} lacks {wanted}");
+        }
+        let mut cut = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        cut.write_all(b"a,b\n1,2\n").unwrap();
+        let bytes = cut.finish().unwrap();
+        assert!(read_all(&bytes[..bytes.len() - 6]).is_err());
+        assert!(TableReader::open(Path::new("/nowhere/at.all")).err().unwrap().is_unusable());
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let mut bytes = b"a,b\n1,".to_vec();
+        bytes.resize(LINE_BYTES_MAX + 100_000, b'7');
+        let error = read_all(&bytes).unwrap_err().to_string();
+        assert!(error.contains("must be shorter"), "{error}");
+    }
+}
