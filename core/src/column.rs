@@ -28,8 +28,10 @@ pub struct Signal {
 }
 
 /// Whether an entity works, and how often it was repaired since it was fresh. All zeros is inactive.
+///
+/// Aligned as one word, which is how kernels without branches read it.
 #[derive(Component, Pod, Zeroable, Clone, Copy, Default, PartialEq, Eq, Debug)]
-#[repr(C)]
+#[repr(C, align(4))]
 pub struct Health {
     /// [`Health::ACTIVE`] or [`Health::INACTIVE`].
     pub state: u16,

@@ -43,7 +43,10 @@ impl SaveResource for App {
 
 /// The resources that are part of the state, by name.
 #[derive(Resource, Default)]
-pub(crate) struct SavedResources(Vec<(&'static str, fn(&World, &mut Vec<u8>))>);
+pub(crate) struct SavedResources(Vec<(&'static str, SaveFn)>);
+
+/// Appends a resource of the world, if it is there.
+type SaveFn = fn(&World, &mut Vec<u8>);
 
 impl SavedResources {
     pub fn add<R: Saved>(&mut self) {

@@ -80,7 +80,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     };
     let number: f64 = text_[..at].trim().parse().map_err(|_| wrong())?;
     let bytes = number * scale;
-    if !bytes.is_finite() || bytes < 0.0 || bytes > 1e18 { Err(wrong()) } else { Ok(bytes as u64) }
+    if (0.0..=1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(wrong()) }
 }
 
 /// A limit on memory: so many bytes, or a share of what the machine or its cgroup has.
@@ -119,7 +119,7 @@ pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);

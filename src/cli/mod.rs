@@ -61,7 +61,6 @@ fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
 }
 
 /// Writes a text to stdout; a reader that has gone away (`| head`) is no error.
-#[expect(clippy::print_stdout, reason = "the one place where the program prints")]
 fn print(text: &str) -> ExitCode {
     use std::io::Write;
     let mut out = std::io::stdout().lock();

@@ -49,11 +49,11 @@ pub struct RunArgs {
     threads: Option<u32>,
 
     /// Share of each block processed in a tick, 0 to 1, for all groups
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
     load: Option<f32>,
 
     /// At most so many ticks a second; as fast as it goes if not given. Results do not depend on it
-    #[arg(long, value_name = "HZ", value_parser = parse_rate)]
+    #[arg(long, value_name = "HZ", value_parser = parse_rate, allow_negative_numbers = true)]
     tick_rate: Option<f64>,
 
     /// Table to replay: CSV, plain or gzipped

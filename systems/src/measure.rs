@@ -28,6 +28,12 @@ pub fn measure(
         let sums = sum_kernel(signals, healths);
         *stats = next_stats(stats, &sums, view.group.settings().load);
     });
+    // A block that has become empty says nothing, not what it said when it was last alive.
+    for (_, stats) in
+        blocks.population().blocks().zip(&mut stats.blocks).filter(|(block, _)| block.live() == 0)
+    {
+        *stats = BlockStats::default();
+    }
     // Only a value that is not a number, or sums beyond f32, can do this: rare, so looked for in a pass of its own.
     if stats.blocks.iter().any(|b| !b.mean.is_finite() || !b.deviation.is_finite()) {
         blocks
@@ -93,7 +99,7 @@ pub fn next_stats(last: &BlockStats, sums: &Sums, load: f32) -> BlockStats {
     let active = f64::from(sums.active.max(1));
     let mean = sums.sum / active;
     let deviation = (sums.squares / active - mean * mean).max(0.0).sqrt();
-    let fault_ratio = 1.0 - f64::from(sums.active) / f64::from(sums.live.max(1));
+    let fault_ratio = f64::from(sums.live - sums.active) / f64::from(sums.live.max(1));
     let raw = ((1.0 - fault_ratio) * mean).clamp(0.0, 1.0) as f32;
     let fitness =
         if last.is_measured == 1 { last.fitness + FITNESS_GAIN * (raw - last.fitness) } else { raw };
@@ -169,6 +175,6 @@ mod tests {
     #[test]
     fn a_block_without_rows_has_statistics_all_the_same() {
         let stats = next_stats(&BlockStats::default(), &sum_kernel(&[], &[]), 0.0);
-        assert_eq!((stats.mean, stats.fitness, stats.threshold), (0.0, 0.0, 0.3));
+        assert_eq!((stats.mean, stats.fitness, stats.threshold), (0.0, 0.0, 0.1));
     }
 }

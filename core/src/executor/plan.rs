@@ -64,7 +64,7 @@ impl Plan {
             .collect();
         // A set's conditions are asked just before its first member.
         let mut node_of = vec![0; systems.len()];
-        for system in 0..systems.len() {
+        for (system, node) in node_of.iter_mut().enumerate() {
             for (set, conditions) in captured.set_conditions.iter().enumerate() {
                 if conditions.members.binary_search(&system).is_ok() {
                     if conditions.members[0] == system {
@@ -73,7 +73,7 @@ impl Plan {
                     plan.sets_of[system].push(set);
                 }
             }
-            node_of[system] = plan.nodes.len();
+            *node = plan.nodes.len();
             plan.nodes.push(Node::System(system));
         }
         let before = plan.order(captured, systems, &node_of);

@@ -407,7 +407,9 @@ mod tests {
         file
     }
 
-    fn read_all(bytes: &[u8]) -> Result<(Vec<Vec<f64>>, Vec<RowMeta>, TableReport), TableError> {
+    type Everything = (Vec<Vec<f64>>, Vec<RowMeta>, TableReport);
+
+    fn read_all(bytes: &[u8]) -> Result<Everything, TableError> {
         let file = file(bytes);
         let mut table = TableReader::open(file.path())?;
         let (mut rows, mut metas) = (Vec::new(), Vec::new());

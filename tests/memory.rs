@@ -1,0 +1,21 @@
+//! A million entities in the memory that was promised for them.
+
+mod support;
+
+use support::{json, number};
+
+#[test]
+fn a_million_default_entities_stay_below_200_mb() {
+    let folder = tempfile::tempdir().unwrap();
+    let s = json(folder.path(), &["run", "--ticks", "25"], 0);
+    assert_eq!(number(&s, "entities"), 1e6);
+    assert!(number(&s, "peak_rss_bytes") <= 200e6, "{} bytes", s["peak_rss_bytes"]);
+}
+
+#[test]
+fn a_million_full_rows_stay_below_a_gibibyte() {
+    let folder = tempfile::tempdir().unwrap();
+    let s = json(folder.path(), &["run", "full-rows", "--ticks", "12"], 0);
+    assert_eq!((number(&s, "entities"), number(&s, "entity_updates")), (1e6, 12e6));
+    assert!(number(&s, "peak_rss_bytes") <= 1_073_741_824.0, "{} bytes", s["peak_rss_bytes"]);
+}

@@ -1,0 +1,171 @@
+//! Plain Bevy plugins under CoreC: own kinds and systems, phases, time, failures.
+
+use corec::prelude::*;
+
+#[derive(Component, Pod, Zeroable, Clone, Copy, Default)]
+#[repr(C)]
+struct Tiredness(f32);
+
+#[derive(Resource, Default)]
+struct Order(Vec<&'static str>);
+
+fn scenario(kind: &str, entities: u64) -> Scenario {
+    let group = BlockGroup { id: "g".into(), kind: kind.into(), entities, ..Default::default() };
+    Scenario { blocks: vec![group], store: "memory".into(), ..Default::default() }
+}
+
+fn tire(blocks: Blocks<(&mut Tiredness, &mut Signal)>) {
+    blocks.due().par_for_each(|(tiredness, signal)| {
+        for (tiredness, signal) in tiredness.iter_mut().zip(signal) {
+            tiredness.0 = (tiredness.0 + 0.1).min(1.0);
+            signal.value *= 1.0 - tiredness.0;
+        }
+    });
+}
+
+fn fatigue(app: &mut App) {
+    app.add_kind(Kind::new("tired").with::<Signal>().with::<Tiredness>())
+        .add_systems(Update, tire.in_set(Phase::Process));
+}
+
+#[test]
+fn a_kind_of_its_own_is_measured_and_digested() {
+    let digest = |ticks| {
+        let mut app = App::new();
+        app.add_plugins((CorecPlugin, fatigue));
+        let mut simulation = Simulation::new(app, scenario("tired", 2500)).unwrap();
+        simulation.run(ticks).unwrap();
+        let stats = simulation.world().resource::<Stats>().of(BlockId(2));
+        assert_eq!((stats.live, stats.active), (500, 500));
+        simulation.digest()
+    };
+    let (five, six) = (digest(5), digest(6));
+    assert_eq!(five, digest(5));
+    assert_ne!(five.value, six.value);
+    let column = |d: &Digest| d.parts.iter().find(|(name, _)| name == "tired.Tiredness").unwrap().1;
+    assert_ne!(column(&five), column(&six), "the culprit has a name");
+}
+
+#[test]
+fn plain_systems_run_in_their_places_with_simulated_time() {
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).init_resource::<Order>();
+    let say = |what| move |mut order: ResMut<Order>| order.0.push(what);
+    app.add_systems(Startup, say("startup")).add_systems(bevy_app::First, say("first"));
+    app.add_systems(bevy_app::FixedUpdate, say("fixed")).add_systems(bevy_app::Last, say("last"));
+    app.add_systems(
+        Update,
+        (say("publish").in_set(Phase::Publish), say("free"), say("ingest").in_set(Phase::Ingest)),
+    );
+    let settings = Scenario { tick_seconds: 2.5, ..scenario("cell", 10) };
+    let mut simulation = Simulation::new(app, settings).unwrap();
+    simulation.run(3).unwrap();
+    let one_tick = ["first", "fixed", "ingest", "free", "publish", "last"];
+    // Bevy's clock starts at its first update, so the first tick has no step behind it.
+    let expected =
+        [&["startup", "first", "ingest", "free", "publish", "last"][..], &one_tick, &one_tick].concat();
+    assert_eq!(simulation.world().resource::<Order>().0, expected);
+}
+
+#[test]
+fn a_system_that_panics_on_what_others_read_ends_the_run() {
+    fn panics(_: ResMut<Order>, tick: Res<Tick>) {
+        assert!(tick.0 < 2, "third time unlucky");
+    }
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).init_resource::<Order>().add_systems(Update, panics);
+    let mut simulation = Simulation::new(app, scenario("cell", 10)).unwrap();
+    let error = simulation.run(10).unwrap_err().to_string();
+    assert!(
+        error.starts_with("tick 2:") && error.contains("panics") && error.contains("third time unlucky"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_system_that_only_reads_may_fail_without_the_run() {
+    fn fails(_: Res<Tick>) -> Result {
+        Err("can't".into())
+    }
+    let run = |with: bool| {
+        let mut app = App::new();
+        app.add_plugins(CorecPlugin);
+        if with {
+            app.add_systems(Update, fails);
+        }
+        let mut simulation = Simulation::new(app, scenario("cell", 3000)).unwrap();
+        simulation.run(10).unwrap();
+        let raised = simulation.world().resource::<Alerts>().raised();
+        let parts = simulation.digest().parts;
+        (raised, parts.into_iter().filter(|(name, _)| name != "alerts").collect::<Vec<_>>())
+    };
+    let ((alerts, with), (none, without)) = (run(true), run(false));
+    assert_eq!((alerts, none), (2, 0), "one for the errors, one for the stop");
+    assert_eq!(with, without);
+}
+
+#[test]
+fn a_despawned_row_ends_the_run_and_names_the_right_call() {
+    fn despawn(mut commands: Commands, rows: Query<Entity, With<StableId>>) {
+        commands.entity(rows.iter().next().unwrap()).despawn();
+    }
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).add_systems(Update, despawn);
+    let mut simulation = Simulation::new(app, scenario("cell", 10)).unwrap();
+    let error = simulation.run(10).unwrap_err().to_string();
+    assert!(error.starts_with("tick 0:") && error.contains("Rows::free"), "{error}");
+}
+
+#[test]
+fn a_value_that_is_no_number_is_a_fault() {
+    fn poison(tick: Res<Tick>, blocks: Blocks<(&StableId, &mut Signal)>) {
+        if tick.0 == 1 {
+            blocks.for_each(|(ids, signals)| {
+                for (id, signal) in ids.iter().zip(signals).filter(|(id, _)| id.0 % 1000 == 3) {
+                    signal.value = if id.0 == 3 { f32::NAN } else { f32::NEG_INFINITY };
+                }
+            });
+        }
+    }
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).add_systems(Update, poison);
+    let mut settings = scenario("cell", 2500);
+    (settings.blocks[0].dynamics.fault_rate, settings.blocks[0].repair) = (0.0, None);
+    let mut simulation = Simulation::new(app, settings).unwrap();
+    simulation.run(5).unwrap();
+    assert_eq!(simulation.world().resource::<Totals>().faults, 3);
+    let mut rows = Rows::new(simulation.world_mut());
+    for id in [3, 1003, 2003] {
+        let row = rows.get(StableId(id)).unwrap();
+        assert_eq!(row.value::<Signal>().unwrap().value, 0.0);
+        assert_eq!(row.value::<Health>().unwrap(), Health { state: Health::INACTIVE, failures: 1 });
+    }
+    drop(rows);
+    let stats = &simulation.world().resource::<Stats>().blocks;
+    assert!(stats.iter().all(|b| b.mean.is_finite() && b.fitness.is_finite() && b.active > 0));
+}
+
+#[test]
+fn a_kind_that_is_too_large_keeps_the_run_from_starting() {
+    #[derive(Component, Pod, Zeroable, Clone, Copy)]
+    #[repr(C)]
+    struct Large([f32; 256]);
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).add_kind(Kind::new("large").with::<Large>());
+    let error = Simulation::new(app, scenario("cell", 10)).err().unwrap().to_string();
+    assert!(error.contains("Large 1024") && error.contains("at most 1024"), "{error}");
+}
+
+#[test]
+fn an_app_exit_ends_the_run() {
+    fn leave(tick: Res<Tick>, mut exit: MessageWriter<bevy_app::AppExit>) {
+        if tick.0 == 4 {
+            exit.write(bevy_app::AppExit::Success);
+        }
+    }
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).add_systems(Update, leave);
+    let mut simulation = Simulation::new(app, scenario("cell", 10)).unwrap();
+    simulation.run(100).unwrap();
+    assert_eq!(simulation.tick(), 5);
+}

@@ -1,0 +1,94 @@
+//! Messages in, frames and alerts out, over the bus in memory.
+
+use corec::prelude::*;
+use corec_core::bus::{Bus, RunBus};
+use corec_core::message::{Frame, Record};
+use corec_core::units::ChannelId;
+use corec_systems::bus::MemoryBus;
+use corec_systems::publish::{ALERT_STREAM, DATA_STREAM};
+
+fn simulation(bus: &MemoryBus, scenario: &str) -> Simulation {
+    let scenario = corec_core::config::load("test", scenario, &|_| None).unwrap().scenario;
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).insert_resource(RunBus(Box::new(bus.clone())));
+    Simulation::new(app, scenario).unwrap()
+}
+
+fn record(id: u32, value: f32, is_active: bool) -> [u8; 10] {
+    Record { id, channel: ChannelId(1), value, is_active }.encode()
+}
+
+#[test]
+fn a_record_sets_its_entity_and_a_bad_one_is_counted() {
+    let mut bus = MemoryBus::default();
+    let scenario = r#"{"input_stream": "in", "blocks": [{"id": "a", "entities": 3000,
+        "dynamics": {"coupling": 0, "noise": 0, "fault_rate": 0}, "repair": false, "load": 0}]}"#;
+    let mut simulation = simulation(&bus, scenario);
+    simulation.step().unwrap();
+    for message in [
+        &record(2999, 0.75, true)[..],
+        &record(7, 0.5, false),
+        b"short",
+        &record(3000, 0.1, true),
+        &record(1, f32::NAN, true),
+    ] {
+        bus.publish("in", message).unwrap();
+    }
+    simulation.step().unwrap();
+    let totals = *simulation.world().resource::<Totals>();
+    assert_eq!((totals.messages, totals.messages_refused, totals.messages_lost), (5, 3, 0));
+    let mut rows = Rows::new(simulation.world_mut());
+    let row = rows.get(StableId(7)).unwrap();
+    assert!(!row.value::<Health>().unwrap().is_active());
+    assert_eq!(row.value::<Signal>().unwrap().value, 0.0);
+    assert_eq!(rows.get(StableId(2999)).unwrap().value::<Signal>().unwrap().value, 0.75);
+}
+
+#[test]
+fn frames_carry_what_is_above_the_threshold() {
+    let mut bus = MemoryBus::default();
+    let scenario = r#"{"publish_interval": 5, "blocks": [{"id": "a", "entities": 3500}, {"id": "b", "entities": 1200}]}"#;
+    let mut simulation = simulation(&bus, scenario);
+    simulation.run(10).unwrap();
+    let entries = bus.read(DATA_STREAM, 0, 100).unwrap();
+    assert_eq!(entries.len(), 2, "one frame at ticks 4 and 9");
+    let frame = Frame::decode(&entries[1].data).unwrap();
+    assert_eq!(
+        (frame.tick, frame.sequence, frame.first_block, frame.blocks, frame.count),
+        (9, 1, 0, 6, 4700)
+    );
+    let ids: Vec<u64> =
+        frame.columns[0].bytes.chunks(8).map(|b| u64::from_le_bytes(b.try_into().unwrap())).collect();
+    assert_eq!(ids[4699], 4699);
+    let sent: Vec<f32> =
+        frame.columns[1].bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    let stats = simulation.world().resource::<Stats>().blocks.clone();
+    let (lowest, highest) =
+        stats.iter().fold((1f32, 0f32), |(l, h), b| (l.min(b.threshold), h.max(b.threshold)));
+    assert!((0.1..0.9).contains(&lowest), "{lowest}");
+    assert!(sent.iter().all(|&v| v == 0.0 || v > lowest), "nothing below the threshold is sent");
+    assert!(sent.iter().filter(|&&v| v > highest).count() > 1000);
+}
+
+#[test]
+fn an_alert_goes_out_once_when_it_is_raised_and_once_when_it_clears() {
+    let mut bus = MemoryBus::default();
+    let scenario = r#"{"input_stream": "in",
+        "alerts": [{"name": "down", "signal": "fault_ratio", "enter": 0.5, "leave": 0.2, "severity": 1}],
+        "blocks": [{"id": "a", "entities": 10, "dynamics": {"fault_rate": 0}, "repair": false}]}"#;
+    let mut simulation = simulation(&bus, scenario);
+    simulation.run(3).unwrap();
+    for (active, ticks) in [(false, 5), (true, 5)] {
+        (0..8).for_each(|id| bus.publish("in", &record(id, 0.5, active)).unwrap());
+        simulation.run(ticks).unwrap();
+    }
+    let alerts: Vec<serde_json::Value> = bus
+        .read(ALERT_STREAM, 0, 100)
+        .unwrap()
+        .iter()
+        .map(|e| serde_json::from_slice(&e.data).unwrap())
+        .collect();
+    let told: Vec<_> =
+        alerts.iter().map(|a| (a["tick"].as_u64(), a["state"].as_str(), a["subject"].as_str())).collect();
+    assert_eq!(told, [(Some(3), Some("raised"), Some("a/0")), (Some(8), Some("cleared"), Some("a/0"))]);
+}
