@@ -1,4 +1,5 @@
 //! The program as a user meets it: flags, files, exit codes, signals, and nothing secret on any output.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

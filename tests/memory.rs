@@ -1,4 +1,5 @@
 //! A million entities in the memory that was promised for them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Plain Bevy plugins under CoreC: own kinds and systems, phases, time, failures.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use corec::prelude::*;
 

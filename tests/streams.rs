@@ -1,4 +1,5 @@
 //! Messages in, frames and alerts out, over the bus in memory.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use corec::prelude::*;
 use corec_core::bus::{Bus, RunBus};

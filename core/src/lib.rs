@@ -3,7 +3,7 @@
 //!
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
-//! Rows: [`column`], [`kind`], [`location`], [`block`], [`guard`], [`populate`], [`rows`], [`blocks`].
+//! Rows: [`mod@column`], [`kind`], [`location`], [`block`], [`guard`], [`populate`], [`rows`], [`blocks`].
 //! Order: [`phase`], [`executor`]. State: [`digest`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`store`]. The run: [`memory`], [`simulation`].
 //!

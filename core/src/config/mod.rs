@@ -1,6 +1,6 @@
 //! Configuration: what a scenario says, and how its text becomes settings.
 //!
-//! Text -> JSON -> [`names`] (Spanish keys, the old file's shape) -> [`variables`] (`${VAR}`) -> [`Scenario`], checked.
+//! Text -> JSON -> `names` (Spanish keys, the old file's shape) -> `variables` (`${VAR}`) -> [`Scenario`], checked.
 //! Every refusal is a [`ConfigError`]: where, what was found, what is allowed.
 
 mod load;

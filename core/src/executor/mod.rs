@@ -1,9 +1,9 @@
 //! The executor: a schedule's systems on rayon, in an order that no thread count can change.
 //!
 //! bevy_ecs runs a schedule through the public `SystemExecutor` trait. Ours takes the flattened dependency graph in a
-//! build pass ([`capture`]), orders every conflicting pair by one fixed topological order ([`plan`]) and runs the
-//! resulting graph on the current rayon pool ([`run`]), where systems may use rayon themselves. Panics and errors of
-//! systems are caught and kept ([`report`]); every system is timed.
+//! build pass (`capture`), orders every conflicting pair by one fixed topological order (`plan`) and runs the
+//! resulting graph on the current rayon pool (`run`), where systems may use rayon themselves. Panics and errors of
+//! systems are caught and kept (`report`); every system is timed.
 
 mod capture;
 mod plan;

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands: format, lints, docs, tests in debug and release, sanitizers.
+# Needs rustup, cargo and a C compiler; what is not installed and not required is skipped with one line.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
+skip() { printf '\n-- skipped: %s\n' "$*"; }
+
+step format
+cargo fmt --all --check
+step lints
+cargo clippy --workspace --all-targets --locked -- -D warnings
+step docs
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+step tests and doctests
+cargo test --workspace --locked --no-fail-fast
+step "the same digest, a million entities: release"
+cargo test --release --locked --test same_bits --test fitness --test memory
+
+# The modules with unsafe code are corec_core's; its unit tests drive every path through them.
+host=$(rustc -vV | sed -n 's/^host: //p')
+if cargo +nightly --version >/dev/null 2>&1 && [ "$host" = x86_64-unknown-linux-gnu ]; then
+    step "AddressSanitizer on the unsafe modules"
+    RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/asan PROPTEST_CASES=32 \
+        cargo +nightly test -p corec_core --lib --locked --target "$host" -- blocks executor kind raw rows
+else
+    skip "AddressSanitizer (needs a nightly toolchain on x86-64 Linux)"
+fi
+if cargo +nightly miri --version >/dev/null 2>&1; then
+    step "Miri on the unsafe modules"
+    MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=target/miri PROPTEST_CASES=4 \
+        cargo +nightly miri test -p corec_core --lib --locked -- blocks executor rows
+else
+    skip "Miri (not installed)"
+fi
+step "all passed"
