@@ -93,7 +93,7 @@ fn bad_usage_is_refused_before_anything_is_made() {
     refused(at, &["run", "--ticks", "0"], "ticks: found 0, must be at least 1");
     refused(at, &["run", "--load", "1.7"], "--load: found 1.7, must be within 0..=1");
     refused(at, &["run", "--threads", "0"], "1..=1024");
-    refused(at, &["run", "--tick-rate", "-1"], "must be above 0");
+    refused(at, &["run", "--tick-rate", "-1"], "must be within 0.001");
     refused(at, &["run", "--tick-rte", "1"], "--tick-rate");
     refused(at, &["run", "--input", "x.csv"], "scenario 'ecosystem' takes no table");
     refused(at, &["run", "telemetry"], "--input: missing");

@@ -170,3 +170,65 @@ fn an_app_exit_ends_the_run() {
     simulation.run(100).unwrap();
     assert_eq!(simulation.tick(), 5);
 }
+
+#[test]
+fn a_component_that_brings_others_along_is_refused() {
+    #[derive(Component, Pod, Zeroable, Clone, Copy)]
+    #[require(Label)]
+    #[repr(C)]
+    struct Needy(u32);
+    #[derive(Component, Default)]
+    struct Label;
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).add_kind(Kind::new("needy").with::<Needy>());
+    let error = Simulation::new(app, scenario("needy", 10)).err().unwrap().to_string();
+    assert!(error.contains("kind 'needy'") && error.contains("#[require(..)]"), "{error}");
+}
+
+#[test]
+fn a_system_whose_parameters_conflict_is_an_error_and_no_panic() {
+    fn greedy(_: Query<&mut Signal>, _: Query<&mut Signal>) {}
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).add_systems(Update, greedy);
+    let error = Simulation::new(app, scenario("cell", 10)).err().unwrap().to_string();
+    assert!(error.starts_with("schedule Update:") && error.contains("greedy"), "{error}");
+}
+
+#[test]
+fn a_scenario_made_in_code_is_checked_too() {
+    let refused = |change: fn(&mut Scenario)| {
+        let mut app = App::new();
+        app.add_plugins(CorecPlugin);
+        let mut scenario = scenario("cell", 10);
+        change(&mut scenario);
+        Simulation::new(app, scenario).err().unwrap().to_string()
+    };
+    assert!(refused(|s| s.tick_seconds = 1e-10).contains("tick_seconds"));
+    assert!(refused(|s| s.blocks[0].entities_per_block = 0).contains("entities_per_block"));
+    assert!(refused(|s| s.blocks[0].entities = 0).contains("entities"));
+    assert!(refused(|s| s.instance_id = "x".repeat(300)).contains("instance_id"));
+    assert!(refused(|s| s.blocks = vec![s.blocks[0].clone(); 70_000]).contains("at most 1000 items"));
+}
+
+#[test]
+fn an_error_at_the_start_or_the_end_of_a_run_is_not_passed_over() {
+    fn fails() -> Result {
+        Err("no model".into())
+    }
+    let simulation = |schedule: bool| {
+        let mut app = App::new();
+        app.add_plugins(CorecPlugin);
+        if schedule {
+            app.add_systems(Shutdown, fails)
+        } else {
+            app.add_systems(Startup, fails)
+        };
+        let settings =
+            Scenario { on_plugin_error: corec_core::config::OnPluginError::FailRun, ..scenario("cell", 10) };
+        Simulation::new(app, settings).unwrap()
+    };
+    assert!(simulation(false).run(1).unwrap_err().to_string().contains("no model"));
+    let mut late = simulation(true);
+    late.run(1).unwrap();
+    assert!(late.shut_down().unwrap_err().to_string().contains("no model"));
+}

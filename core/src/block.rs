@@ -7,9 +7,11 @@ use bevy_ecs::component::ComponentId;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::storage::TableId;
+use bevy_ecs::world::World;
 
 use crate::column::StableId;
 use crate::config::BlockGroup;
+use crate::guard::{Guard, StructureError};
 use crate::kind::SpawnRows;
 use crate::location::Locations;
 
@@ -200,6 +202,8 @@ pub struct Population {
     pub(crate) groups: Vec<Group>,
     /// Block id -> (kind, place in the kind's list).
     pub(crate) by_id: Vec<(KindId, u32)>,
+    /// Archetypes of the world when it was populated: any later one with a `StableId` is someone else's doing.
+    pub(crate) archetypes_known: usize,
 }
 
 impl Population {
@@ -248,6 +252,34 @@ impl Population {
             Some(block) => format!("{}/{}", self.group(block.group).settings.id, block.index),
             None => format!("block {}", id.0),
         }
+    }
+
+    /// Whether the rows are still as the engine laid them.
+    ///
+    /// # Errors
+    /// The first structural change by anyone else.
+    pub fn check(&self, world: &World) -> Result<(), StructureError> {
+        if let Some(violation) = world.get_resource::<Guard>().and_then(|guard| guard.violation.clone()) {
+            return Err(violation);
+        }
+        // A component that came and went leaves no trace in a table's length, but its archetype stays.
+        let stable_id = world.component_id::<StableId>();
+        for archetype in world.archetypes().iter().skip(self.archetypes_known) {
+            if stable_id.is_some_and(|id| archetype.contains(id)) {
+                let name = |id: &ComponentId| {
+                    world.components().get_name(*id).map(|name| name.shortname().to_string())
+                };
+                let components: Vec<String> = archetype.components().iter().filter_map(name).collect();
+                return Err(StructureError::Inserted { components: components.join(", ") });
+            }
+        }
+        for kind in &self.kinds {
+            let found = world.storages().tables.get(kind.table).map_or(0, |table| table.entity_count());
+            if found != kind.rows {
+                return Err(StructureError::Reshaped { kind: kind.name.clone(), found, expected: kind.rows });
+            }
+        }
+        Ok(())
     }
 
     /// Entities alive.

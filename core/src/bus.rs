@@ -6,7 +6,7 @@ use thiserror::Error;
 /// A stream's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Rises in a stream; 0 is before the first.
+    /// Its place in the stream: the first is 1, each one more than the last. A gap is what was dropped.
     pub id: u64,
     /// The entry's field `data`.
     pub data: Vec<u8>,

@@ -1,14 +1,12 @@
 //! The guard: notices when anyone but the engine spawns, despawns or reshapes block rows.
 //!
 //! Bevy's own structural changes would shift rows between blocks without the blocks knowing. Two nets catch them:
-//! hooks on `StableId`, and the exact length of every kind's table, checked after every tick.
+//! hooks on `StableId` here, and `Population::check` after every tick.
 
 use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::world::{DeferredWorld, World};
+use bevy_ecs::world::DeferredWorld;
 use thiserror::Error;
-
-use crate::block::Population;
 
 /// What the hooks saw.
 #[derive(Resource, Default, Debug)]
@@ -27,6 +25,15 @@ pub enum StructureError {
     /// A row was despawned, or its `StableId` removed.
     #[error("a block row was despawned or lost its StableId: free it with Rows::free")]
     Removed,
+    /// A row has or had other components than its kind, for however short a time: rows have changed places.
+    #[error(
+        "a component was inserted into or removed from a block row ({components}): give the kind all its components \
+         with Kind::with, and set values instead"
+    )]
+    Inserted {
+        /// The components that such a row had.
+        components: String,
+    },
     /// A row left its kind's table.
     #[error(
         "kind '{kind}': found {found} rows in its table, must be {expected}: a component was inserted into or removed \
@@ -54,22 +61,4 @@ pub(crate) fn stable_id_removed(mut world: DeferredWorld, _: HookContext) {
     if let Some(mut guard) = world.get_resource_mut::<Guard>() {
         guard.violation.get_or_insert(StructureError::Removed);
     }
-}
-
-/// Whether the rows are still as the engine laid them.
-///
-/// # Errors
-/// The first structural change by anyone else.
-pub(crate) fn check(world: &World) -> Result<(), StructureError> {
-    if let Some(violation) = world.get_resource::<Guard>().and_then(|guard| guard.violation.clone()) {
-        return Err(violation);
-    }
-    let tables = &world.storages().tables;
-    for kind in &world.resource::<Population>().kinds {
-        let found = tables.get(kind.table).map_or(0, |table| table.entity_count());
-        if found != kind.rows {
-            return Err(StructureError::Reshaped { kind: kind.name.clone(), found, expected: kind.rows });
-        }
-    }
-    Ok(())
 }

@@ -16,10 +16,14 @@ use bytemuck::{Pod, Zeroable};
 use thiserror::Error;
 
 use crate::column::{Health, StableId};
-use crate::raw::ALIGN_MAX;
 
 /// Bytes a row may have, all components together: the guide's "about 1 KB an entity".
 pub const ROW_BYTES_MAX: usize = 1024;
+
+/// The largest alignment a column may have: a cache line.
+pub const ALIGN_MAX: usize = 64;
+/// Bytes the name of a kind may have.
+const NAME_BYTES_MAX: usize = 64;
 
 /// On every row of a recycled kind. Registered as a disabling component, so that a plain `Query` sees neither the
 /// kind nor its free rows; [`Blocks`](crate::blocks::Blocks) sees its live rows.
@@ -84,6 +88,9 @@ pub enum KindError {
         /// Every component with its size.
         columns: String,
     },
+    /// The name is no name.
+    #[error("kind '{}': must be a name of 1 to {NAME_BYTES_MAX} bytes without control characters", .0.escape_debug())]
+    Name(String),
     /// The name is taken.
     #[error("kind '{0}': found twice, must be registered once; two plugins need two names")]
     Duplicate(String),
@@ -147,6 +154,9 @@ impl Kinds {
         B: Bundle<Effect: NoBundleEffect> + Zeroable,
     {
         let Kind { name, recycled, columns, .. } = kind;
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+            return Err(KindError::Name(name));
+        }
         if self.specs.iter().any(|spec| spec.name == name) {
             return Err(KindError::Duplicate(name));
         }

@@ -3,12 +3,15 @@
 //!
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
-//! Rows: [`mod@column`], [`kind`], [`location`], [`block`], [`guard`], [`populate`], [`rows`], [`blocks`].
+//! Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`populate`], [`rows`], [`blocks`].
 //! Order: [`phase`], [`executor`]. State: [`digest`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`store`]. The run: [`memory`], [`simulation`].
 //!
 //! No sockets, no database and no wall clock in here: bridges live in `corec_systems`.
 #![deny(unsafe_code)]
+
+#[cfg(target_endian = "big")]
+compile_error!("rows, digests and kernels are little endian");
 
 pub mod config;
 pub mod units;

@@ -12,6 +12,10 @@ use crate::units::{MemoryMax, grouped};
 /// with the store's cache.
 const BASE_BYTES: u64 = 24_000_000;
 
+/// What a block takes beside its rows: itself, its statistics, what systems count of it, its row in the store's batches.
+/// Measured with blocks of one entity: 390 bytes.
+const BLOCK_BYTES: u64 = 400;
+
 /// The memory of one kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KindNeed {
@@ -45,7 +49,8 @@ impl Need {
         let mut need = Self { kinds: Vec::new(), bytes: BASE_BYTES };
         for (group, spec) in scenario.blocks.iter().zip(resolve(kinds, scenario)?) {
             let row = spec.row_bytes() as f64 + spec.row_overhead_bytes();
-            let bytes = (group.entities as f64 * row) as u64;
+            let blocks = group.entities.div_ceil(u64::from(group.entities_per_block));
+            let bytes = (group.entities as f64 * row) as u64 + blocks * BLOCK_BYTES;
             need.bytes = need.bytes.saturating_add(bytes);
             match need.kinds.iter_mut().find(|k| k.kind == spec.name()) {
                 Some(kind) => {
@@ -118,8 +123,8 @@ mod tests {
         let group = |id: &str| BlockGroup { id: id.into(), entities: 500_000, ..Default::default() };
         let scenario = Scenario { blocks: vec![group("a"), group("b")], ..Default::default() };
         let need = Need::of(&kinds, &scenario).unwrap();
-        // 24 B of row, 57.6 + 3 * 8 of bevy_ecs, 4 of directory.
-        assert_eq!(need.bytes, 24_000_000 + 109_600_000);
+        // 24 B of row, 57.6 + 3 * 8 of bevy_ecs, 4 of directory; 400 B a block.
+        assert_eq!(need.bytes, 24_000_000 + 109_600_000 + 400_000);
         assert!(need.to_string().contains("1,000,000"), "{need}");
     }
 }

@@ -1,6 +1,6 @@
 //! Phases: the ordered public system sets inside Bevy's `Update`, and who a system belongs to.
 
-use bevy_ecs::schedule::SystemSet;
+use bevy_ecs::schedule::{ScheduleLabel, SystemSet};
 
 /// The parts of a tick, in this order. Outside effects happen in the first and the last only.
 ///
@@ -48,3 +48,8 @@ pub enum Owner {
     /// A CoreC plugin's.
     Plugin(&'static str),
 }
+
+/// Runs once when a run ends, however it ends: flush, save models, close connections. The guide's `detener`.
+#[doc(alias = "detener")]
+#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Shutdown;

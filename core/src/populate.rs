@@ -45,6 +45,14 @@ pub enum PopulateError {
         /// The bound.
         bytes_max: u64,
     },
+    /// A component brings others along.
+    #[error(
+        "kind '{0}': found a component with #[require(..)], must have none: add what it needs with Kind::with"
+    )]
+    RequiredComponents(String),
+    /// A group without entities.
+    #[error("blocks[{0}].entities: found 0, must be at least 1")]
+    Empty(usize),
     /// More rows of one kind than a table can number.
     #[error("kind '{kind}': found {rows} rows, must be at most 4,294,967,294 of one kind")]
     TooManyRows {
@@ -71,6 +79,9 @@ pub fn resolve<'k>(kinds: &'k Kinds, scenario: &Scenario) -> Result<Vec<&'k Kind
                 known: known.join(", "),
             });
         };
+        if group.entities == 0 {
+            return Err(PopulateError::Empty(index));
+        }
         if let Some(bytes_max) = group.block_bytes_max
             && group.entities_per_block as u64 * spec.row_bytes() as u64 > bytes_max
         {
@@ -127,6 +138,7 @@ pub fn populate(world: &mut World, scenario: &Scenario) -> Result<(), PopulateEr
         }
     }
     world.resource_mut::<Guard>().spawning = false;
+    population.archetypes_known = world.archetypes().len();
     world.insert_resource(population);
     world.insert_resource(directory);
     Ok(())
@@ -210,12 +222,17 @@ fn spawn_kind(
         markers => raw::spawn_marked(world, &columns, markers, rows as u32, &mut head),
     }
     .expect("a planned kind has rows");
+    let location = world.entity(first).location();
+    let archetype = world.archetypes().get(location.archetype_id).expect("a living entity has an archetype");
+    if archetype.component_count() != columns.len() + usize::from(spec.recycled) + usize::from(marker) {
+        return Err(PopulateError::RequiredComponents(spec.name.clone()));
+    }
     let table = KindTable {
         name: spec.name.clone(),
         recycled: spec.recycled,
         columns,
         first,
-        table: world.entity(first).location().table_id,
+        table: location.table_id,
         rows: rows as u32,
         live: planned.iter().map(|p| u64::from(p.live)).sum(),
         blocks,

@@ -20,9 +20,6 @@ use bytemuck::Pod;
 use crate::block::Column;
 use crate::column::{Health, StableId};
 
-/// The largest alignment a column may have.
-pub(crate) const ALIGN_MAX: usize = 64;
-
 fn table(world: &World, id: TableId) -> &Table {
     world.storages().tables.get(id).expect("a kind's table lives as long as its world")
 }

@@ -154,6 +154,11 @@ mod tests {
 
     proptest! {
         #[test]
+        fn philox_agrees_with_the_crate_rand_philox(counter: [u32; 4], key: [u32; 2]) {
+            prop_assert_eq!(philox(counter, key), rand_philox::philox4x32_10(counter, key));
+        }
+
+        #[test]
         fn a_strip_has_the_bits_of_single_draws(seed: u64, tick: u64, draw: u16, first_id: u64) {
             let draws = Draws::new(seed, "strip");
             let ids: [u64; STRIP] = std::array::from_fn(|i| first_id.wrapping_add(i as u64 * 0x1_0000_0001));

@@ -313,7 +313,7 @@ mod tests {
     use super::*;
     use crate::column::Signal;
     use crate::config::{BlockGroup, Scenario};
-    use crate::guard;
+    use crate::guard::StructureError;
     use crate::kind::{AddKind, Kind};
     use crate::populate::populate;
 
@@ -343,7 +343,7 @@ mod tests {
 
     /// Every law of the population: counts, places, ids, and the directory's view of them.
     fn check(world: &mut World, alive: &BTreeMap<u64, f32>) {
-        guard::check(world).unwrap();
+        world.resource::<Population>().check(world).unwrap();
         let mut rows = Rows::new(world);
         let sparks: u64 = rows.population.kinds.iter().filter(|k| k.recycled).map(|k| k.live).sum();
         assert_eq!(sparks, alive.len() as u64);
@@ -449,6 +449,7 @@ mod tests {
     fn structural_changes_by_others_are_noticed() {
         #[derive(Component)]
         struct Sticker;
+        let check_of = |world: &World| world.resource::<Population>().check(world);
         let row_of = |world: &mut World| {
             let kind = &world.resource::<Population>().kinds[0];
             kind.first
@@ -456,15 +457,18 @@ mod tests {
         let mut despawned = world(4, 2, false);
         let first = row_of(&mut despawned);
         despawned.despawn(first);
-        assert_eq!(guard::check(&despawned), Err(guard::StructureError::Removed));
+        assert_eq!(check_of(&despawned), Err(StructureError::Removed));
 
         let mut reshaped = world(4, 2, false);
         let first = row_of(&mut reshaped);
         reshaped.entity_mut(first).insert(Sticker);
-        assert!(matches!(guard::check(&reshaped), Err(guard::StructureError::Reshaped { .. })));
+        assert!(matches!(check_of(&reshaped), Err(StructureError::Inserted { .. })));
+        // It came and went within a tick: the rows have changed places all the same.
+        reshaped.entity_mut(first).remove::<Sticker>();
+        assert!(check_of(&reshaped).unwrap_err().to_string().contains("Sticker"));
 
         let mut added = world(4, 2, false);
         added.spawn(StableId(3));
-        assert_eq!(guard::check(&added), Err(guard::StructureError::Added));
+        assert_eq!(check_of(&added), Err(StructureError::Added));
     }
 }

@@ -2,33 +2,31 @@
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bevy_app::{App, AppExit, SubApp, Update};
 use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::schedule::{IntoScheduleConfigs, ScheduleLabel, Schedules};
+use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule, Schedules};
+use bevy_ecs::system::{System, SystemAccess};
 use bevy_ecs::world::World;
 use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
 use thiserror::Error;
 
 use crate::alert::Alerts;
-use crate::block::{Directory, Population};
-use crate::config::{OnPluginError, Scenario, Threads};
+use crate::block::{Directory, KindTable, Population};
+use crate::blocks::panic_message;
+use crate::config::{ConfigError, OnPluginError, Scenario, Threads};
 use crate::digest::{Digest, SavedResources};
 use crate::executor::{self, Ambiguity, Failure, Reports, SystemTiming};
-use crate::guard::{self, StructureError};
-use crate::kind::Kinds;
+use crate::guard::StructureError;
+use crate::kind::{Kinds, Recycled};
 use crate::memory::{self, Need};
-use crate::phase::{Owner, Phase};
+use crate::phase::{Owner, Phase, Shutdown};
 use crate::populate::{PopulateError, populate};
 use crate::stats::{Stats, Totals};
 use crate::units::{MemoryMax, Tick};
-
-/// Runs once when a run ends, however it ends: flush, save models, close connections. The guide's `detener`.
-#[doc(alias = "detener")]
-#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Shutdown;
 
 /// The scenario of the run, for systems that want to know.
 #[derive(Resource, Clone, Debug)]
@@ -53,6 +51,9 @@ impl Ending {
 /// Why a simulation can't start or go on.
 #[derive(Debug, Error)]
 pub enum SimulationError {
+    /// A setting is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The scenario can't be populated.
     #[error(transparent)]
     Populate(#[from] PopulateError),
@@ -150,6 +151,7 @@ impl Simulation {
     /// # Errors
     /// See [`SimulationError`]; nothing has run then.
     pub fn new(mut app: App, scenario: Scenario) -> Result<Self, SimulationError> {
+        scenario.check(&scenario.name)?;
         check_memory(app.world_mut(), &scenario)?;
         let threads = match scenario.threads {
             // Counts what the scheduler's mask and the cgroup's quota leave.
@@ -239,7 +241,18 @@ impl Simulation {
         self.engine.main.world_mut()
     }
 
+    /// Whether the rows are as the engine laid them.
+    ///
+    /// # Errors
+    /// What someone else did to them; the digest means nothing then.
+    pub fn check(&self) -> Result<(), StructureError> {
+        self.world().resource::<Population>().check(self.world())
+    }
+
     /// The digest of the state.
+    ///
+    /// # Panics
+    /// If rows are missing: see [`Simulation::check`].
     pub fn digest(&self) -> Digest {
         let world = self.world();
         self.pool.install(|| Digest::of(world))
@@ -270,8 +283,9 @@ impl Engine {
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
         world.resource_mut::<Tick>().0 += 1;
-        guard::check(world).map_err(|error| SimulationError::Structure { tick, error })?;
-        self.judge_failures(tick)?;
+        let intact = world.resource::<Population>().check(world);
+        intact.map_err(|error| SimulationError::Structure { tick, error })?;
+        self.judge_failures(tick, false)?;
         self.failure(tick)
     }
 
@@ -282,19 +296,19 @@ impl Engine {
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
         _ = world.try_run_schedule(Shutdown);
-        self.judge_failures(tick)?;
+        self.judge_failures(tick, true)?;
         self.failure(tick)
     }
 
-    /// Tells of failed systems, and ends the run if it can't do without one.
-    fn judge_failures(&mut self, tick: u64) -> Result<(), SimulationError> {
+    /// Tells of failed systems, and ends the run if it can't do without one. At the end it can do without none.
+    fn judge_failures(&mut self, tick: u64, is_end: bool) -> Result<(), SimulationError> {
         for failure in self.reports.take_failures() {
             tracing::error!(tick, stopped = failure.stopped, "{failure}");
             let name = if failure.stopped { "system_stopped" } else { "system_error" };
             self.main.world_mut().resource_mut::<Alerts>().publish(name, &failure.system, 1.0, 1, tick);
             // What a stopped system would have written is missing from now on: only one that writes nothing others
             // read, and that is not the engine's, may stop without the run.
-            let needed = failure.writes || failure.owner == Some(Owner::BuiltIn);
+            let needed = is_end || failure.writes || failure.owner == Some(Owner::BuiltIn);
             if failure.stopped && (needed || self.on_plugin_error == OnPluginError::FailRun) {
                 return Err(SimulationError::System { tick, failure });
             }
@@ -303,12 +317,21 @@ impl Engine {
     }
 
     fn failure(&self, tick: u64) -> Result<(), SimulationError> {
-        match &self.main.world().resource::<Ending>().failure {
+        let world = self.main.world();
+        let exits = world.get_resource::<Messages<AppExit>>();
+        if exits.is_some_and(|exits| exits.iter_current_update_messages().any(AppExit::is_error)) {
+            return Err(SimulationError::Failed {
+                tick,
+                message: "a plugin ended the app with an error".into(),
+            });
+        }
+        match &world.resource::<Ending>().failure {
             Some(message) => Err(SimulationError::Failed { tick, message: message.clone() }),
             None => Ok(()),
         }
     }
 
+    /// A plain plugin ends a run as it would end an app.
     fn is_finished(&self) -> bool {
         let world = self.main.world();
         let exit = world.get_resource::<Messages<AppExit>>().is_some_and(|exits| !exits.is_empty());
@@ -366,11 +389,14 @@ fn build_schedules(world: &mut World, reports: &Reports) -> Result<(), Simulatio
     for label in labels {
         let Some(mut schedule) = world.resource_mut::<Schedules>().remove(label) else { continue };
         executor::install(&mut schedule, reports);
-        let built = schedule.initialize(world);
-        let result = built.map(drop).map_err(|error| SimulationError::Schedule {
-            schedule: format!("{label:?}"),
-            message: error.to_string(schedule.graph(), world),
-        });
+        // bevy_ecs panics on a system whose own parameters conflict.
+        let built = catch_unwind(AssertUnwindSafe(|| {
+            schedule.initialize(world).map(drop).map_err(|error| error.to_string(schedule.graph(), world))
+        }));
+        let result = built.unwrap_or_else(|payload| Err(panic_message(&*payload)));
+        let result =
+            result.map_err(|message| SimulationError::Schedule { schedule: format!("{label:?}"), message });
+        warn_of_unseen_kinds(world, &schedule);
         world.resource_mut::<Schedules>().insert(schedule);
         result?;
     }
@@ -380,4 +406,31 @@ fn build_schedules(world: &mut World, reports: &Reports) -> Result<(), Simulatio
         tracing::warn!(more, "systems of plain Bevy plugins run in the order they were added: {first}");
     }
     if errors.is_empty() { Ok(()) } else { Err(SimulationError::Ambiguous(errors)) }
+}
+
+/// Warns of plain queries that would find rows of a recycled kind, were those not hidden from them.
+fn warn_of_unseen_kinds(world: &World, schedule: &Schedule) {
+    let (Some(recycled), Ok(systems)) = (world.component_id::<Recycled>(), schedule.systems_with_access())
+    else {
+        return;
+    };
+    for (_, system) in systems {
+        let SystemAccess::Shared(access) = system.access() else { continue };
+        for query in access.filtered_accesses() {
+            let hides = query.without_filters().any(|id| id == recycled);
+            let is_met = |kind: &KindTable| {
+                let mut wanted = query.required().iter().peekable();
+                wanted.peek().is_some()
+                    && wanted.all(|id| kind.columns().iter().any(|column| column.id == id))
+            };
+            let unseen =
+                world.resource::<Population>().kinds().iter().find(|kind| kind.is_recycled() && is_met(kind));
+            if let (true, Some(kind)) = (hides, unseen) {
+                let (system, kind) = (system.name(), kind.name());
+                tracing::warn!(
+                    "system '{system}' has a Query that sees nothing of the recycled kind '{kind}': use Blocks"
+                );
+            }
+        }
+    }
 }

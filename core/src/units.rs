@@ -50,9 +50,15 @@ pub fn parse_count(text: &str) -> Result<u64, String> {
     if !digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return Err(wrong());
     }
-    let value = digits.parse::<f64>().map_err(|_| wrong())? * scale;
+    let scaled = digits.parse::<f64>().map_err(|_| wrong())? * scale;
+    // 8.2 * 1e6 is 8199999.999999999.
+    let value = scaled.round();
     // 2^53: above it an f64 no longer holds every whole number.
-    if value.fract() != 0.0 || value > 9_007_199_254_740_992.0 { Err(wrong()) } else { Ok(value as u64) }
+    if (scaled - value).abs() > 1e-9 * value.max(1.0) || value > 9_007_199_254_740_992.0 {
+        Err(wrong())
+    } else {
+        Ok(value as u64)
+    }
 }
 
 /// Parses a size in bytes: a number with `B`, `kB`, `MB`, `GB` (powers of 1000) or `KiB`, `MiB`, `GiB`.
@@ -110,7 +116,8 @@ impl std::str::FromStr for MemoryMax {
 
 /// Turns simulated seconds into ticks: rounded up, at least 1.
 pub fn seconds_to_ticks(seconds: f64, tick_seconds: f64) -> u64 {
-    let ticks = (seconds / tick_seconds).ceil();
+    // 2.1 / 0.7 is 3.0000000000000004, and three ticks are meant.
+    let ticks = (seconds / tick_seconds * (1.0 - 1e-12)).ceil();
     if ticks < 1.0 { 1 } else { ticks as u64 }
 }
 
@@ -136,6 +143,7 @@ mod tests {
         assert_eq!(parse_count("10k"), Ok(10_000));
         assert_eq!(parse_count("1_000_000"), Ok(1_000_000));
         assert_eq!(parse_count("0.5k"), Ok(500));
+        assert_eq!(parse_count("8.2M"), Ok(8_200_000));
         for bad in ["", "k", "-1", "1.5", "0.0001k", "1e3k", "NaN", "infM", "99999999G"] {
             assert!(parse_count(bad).is_err(), "{bad} was taken");
         }
@@ -155,6 +163,7 @@ mod tests {
         assert_eq!(seconds_to_ticks(10.0, 1.0), 10);
         assert_eq!(seconds_to_ticks(0.1, 1.0), 1);
         assert_eq!(seconds_to_ticks(2.5, 1.0), 3);
+        assert_eq!(seconds_to_ticks(2.1, 0.7), 3);
     }
 
     #[test]

@@ -179,8 +179,8 @@ fn listen() -> Result<Arc<AtomicUsize>, RunError> {
 
 fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
-        _ => Err(format!("found '{text}', must be above 0 and at most 1e6 ticks a second")),
+        Ok(rate) if (1e-3..=1e6).contains(&rate) => Ok(rate),
+        _ => Err(format!("found '{text}', must be within 0.001..=1000000 ticks a second")),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use corec_systems::run::Summary;
+use corec_systems::scenarios::BUILT_IN;
 use corec_systems::settings::grouped;
 
 /// Systems shown; the JSON has them all.
@@ -65,7 +66,10 @@ pub fn text(s: &Summary) -> String {
             format!("{share:5.1} %  {:<10} {}", system.phase, system.name),
         );
     }
-    line("digest", s.state_digest.clone());
+    line(
+        "digest",
+        s.state_digest.clone().unwrap_or_else(|| "none: rows were changed behind the engine's back".into()),
+    );
     line("store", s.store.clone());
     line("folder", s.out.display().to_string());
     if let Some(signal) = s.interrupted_by {
@@ -76,14 +80,19 @@ pub fn text(s: &Summary) -> String {
 }
 
 fn next(s: &Summary) -> String {
-    if s.table.is_some() {
+    let has_file = s.store.starts_with("sqlite://") && !s.store.starts_with("sqlite:///");
+    if s.table.is_some() && has_file {
+        let file = s.out.join(&s.store["sqlite://".len()..]);
         return format!(
-            "sqlite3 {}/store.db 'SELECT tick, name, subject, value FROM alerts LIMIT 10'",
-            s.out.display()
+            "sqlite3 {} 'SELECT tick, name, subject, value FROM alerts LIMIT 10'",
+            file.display()
         );
     }
-    format!(
-        "corec run {} --load 1 --threads 1   # another speed, and with equal load the same digest",
-        s.scenario
-    )
+    match BUILT_IN.iter().find(|b| b.name == s.scenario && s.table.is_none()) {
+        Some(b) => format!(
+            "corec run {} --load 1 --threads 1   # another speed; with equal load the same digest",
+            b.name
+        ),
+        None => "corec run --help".into(),
+    }
 }

@@ -30,8 +30,7 @@ use bevy_ecs::schedule::IntoScheduleConfigs;
 use corec_core::column::{Signal, Trait};
 use corec_core::digest::SaveResource;
 use corec_core::kind::{AddKind, Kind};
-use corec_core::phase::{Owner, Phase};
-use corec_core::simulation::Shutdown;
+use corec_core::phase::{Owner, Phase, Shutdown};
 
 use ingest::InputCursor;
 use telemetry::follow::{self, Twin};
@@ -49,10 +48,10 @@ pub mod prelude {
     pub use corec_core::config::{BlockGroup, Dynamics, RepairPolicy, Scenario};
     pub use corec_core::digest::{Digest, SaveResource, Saved};
     pub use corec_core::kind::{AddKind, Kind};
-    pub use corec_core::phase::Phase;
+    pub use corec_core::phase::{Phase, Shutdown};
     pub use corec_core::rng::{self, Draws};
     pub use corec_core::rows::Rows;
-    pub use corec_core::simulation::{Ending, RunScenario, Shutdown, Simulation, SimulationError};
+    pub use corec_core::simulation::{Ending, RunScenario, Simulation, SimulationError};
     pub use corec_core::stats::{BlockStats, Stats, Totals};
     pub use corec_core::units::Tick;
     pub use corec_core::{maths, message};

@@ -4,6 +4,8 @@
 //! Runs in `Phase::Measure`. Fault ratio = inactive / live; raw fitness = (1 - fault ratio) * mean value of the active
 //! entities; fitness += 0.1 * (raw - fitness), the first Measure sets it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bevy_ecs::prelude::*;
 use corec_core::blocks::Blocks;
 use corec_core::column::{Health, Signal};
@@ -15,35 +17,29 @@ const FITNESS_GAIN: f32 = 0.1;
 
 /// Measures every block.
 pub fn measure(
-    mut blocks: Blocks<(&mut Signal, &mut Health)>,
+    blocks: Blocks<(&mut Signal, &mut Health)>,
     mut stats: ResMut<Stats>,
     mut totals: ResMut<Totals>,
-    mut faults: Local<Vec<u32>>,
 ) {
-    let count = blocks.population().block_count();
-    stats.blocks.resize(count, BlockStats::default());
-    faults.clear();
-    faults.resize(count, 0);
-    blocks.reborrow().par_fold_blocks(&mut stats.blocks, |stats, view, (signals, healths)| {
-        let sums = sum_kernel(signals, healths);
-        *stats = next_stats(stats, &sums, view.group.settings().load);
-    });
+    stats.blocks.resize(blocks.population().block_count(), BlockStats::default());
     // A block that has become empty says nothing, not what it said when it was last alive.
     for (_, stats) in
         blocks.population().blocks().zip(&mut stats.blocks).filter(|(block, _)| block.live() == 0)
     {
         *stats = BlockStats::default();
     }
-    // Only a value that is not a number, or sums beyond f32, can do this: rare, so looked for in a pass of its own.
-    if stats.blocks.iter().any(|b| !b.mean.is_finite() || !b.deviation.is_finite()) {
-        blocks
-            .par_fold_blocks(&mut faults, |faults, _, (signals, healths)| *faults = scrub(signals, healths));
-        for block in &mut stats.blocks {
-            block.mean = if block.mean.is_finite() { block.mean } else { 0.0 };
-            block.deviation = if block.deviation.is_finite() { block.deviation } else { 0.0 };
+    // A sum of whole numbers is the same in any order.
+    let faults = AtomicU64::new(0);
+    blocks.par_fold_blocks(&mut stats.blocks, |stats, view, (signals, healths)| {
+        let mut sums = sum_kernel(signals, healths);
+        // One value that is not a number makes the sum none: rare, so looked for only then.
+        if !(sums.sum.is_finite() && sums.squares.is_finite()) {
+            faults.fetch_add(scrub(signals, healths).into(), Ordering::Relaxed);
+            sums = sum_kernel(signals, healths);
         }
-        totals.faults += faults.iter().map(|&n| u64::from(n)).sum::<u64>();
-    }
+        *stats = next_stats(stats, &sums, view.group.settings().load);
+    });
+    totals.faults += faults.into_inner();
     let fitness = stats.fitness();
     totals.fitness_start = totals.fitness_start.or(fitness);
     totals.fitness_end = fitness;
@@ -70,7 +66,7 @@ pub fn sum_kernel(signals: &[Signal], healths: &[Health]) -> Sums {
     assert_eq!(signals.len(), healths.len(), "columns of one block are of one length");
     let (mut sum, mut squares, mut active) = ([0f32; SUM_LANES], [0f32; SUM_LANES], [0u32; SUM_LANES]);
     let mut add = |lane: usize, signal: Signal, health: Health| {
-        let mask = 0u32.wrapping_sub(u32::from(health.state));
+        let mask = 0u32.wrapping_sub(u32::from(health.state & Health::ACTIVE));
         let value = pick(mask, signal.value, 0.0);
         sum[lane] += value;
         squares[lane] += value * value;
@@ -97,8 +93,10 @@ pub fn sum_kernel(signals: &[Signal], healths: &[Health]) -> Sums {
 /// A block's statistics from its sums and what they were.
 pub fn next_stats(last: &BlockStats, sums: &Sums, load: f32) -> BlockStats {
     let active = f64::from(sums.active.max(1));
-    let mean = sums.sum / active;
-    let deviation = (sums.squares / active - mean * mean).max(0.0).sqrt();
+    // Sums of numbers may still be beyond f32; nothing that is not a number is kept.
+    let number = |x: f64| if x.is_finite() { x } else { 0.0 };
+    let mean = number(sums.sum / active);
+    let deviation = number((sums.squares / active - mean * mean).max(0.0).sqrt());
     let fault_ratio = f64::from(sums.live - sums.active) / f64::from(sums.live.max(1));
     let raw = ((1.0 - fault_ratio) * mean).clamp(0.0, 1.0) as f32;
     let fitness =
@@ -111,9 +109,8 @@ pub fn next_stats(last: &BlockStats, sums: &Sums, load: f32) -> BlockStats {
         mean: mean as f32,
         deviation: deviation as f32,
         fault_ratio: fault_ratio as f32,
-        // Nothing that is not a number gets into what is smoothed: it would stay there.
-        fitness: if fitness.is_finite() { fitness } else { last.fitness },
-        threshold: if threshold.is_finite() { threshold.clamp(0.1, 0.9) } else { 0.9 },
+        fitness,
+        threshold: threshold.clamp(0.1, 0.9),
         is_measured: 1,
     }
 }

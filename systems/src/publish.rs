@@ -1,6 +1,6 @@
 //! Publish: what a run tells the outside, at the end of each tick.
 //!
-//! Reads `Stats`, `Totals`, `Signal`. Alerts go to the stream `alertas` and the store as they are raised; states of
+//! Reads `Stats`, `Totals`, `Signal`. Alerts go to the stream `alertas` and to the store in the tick that raises them; states of
 //! blocks and metrics to the store every `store_interval`; frames of values to `bloque_data_stream` every
 //! `publish_interval`. Nothing here changes the state of the run but the alerts' own memory.
 
@@ -114,13 +114,8 @@ pub fn publish(
     mut ending: ResMut<Ending>,
 ) {
     let batch = writer.batch();
-    for alert in alerts.take_outbox() {
-        let json = serde_json::to_vec(&alert).expect("an alert is text and numbers");
-        if let Err(error) = bus.0.publish(ALERT_STREAM, &json) {
-            ending.fail(error);
-        }
-        batch.alerts.push(alert);
-    }
+    send_alerts(&mut alerts, &mut bus, batch, &mut ending);
+    let is_urgent = !batch.alerts.is_empty();
     if let Some(input) = input {
         batch.metrics.push(Metric {
             tick: tick.0,
@@ -132,9 +127,21 @@ pub fn publish(
     if (tick.0 + 1).is_multiple_of(interval) {
         fill(batch, tick.0, &population, &stats, &totals);
         writer.flush();
+    } else if is_urgent {
+        writer.flush();
     }
     if let Some(failure) = writer.failure() {
         ending.fail(failure);
+    }
+}
+
+fn send_alerts(alerts: &mut Alerts, bus: &mut RunBus, batch: &mut Batch, ending: &mut Ending) {
+    for alert in alerts.take_outbox() {
+        let json = serde_json::to_vec(&alert).expect("an alert is text and numbers");
+        if let Err(error) = bus.0.publish(ALERT_STREAM, &json) {
+            ending.fail(error);
+        }
+        batch.alerts.push(alert);
     }
 }
 
@@ -165,12 +172,12 @@ fn fill(batch: &mut Batch, tick: u64, population: &Population, stats: &Stats, to
 /// Shutdown: sends what is left and closes the store.
 pub fn close(
     mut alerts: ResMut<Alerts>,
+    mut bus: ResMut<RunBus>,
     mut writer: ResMut<StoreWriter>,
     tick: Res<Tick>,
     mut ending: ResMut<Ending>,
 ) {
-    let batch = writer.batch();
-    batch.alerts.extend(alerts.take_outbox());
+    send_alerts(&mut alerts, &mut bus, writer.batch(), &mut ending);
     if let Err(error) = writer.close(tick.0) {
         ending.fail(error);
     }

@@ -143,8 +143,8 @@ pub struct Summary {
     pub messages: u64,
     /// Messages that could not be read or named no live entity.
     pub messages_refused: u64,
-    /// The digest of the state, 16 hex digits.
-    pub state_digest: String,
+    /// The digest of the state, 16 hex digits; null when its rows can't be trusted.
+    pub state_digest: Option<String>,
     /// The store's URL, without its password.
     pub store: String,
     /// The run's folder.
@@ -180,10 +180,7 @@ pub fn run(
     check_plugins(&scenario)?;
     let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
-    let is_store_known = store::open(&scenario.store, Path::new(""));
-    if let (Err(error), true) = (is_store_known, !scenario.store.starts_with("sqlite://")) {
-        return Err(RunError::Usage(error.to_string()));
-    }
+    store::parse(&scenario.store).map_err(|e| RunError::Usage(e.to_string()))?;
     let mut app = App::new();
     app.add_plugins((CorecPlugin, plugins));
     if let Some(table) = table {
@@ -290,9 +287,10 @@ fn open_table(
 fn refusal(error: SimulationError) -> RunError {
     match error {
         SimulationError::Populate(PopulateError::Kind(_)) => RunError::Failed(error.to_string()),
-        SimulationError::Populate(_) | SimulationError::Memory { .. } | SimulationError::Threads { .. } => {
-            RunError::Usage(error.to_string())
-        }
+        SimulationError::Config(_)
+        | SimulationError::Populate(_)
+        | SimulationError::Memory { .. }
+        | SimulationError::Threads { .. } => RunError::Usage(error.to_string()),
         other => RunError::Failed(other.to_string()),
     }
 }
@@ -408,7 +406,7 @@ fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) ->
         alerts: world.resource::<Alerts>().raised(),
         messages: totals.messages,
         messages_refused: totals.messages_refused,
-        state_digest: simulation.digest().to_string(),
+        state_digest: simulation.check().is_ok().then(|| simulation.digest().to_string()),
         store: String::new(),
         out: PathBuf::new(),
         systems,

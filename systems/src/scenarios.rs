@@ -1,8 +1,10 @@
 //! The scenarios that come with CoreC, and how a name or a file becomes one.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
-use corec_core::config::{ConfigError, Loaded, Scenario, load};
+use corec_core::config::{ConfigError, Loaded, Scenario, TEXT_BYTES_MAX, load};
 
 /// A scenario that comes with CoreC.
 pub struct BuiltIn {
@@ -51,7 +53,12 @@ pub fn find(name: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Loade
             names.join(", ")
         )));
     }
-    let text = std::fs::read_to_string(name).map_err(|e| unknown(format!("could not be read: {e}")))?;
+    let read = |file: File| -> io::Result<String> {
+        let mut text = String::new();
+        file.take(TEXT_BYTES_MAX + 1).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let text = File::open(name).and_then(read).map_err(|e| unknown(format!("could not be read: {e}")))?;
     load(name, &text, lookup)
 }
 
@@ -67,19 +74,26 @@ pub fn scale(scenario: &mut Scenario, total: u64) -> Result<(), String> {
             "--entities: found {total}, must be at least {groups}, one for each group of blocks"
         ));
     }
-    // One each, the rest in proportion.
-    let rest = u128::from(total - groups);
+    let share = |entities: u64| u128::from(total) * u128::from(entities);
     let mut remainders = Vec::with_capacity(scenario.blocks.len());
-    let mut left = total - groups;
     for (at, group) in scenario.blocks.iter_mut().enumerate() {
-        let share = rest * u128::from(group.entities);
-        group.entities = 1 + (share / u128::from(before)) as u64;
-        left -= group.entities - 1;
-        remainders.push((share % u128::from(before), at));
+        remainders.push((share(group.entities) % u128::from(before), at));
+        group.entities = ((share(group.entities) / u128::from(before)) as u64).max(1);
     }
     remainders.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    for (_, at) in remainders.into_iter().take(left as usize) {
-        scenario.blocks[at].entities += 1;
+    let mut given: u64 = scenario.blocks.iter().map(|g| g.entities).sum();
+    for (_, at) in remainders {
+        if given < total {
+            scenario.blocks[at].entities += 1;
+            given += 1;
+        }
+    }
+    // Where the one that each must have was more than its share, the largest gives it back.
+    while given > total
+        && let Some(largest) = scenario.blocks.iter_mut().max_by_key(|g| g.entities)
+    {
+        largest.entities -= 1;
+        given -= 1;
     }
     Ok(())
 }
@@ -107,6 +121,9 @@ mod tests {
     #[test]
     fn entities_are_spread_in_proportion() {
         let mut scenario = find("ecosystem", &|_| None).unwrap().scenario;
+        let as_it_is = scenario.clone();
+        scale(&mut scenario, 1_000_000).unwrap();
+        assert_eq!(scenario, as_it_is, "nothing to change");
         for total in [3, 4, 1000, 999_999, 1_000_000, 10_000_000] {
             scale(&mut scenario, total).unwrap();
             assert_eq!(scenario.blocks.iter().map(|g| g.entities).sum::<u64>(), total);

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::{Scenario, names, variables};
 
 /// Bytes a scenario's text may have.
-const TEXT_BYTES_MAX: usize = 16 << 20;
+pub const TEXT_BYTES_MAX: u64 = 16 << 20;
 
 /// Why a scenario is refused: where, what was found, what is allowed.
 #[derive(Debug, Error, PartialEq)]
@@ -76,7 +76,7 @@ pub fn load(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, ConfigError> {
-    if text.len() > TEXT_BYTES_MAX {
+    if text.len() as u64 > TEXT_BYTES_MAX {
         return Err(ConfigError::Value {
             source_name: source.into(),
             path: "the file".into(),
@@ -100,8 +100,9 @@ pub fn load(
             allowed: "a JSON object with the key 'blocks'".into(),
         });
     }
-    names::translate(source, &mut root, &mut warnings)?;
+    // First, so that what a variable brings into a URL is encoded like the rest.
     variables::expand(source, "", &mut root, lookup)?;
+    names::translate(source, &mut root, &mut warnings)?;
     let scenario: Scenario = serde_path_to_error::deserialize(root).map_err(|e| {
         let path = e.path().to_string();
         let message = plain(&e.inner().to_string());
@@ -194,7 +195,7 @@ mod tests {
         assert!(warnings[1].contains("procesador_inteligente"));
     }
 
-    use super::super::RepairPolicy;
+    use super::super::{RepairPolicy, redact_url};
 
     #[test]
     fn an_unknown_key_names_the_nearest_known_one() {
@@ -260,6 +261,23 @@ mod tests {
             error,
             "s.json: instance_id: found ${RACK}, which is not set, must be a variable that is set, or ${VAR:-default}"
         );
+    }
+
+    #[test]
+    fn a_secret_from_the_environment_is_encoded_and_redacted() {
+        let text = r#"{"redis_config": {"host": "h", "port": 1, "username": "ana", "password": "${PW}"},
+                       "blocks": [{"id": "a", "entities": 1}]}"#;
+        let bus = load("s.json", text, &|_| Some("a/b@c?".into())).unwrap().scenario.bus;
+        assert_eq!(bus, "redis://ana:a%2Fb%40c%3F@h:1");
+        for url in [
+            &bus,
+            "redis://ana:a/b@c?d@h:1/0",
+            "redis:/ana:a/b@c@h",
+            "postgres://h/d?user=ana&password=a%2Fb",
+        ] {
+            let shown = redact_url(url);
+            assert!(!shown.contains("a/b") && !shown.contains("a%2F") && shown.contains("***"), "{shown}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Configuration: what a scenario says, and how its text becomes settings.
 //!
-//! Text -> JSON -> `names` (Spanish keys, the old file's shape) -> `variables` (`${VAR}`) -> [`Scenario`], checked.
+//! Text -> JSON -> `variables` (`${VAR}`) -> `names` (Spanish keys, the old file's shape) -> [`Scenario`], checked.
 //! Every refusal is a [`ConfigError`]: where, what was found, what is allowed.
 
 mod load;
@@ -8,7 +8,7 @@ mod names;
 mod scenario;
 mod variables;
 
-pub use load::{ConfigError, Loaded, load};
+pub use load::{ConfigError, Loaded, TEXT_BYTES_MAX, load};
 pub use scenario::{
     AlertRule, AlertSignal, BlockGroup, Dynamics, OnPluginError, Plugins, RepairPolicy, Scenario, Telemetry,
     Threads,

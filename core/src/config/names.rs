@@ -160,11 +160,8 @@ fn address(host: Option<String>, port: Option<String>, default_port: &str) -> St
     format!("{}:{}", host.unwrap_or_else(|| "localhost".into()), port.unwrap_or_else(|| default_port.into()))
 }
 
-/// Percent-encodes all but RFC 3986's unreserved characters; `${VAR}` is left for the expansion that follows.
+/// Percent-encodes all but RFC 3986's unreserved characters.
 fn encode(text: &str) -> String {
-    if text.contains("${") {
-        return text.to_string();
-    }
     text.bytes()
         .map(|b| match b {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => (b as char).to_string(),

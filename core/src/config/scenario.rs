@@ -8,6 +8,8 @@ use crate::units::{ChannelId, MemoryMax, parse_bytes};
 
 /// Rows a block may have at most.
 pub const BLOCK_ROWS_MAX: u32 = 4096;
+/// Groups, and alert rules, that a scenario may have.
+const LIST_MAX: usize = 1000;
 /// Entities a scenario may ask for at most: what 32-bit row numbers of one kind leave room for.
 pub const ENTITIES_MAX: u64 = 1_000_000_000;
 
@@ -26,7 +28,7 @@ pub struct Scenario {
     pub seed: u64,
     /// Ticks to run, at least 1.
     pub ticks: u64,
-    /// Simulated seconds in a tick, above 0.
+    /// Simulated seconds in a tick, 1e-6..=1e9.
     pub tick_seconds: f64,
     /// Worker threads: "all", or a number of at least 1. The results do not depend on it.
     pub threads: Threads,
@@ -42,7 +44,8 @@ pub struct Scenario {
     pub input_stream: Option<String>,
     /// Plugins to load: a list of names, or "auto" for all enabled ones.
     pub plugins: Plugins,
-    /// What happens when a plugin fails that writes nothing but its own: "stop_plugin" or "fail_run".
+    /// What happens when a system fails for good that writes nothing: "stop_plugin" or "fail_run". One that may write
+    /// anything always ends the run.
     pub on_plugin_error: OnPluginError,
     /// Errors after which a system that returns them is stopped, at least 1.
     pub max_failures: u32,
@@ -131,11 +134,10 @@ impl JsonSchema for Threads {
 }
 
 /// Which plugins a run loads.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plugins {
     /// "auto": every enabled plugin found.
-    Auto(Auto),
+    Auto,
     /// These, by name.
     Named(Vec<String>),
 }
@@ -146,15 +148,42 @@ impl Default for Plugins {
     }
 }
 
-/// The word "auto".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Auto {
-    /// "auto".
-    Auto,
+impl Serialize for Plugins {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => to.serialize_str("auto"),
+            Self::Named(names) => names.serialize(to),
+        }
+    }
 }
 
-/// What happens when a plugin fails that writes nothing but its own rows and resources.
+impl<'de> Deserialize<'de> for Plugins {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(from)? {
+            serde_json::Value::String(text) if text == "auto" => Ok(Self::Auto),
+            serde_json::Value::Array(names) if names.iter().all(serde_json::Value::is_string) => {
+                Ok(Self::Named(names.iter().filter_map(|name| name.as_str().map(String::from)).collect()))
+            }
+            found => {
+                Err(serde::de::Error::custom(format!("found {found}, must be \"auto\" or a list of names")))
+            }
+        }
+    }
+}
+
+impl JsonSchema for Plugins {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Plugins".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "oneOf": [{ "const": "auto" }, { "type": "array", "items": { "type": "string" } }]
+        })
+    }
+}
+
+/// What happens when a system fails for good that writes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPluginError {
@@ -380,6 +409,18 @@ impl Scenario {
         let fail = |path: String, found: String, allowed: &str| {
             Err(ConfigError::Value { source_name: source.into(), path, found, allowed: allowed.into() })
         };
+        if self.instance_id.is_empty()
+            || self.instance_id.len() > 64
+            || self.instance_id.chars().any(char::is_control)
+        {
+            let found = format!("'{}'", self.instance_id.escape_debug());
+            return fail("instance_id".into(), found, "1 to 64 bytes without control characters");
+        }
+        for (key, length) in [("blocks", self.blocks.len()), ("alerts", self.alerts.len())] {
+            if length > LIST_MAX {
+                return fail(key.into(), format!("{length} items"), "at most 1000 items");
+            }
+        }
         if self.ticks == 0 {
             return fail("ticks".into(), "0".into(), "at least 1");
         }
@@ -389,8 +430,8 @@ impl Scenario {
             ("publish_interval", self.publish_interval),
         ];
         for (key, value) in positive.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
-            if !(value > 0.0 && value <= 1e9) {
-                return fail(key.to_string(), value.to_string(), "above 0 and at most 1e9 seconds");
+            if !(1e-6..=1e9).contains(&value) {
+                return fail(key.to_string(), value.to_string(), "within 1e-6..=1e9 seconds");
             }
         }
         if self.max_failures == 0 {

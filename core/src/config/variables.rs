@@ -86,13 +86,29 @@ fn expand_text(
 /// assert_eq!(redact_url("sqlite://store.db"), "sqlite://store.db");
 /// ```
 pub fn redact_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_string() };
-    let (authority, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((userinfo, host)) => match userinfo.split_once(':') {
-            Some((user, _)) => format!("{scheme}://{user}:***@{host}{tail}"),
-            None => url.to_string(),
-        },
-        None => url.to_string(),
-    }
+    // Generous on purpose: a password may hold any of `/`, `@`, `?` unencoded, and the scheme may be mistyped.
+    let (userinfo, rest) = url.rsplit_once('@').map_or(("", url), |(before, after)| (before, after));
+    let start = userinfo.find(":/").map_or(0, |colon| colon + 1);
+    let start = start + userinfo[start..].bytes().take_while(|b| *b == b'/').count();
+    let shown = match userinfo[start..].find(':') {
+        Some(colon) => format!("{}:***@", &userinfo[..start + colon]),
+        None if userinfo.is_empty() && !url.contains('@') => String::new(),
+        None => format!("{userinfo}@"),
+    };
+    let Some((address, query)) = rest.split_once('?') else { return shown + rest };
+    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((key, _)) if is_secret(key) => format!("{key}=***"),
+        _ => parameter.to_string(),
+    });
+    format!("{shown}{address}?{}", parameters.collect::<Vec<_>>().join("&"))
+}
+
+/// Keys whose values are never shown.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.contains("password")
+        || key == "key"
+        || key.ends_with("_key")
+        || key.ends_with("token")
+        || key.contains("secret")
 }

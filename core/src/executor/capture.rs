@@ -11,19 +11,20 @@ use std::sync::{Arc, Mutex};
 
 use bevy_app::Update;
 use bevy_ecs::change_detection::CheckChangeTicks;
+use bevy_ecs::component::ComponentId;
 use bevy_ecs::intern::Interned;
 use bevy_ecs::observer::On;
 use bevy_ecs::query::AccessConflicts;
 use bevy_ecs::schedule::graph::{DiGraph, Direction};
 use bevy_ecs::schedule::{
     ApplyDeferred, ConditionWithAccess, FlattenedDependencies, NodeId, ScheduleBuildError, ScheduleBuildPass,
-    ScheduleGraph, ScheduleLabel, SystemKey, SystemSet, SystemSetKey,
+    ScheduleGraph, ScheduleLabel, Schedules, SystemKey, SystemSet, SystemSetKey,
 };
 use bevy_ecs::system::System;
 use bevy_ecs::world::World;
 use fixedbitset::FixedBitSet;
 
-use super::report::{Reports, TimingCell, display_name, lock};
+use super::report::{Reports, ScheduleReport, TimingCell, display_name, lock};
 use crate::phase::{Owner, Phase};
 
 pub(super) type Shared = Arc<Mutex<Captured>>;
@@ -48,7 +49,8 @@ impl fmt::Display for Ambiguity {
         let Self { schedule, first, second, shared, .. } = self;
         write!(
             f,
-            "{schedule}: systems '{first}' and '{second}' both use {shared} and have no declared order: add .before() or .after()"
+            "{schedule}: systems '{first}' and '{second}' both use {shared} and have no declared order: add .before() or .after(), or \
+             .ambiguous_with_all() where it does not matter (.ambiguous_with(set) is not seen by this check)"
         )
     }
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Ambiguity {
 pub(super) struct Captured {
     pub label: Interned<dyn ScheduleLabel>,
     pub reports: Reports,
+    pub report: Arc<Mutex<ScheduleReport>>,
     /// The pinned order; a system's place in it is its index in the executor.
     pub order: Vec<SystemKey>,
     /// The systems' types in that order, to notice when bevy_ecs ordered them otherwise.
@@ -70,7 +73,8 @@ pub(super) struct Captured {
     pub system_conditions: Vec<SystemConditions>,
     /// Outer sets first.
     pub set_conditions: Vec<SetConditions>,
-    pub ambiguities: Vec<Ambiguity>,
+    /// The first system after Process, if commands of systems without a phase must be applied before it.
+    pub apply_before: Option<usize>,
     /// Rises with every build.
     pub version: u64,
     /// Change ticks to clamp before the next run.
@@ -94,6 +98,7 @@ impl Captured {
     pub fn new(label: Interned<dyn ScheduleLabel>, reports: Reports) -> Self {
         Self {
             label,
+            report: reports.add_schedule(),
             reports,
             order: Vec::new(),
             types: Vec::new(),
@@ -102,7 +107,7 @@ impl Captured {
             edges: Vec::new(),
             system_conditions: Vec::new(),
             set_conditions: Vec::new(),
-            ambiguities: Vec::new(),
+            apply_before: None,
             version: 0,
             check: Arc::default(),
         }
@@ -151,14 +156,19 @@ impl ScheduleBuildPass for CapturePass {
             world.add_observer(move |event: On<CheckChangeTicks>| *lock(&check) = Some(*event));
         }
         let ranks = Ranks::of(graph);
+        let mut placed = Vec::new();
         if captured.label == Update.intern() {
-            place_systems_without_phase(&ranks, &mut flat)?;
+            placed = place_systems_without_phase(&ranks, &mut flat)?;
         }
         let order = topological_order(&ranks, &mut flat)?;
         let index: BTreeMap<SystemKey, usize> = order.iter().enumerate().map(|(i, key)| (*key, i)).collect();
         captured.edges = flat.all_edges().map(|(a, b)| (index[&a], index[&b])).collect();
         captured.owners = order.iter().map(|key| ranks.owner(*key)).collect();
-        captured.ambiguities = ambiguities(world, graph, &captured, &order);
+        // bevy_ecs puts its sync points before it asks us: what we have placed since gets one of ours.
+        let is_after = |key: &SystemKey| ranks.phase(*key).is_some_and(|phase| phase > Phase::Process);
+        let queues = placed.iter().any(|&key| graph.systems[key].has_deferred());
+        captured.apply_before = order.iter().position(is_after).filter(|_| queues);
+        let ambiguities = ambiguities(world, graph, &captured, &order);
         for pair in order.windows(2) {
             flat.add_edge(pair[0], pair[1]);
         }
@@ -166,13 +176,18 @@ impl ScheduleBuildPass for CapturePass {
 
         let schedule = format!("{:?}", captured.label);
         captured.types = order.iter().map(|&key| graph.systems[key].system_type()).collect();
-        captured.timings = order
-            .iter()
-            .map(|&key| {
-                let name = display_name(&graph.systems[key].name().to_string());
-                TimingCell::new(name, ranks.phase(key), &schedule)
-            })
-            .collect();
+        let carried = |key: &SystemKey| {
+            let before = captured.order.iter().position(|k| k == key)?;
+            Some(captured.timings[before].carried_over())
+        };
+        let new = |key: &SystemKey| {
+            let name = display_name(&graph.systems[*key].name().to_string());
+            TimingCell::new(name, ranks.phase(*key), &schedule)
+        };
+        let timings: Arc<[TimingCell]> =
+            order.iter().map(|key| carried(key).unwrap_or_else(|| new(key))).collect();
+        *lock(&captured.report) = ScheduleReport { timings: Arc::clone(&timings), ambiguities };
+        captured.timings = timings;
         captured.order = order;
         captured.version += 1;
         Ok(())
@@ -242,11 +257,11 @@ fn members(graph: &ScheduleGraph, set: Interned<dyn SystemSet>, mut f: impl FnMu
 }
 
 /// Systems that name no phase run in Process, after all others there and before Measure; unless they are themselves
-/// ordered, directly or not, against systems of a phase.
+/// ordered, directly or not, against systems of a phase. Gives those it placed.
 fn place_systems_without_phase(
     ranks: &Ranks,
     flat: &mut FlattenedDependencies,
-) -> Result<(), ScheduleBuildError> {
+) -> Result<Vec<SystemKey>, ScheduleBuildError> {
     let (order, graph) = flat.toposort_and_graph().map_err(ScheduleBuildError::FlatDependencySort)?;
     let in_phases = |wanted: &dyn Fn(Phase) -> bool| -> Vec<SystemKey> {
         order.iter().copied().filter(|key| ranks.phase(*key).is_some_and(wanted)).collect()
@@ -262,11 +277,11 @@ fn place_systems_without_phase(
             !touches(Direction::Outgoing) && !touches(Direction::Incoming)
         })
         .collect();
-    for system in free {
+    for &system in &free {
         before.iter().for_each(|&key| flat.add_edge(key, system));
         after.iter().for_each(|&key| flat.add_edge(system, key));
     }
-    Ok(())
+    Ok(free)
 }
 
 fn reaches(
@@ -315,6 +330,9 @@ fn topological_order(
     Ok(order)
 }
 
+/// Bevy's own crates in an app without a window.
+const BEVY: [&str; 3] = ["bevy_ecs::", "bevy_app::", "bevy_time::"];
+
 /// Conflicting pairs without a declared order, direct or not, between systems of one owner or of plain plugins.
 fn ambiguities(
     world: &World,
@@ -323,6 +341,9 @@ fn ambiguities(
     order: &[SystemKey],
 ) -> Vec<Ambiguity> {
     let n = order.len();
+    // Schedules that are being built are out of the world one by one, but what they may ignore stays.
+    let allowed: BTreeSet<ComponentId> =
+        world.resource::<Schedules>().iter_ignored_ambiguities().copied().collect();
     let mut reached = vec![FixedBitSet::with_capacity(n); n];
     let mut edges = captured.edges.clone();
     // Later starts first: what an end reaches is known before it is added to its start.
@@ -345,7 +366,7 @@ fn ambiguities(
                 let system = &graph.systems[key];
                 graph.ambiguous_with_all.contains(&NodeId::System(key))
                     || system.system_type() == TypeId::of::<ApplyDeferred>()
-                    || system.name().to_string().starts_with("bevy_")
+                    || BEVY.iter().any(|own| system.name().to_string().starts_with(own))
             };
             if exempt(order[a]) || exempt(order[b]) {
                 continue;
@@ -353,7 +374,7 @@ fn ambiguities(
             let (first, second) = (&graph.systems[order[a]], &graph.systems[order[b]]);
             let shared = match first.access().get_conflicts(second.access()) {
                 AccessConflicts::All => "the whole world".to_string(),
-                AccessConflicts::Individual(ids) if ids.is_clear() => continue,
+                AccessConflicts::Individual(ids) if ids.iter().all(|id| allowed.contains(&id)) => continue,
                 AccessConflicts::Individual(ids) => {
                     let name = |id| {
                         world

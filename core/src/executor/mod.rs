@@ -25,7 +25,6 @@ use run::RayonExecutor;
 pub fn install(schedule: &mut Schedule, reports: &Reports) {
     let label: Interned<dyn ScheduleLabel> = schedule.label();
     let shared: Shared = Arc::new(Captured::new(label, reports.clone()).into());
-    reports.add_schedule(shared.clone());
     schedule.add_build_pass(CapturePass::new(shared.clone()));
     schedule.set_executor(RayonExecutor::new(shared));
 }

@@ -27,8 +27,10 @@ pub(super) enum Segment {
     Together(std::ops::Range<usize>),
     /// This system needs the world, or this thread, to itself.
     Alone(usize),
-    /// The commands of the systems before are applied.
+    /// The commands of the systems before are applied, if this sync point's conditions hold.
     ApplyDeferred(usize),
+    /// The same, without conditions.
+    Apply,
 }
 
 #[derive(Default)]
@@ -77,7 +79,7 @@ impl Plan {
             plan.nodes.push(Node::System(system));
         }
         let before = plan.order(captured, systems, &node_of);
-        plan.cut(systems);
+        plan.cut(captured.apply_before, systems);
         plan.link(&before);
         plan
     }
@@ -121,10 +123,17 @@ impl Plan {
     }
 
     /// Cuts the nodes into segments at systems that run alone.
-    fn cut(&mut self, systems: &[SystemWithAccess]) {
+    fn cut(&mut self, apply_before: Option<usize>, systems: &[SystemWithAccess]) {
         let mut start = 0;
         for node in 0..self.nodes.len() {
             let Node::System(system) = self.nodes[node] else { continue };
+            if apply_before == Some(system) {
+                if start < node {
+                    self.segments.push(Segment::Together(start..node));
+                }
+                self.segments.push(Segment::Apply);
+                start = node;
+            }
             if !systems[system].access().is_exclusive() && systems[system].is_send() {
                 continue;
             }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bevy_ecs::resource::Resource;
 
-use super::capture::{Ambiguity, Shared};
+use super::capture::Ambiguity;
 use crate::phase::{Owner, Phase};
 
 /// The reports of all schedules of a run. Clones share one list.
@@ -16,9 +16,16 @@ pub struct Reports(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    schedules: Mutex<Vec<Shared>>,
+    schedules: Mutex<Vec<Arc<Mutex<ScheduleReport>>>>,
     failures: Mutex<Vec<Failure>>,
     max_failures: AtomicU64,
+}
+
+/// What is told of one schedule. Never locked while it runs: a system may ask for it.
+#[derive(Default)]
+pub(super) struct ScheduleReport {
+    pub timings: Arc<[TimingCell]>,
+    pub ambiguities: Vec<Ambiguity>,
 }
 
 /// How often and how long a system ran.
@@ -83,23 +90,23 @@ impl Reports {
         failures
     }
 
-    /// Every system's timing, in schedule order, the longest-running schedule's name in `phase`.
+    /// Every system's timing, schedule by schedule, in the order they run.
     pub fn timings(&self) -> Vec<SystemTiming> {
         let schedules = lock(&self.0.schedules).clone();
-        schedules
-            .iter()
-            .flat_map(|shared| lock(shared).timings.iter().map(|cell| cell.timing()).collect::<Vec<_>>())
-            .collect()
+        let timings = schedules.iter().map(|report| Arc::clone(&lock(report).timings));
+        timings.flat_map(|cells| cells.iter().map(TimingCell::timing).collect::<Vec<_>>()).collect()
     }
 
     /// Pairs of systems of one owner that conflict and have no declared order.
     pub fn ambiguities(&self) -> Vec<Ambiguity> {
         let schedules = lock(&self.0.schedules).clone();
-        schedules.iter().flat_map(|shared| lock(shared).ambiguities.clone()).collect()
+        schedules.iter().flat_map(|report| lock(report).ambiguities.clone()).collect()
     }
 
-    pub(super) fn add_schedule(&self, shared: Shared) {
-        lock(&self.0.schedules).push(shared);
+    pub(super) fn add_schedule(&self) -> Arc<Mutex<ScheduleReport>> {
+        let report = Arc::default();
+        lock(&self.0.schedules).push(Arc::clone(&report));
+        report
     }
 
     pub(super) fn add_failure(&self, failure: Failure) {
@@ -138,6 +145,13 @@ impl TimingCell {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
         result
+    }
+
+    /// A cell for the same system in a schedule that was built anew.
+    pub fn carried_over(&self) -> Self {
+        let counter = |from: &AtomicU64| AtomicU64::new(from.load(Ordering::Relaxed));
+        let (calls, nanoseconds) = (counter(&self.calls), counter(&self.nanoseconds));
+        Self { name: self.name.clone(), phase: self.phase.clone(), calls, nanoseconds }
     }
 
     fn timing(&self) -> SystemTiming {

@@ -8,9 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use bevy_app::{PostStartup, PreStartup, Startup};
 use bevy_ecs::error::{BevyError, ErrorContext};
+use bevy_ecs::intern::Interned;
 use bevy_ecs::schedule::{
-    ConditionWithAccess, FixedBitSet, SystemExecutor, SystemSchedule, SystemWithAccess,
+    ConditionWithAccess, FixedBitSet, ScheduleLabel, SystemExecutor, SystemKey, SystemSchedule,
+    SystemWithAccess,
 };
 use bevy_ecs::system::{RunSystemError, System};
 use bevy_ecs::world::World;
@@ -20,7 +23,7 @@ use super::capture::{Captured, SetConditions, Shared, SystemConditions};
 use super::plan::{Node, Plan, Segment};
 use super::report::{Failure, FailureKind, Reports, TimingCell, lock};
 use crate::blocks::panic_message;
-use crate::phase::Owner;
+use crate::phase::{Owner, Shutdown};
 
 /// Runs a schedule's systems on the current rayon pool.
 pub(super) struct RayonExecutor {
@@ -43,6 +46,30 @@ struct State {
     stopped: Vec<AtomicBool>,
     /// System -> errors it returned.
     errors: Vec<AtomicU32>,
+    /// System -> its key, to know it again when the schedule is built anew.
+    keys: Vec<SystemKey>,
+}
+
+impl State {
+    fn new(captured: &Captured, plan: &Plan, last: &Self) -> Self {
+        let (systems, flag) = (captured.order.len(), |_| AtomicBool::new(false));
+        let state = Self {
+            waits_for: plan.nodes.iter().map(|_| AtomicU32::new(0)).collect(),
+            set_holds: (0..captured.set_conditions.len()).map(flag).collect(),
+            ran: (0..systems).map(flag).collect(),
+            stopped: (0..systems).map(flag).collect(),
+            errors: (0..systems).map(|_| AtomicU32::new(0)).collect(),
+            keys: captured.order.clone(),
+        };
+        // What was stopped stays so.
+        for (at, key) in last.keys.iter().enumerate() {
+            if let Some(now) = state.keys.iter().position(|k| k == key) {
+                state.stopped[now].store(last.stopped[at].load(Ordering::Relaxed), Ordering::Relaxed);
+                state.errors[now].store(last.errors[at].load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        state
+    }
 }
 
 impl RayonExecutor {
@@ -53,14 +80,7 @@ impl RayonExecutor {
     /// Makes the plan anew, after the schedule was built.
     fn rebuild(&mut self, captured: &Captured, systems: &[SystemWithAccess]) {
         self.plan = Plan::new(captured, systems);
-        let flags = |n: usize| (0..n).map(|_| AtomicBool::new(false)).collect::<Vec<_>>();
-        self.state = State {
-            waits_for: (0..self.plan.nodes.len()).map(|_| AtomicU32::new(0)).collect(),
-            set_holds: flags(captured.set_conditions.len()),
-            ran: flags(systems.len()),
-            stopped: flags(systems.len()),
-            errors: (0..systems.len()).map(|_| AtomicU32::new(0)).collect(),
-        };
+        self.state = State::new(captured, &self.plan, &self.state);
     }
 }
 
@@ -110,13 +130,16 @@ impl SystemExecutor for RayonExecutor {
         if self.plan.version != captured.version {
             self.rebuild(captured, systems);
         }
-        let Captured { system_conditions, set_conditions, reports, owners, timings, check, .. } = captured;
+        let Captured { label, system_conditions, set_conditions, reports, owners, timings, check, .. } =
+            captured;
         if let Some(check) = lock(check).take() {
             let of_systems = system_conditions.iter_mut().flat_map(|of| &mut of.conditions);
             let of_sets = set_conditions.iter_mut().flat_map(|of| &mut of.conditions);
             of_systems.chain(of_sets).for_each(|condition| condition.check_change_tick(check));
         }
-        let watch = Watch { reports, owners, timings, plan: &self.plan, state: &self.state };
+        // A system that runs once has no second try.
+        let max_failures = if is_run_once(*label) { 1 } else { reports.max_failures() };
+        let watch = Watch { reports, owners, timings, max_failures, plan: &self.plan, state: &self.state };
         for at in 0..self.plan.segments.len() {
             let segment = self.plan.segments[at].clone();
             let run = Run {
@@ -150,6 +173,7 @@ impl SystemExecutor for RayonExecutor {
                         watch.guarded(index, || systems[index].run_without_applying_deferred((), world));
                     }
                 }
+                Segment::Apply => watch.apply_deferred(systems, world),
                 Segment::ApplyDeferred(index) => {
                     // SAFETY: nothing else runs, and this call holds `&mut World`.
                     if unsafe { run.should_run(index) } {
@@ -287,6 +311,7 @@ struct Watch<'a> {
     reports: &'a Reports,
     owners: &'a [Option<Owner>],
     timings: &'a [TimingCell],
+    max_failures: u64,
     plan: &'a Plan,
     state: &'a State,
 }
@@ -302,7 +327,7 @@ impl Watch<'_> {
                 // What it queued before the error counts, as under Bevy.
                 self.state.ran[index].store(true, Ordering::Release);
                 let errors = self.state.errors[index].fetch_add(1, Ordering::Relaxed) + 1;
-                let stopped = u64::from(errors) >= self.reports.max_failures();
+                let stopped = u64::from(errors) >= self.max_failures;
                 self.state.stopped[index].store(stopped, Ordering::Release);
                 let message = error.to_string().lines().next().unwrap_or_default().to_string();
                 self.report(index, FailureKind::Error, message, stopped);
@@ -335,4 +360,8 @@ impl Watch<'_> {
         let writes = self.plan.writes[index];
         self.reports.add_failure(Failure { system, owner, kind, message, stopped, writes });
     }
+}
+
+fn is_run_once(label: Interned<dyn ScheduleLabel>) -> bool {
+    [PreStartup.intern(), Startup.intern(), PostStartup.intern(), Shutdown.intern()].contains(&label)
 }

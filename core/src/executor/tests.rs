@@ -30,6 +30,7 @@ fn run(times: usize, make: impl Fn(&mut Schedule)) -> (Vec<&'static str>, Report
         let reports = Reports::default();
         reports.set_max_failures(3);
         install(&mut schedule, &reports);
+        world.insert_resource(reports.clone());
         pool.install(|| (0..times).for_each(|_| schedule.run(&mut world)));
         (world.resource::<Log>().0.clone(), reports)
     });
@@ -225,4 +226,52 @@ fn systems_added_later_are_taken_in_and_conditions_survive() {
     schedule.add_systems(say("later"));
     pool.install(|| schedule.run(&mut world));
     assert_eq!(world.resource::<Log>().0, ["later"]);
+}
+
+#[test]
+fn commands_of_a_system_without_a_phase_are_applied_before_measure() {
+    let (log, _) = run(2, |schedule| {
+        schedule.configure_sets((Phase::Process, Phase::Measure).chain());
+        schedule.add_systems((
+            |mut commands: Commands| {
+                commands.queue(|world: &mut World| world.resource_mut::<Log>().0.push("queued"))
+            },
+            say("process").in_set(Phase::Process),
+            say("measure").in_set(Phase::Measure),
+        ));
+    });
+    assert_eq!(log, ["process", "queued", "measure", "process", "queued", "measure"]);
+}
+
+#[test]
+fn what_was_stopped_stays_so_when_the_schedule_is_built_anew() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let mut world = World::new();
+    world.init_resource::<Log>();
+    let mut schedule = Schedule::default();
+    schedule.add_systems(|mut log: ResMut<Log>| {
+        log.0.push("tried");
+        panic!("on purpose");
+    });
+    let reports = Reports::default();
+    install(&mut schedule, &reports);
+    pool.install(|| schedule.run(&mut world));
+    schedule.add_systems(say("later"));
+    pool.install(|| schedule.run(&mut world));
+    assert_eq!(world.resource::<Log>().0, ["tried", "later"]);
+    assert_eq!(reports.timings().iter().map(|t| t.calls).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
+fn a_system_may_ask_for_the_timings_of_its_own_schedule() {
+    let (log, _) = run(2, |schedule| {
+        schedule.add_systems(|mut log: ResMut<Log>, reports: Option<Res<Reports>>| {
+            log.0.push(if reports.is_none_or(|reports| reports.timings().len() == 1) {
+                "asked"
+            } else {
+                "wrong"
+            });
+        });
+    });
+    assert_eq!(log, ["asked"; 2]);
 }

@@ -1,6 +1,6 @@
 //! Stores: where a run's states, alerts and metrics go, and the thread that takes them there.
 //!
-//! [`open`] turns a URL into a store, [`StoreWriter`] keeps it off the tick.
+//! [`parse`] reads a URL, [`open`] turns it into a store, [`StoreWriter`] keeps it off the tick.
 
 mod memory;
 mod sqlite;
@@ -15,22 +15,41 @@ pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 pub use writer::StoreWriter;
 
-/// Opens the store of a URL; a relative SQLite path is in `folder`.
+/// What a store's URL asks for.
+pub enum StoreUrl<'u> {
+    /// Rows in memory.
+    Memory,
+    /// An SQLite file.
+    Sqlite(&'u Path),
+}
+
+/// Reads a store's URL. Touches nothing.
 ///
 /// # Errors
-/// An unknown scheme, one whose bridge this version does not have, or a file that can't be opened.
-pub fn open(url: &str, folder: &Path) -> Result<Box<dyn Store>, StoreError> {
+/// An unknown scheme, or one whose bridge this version does not have.
+pub fn parse(url: &str) -> Result<StoreUrl<'_>, StoreError> {
     let fail = |message: &str| Err(StoreError { url: redact_url(url), message: message.into() });
     match url.split_once("://") {
-        None if url == "memory" => Ok(Box::new(MemoryStore::default())),
+        None if url == "memory" => Ok(StoreUrl::Memory),
         Some(("sqlite", path)) if path.is_empty() || path.ends_with('/') => {
             fail("found no file, must be sqlite://relative.db or sqlite:///absolute.db")
         }
-        // An absolute path replaces the folder.
-        Some(("sqlite", path)) => Ok(Box::new(SqliteStore::open(url, &folder.join(path))?)),
+        Some(("sqlite", path)) => Ok(StoreUrl::Sqlite(Path::new(path))),
         Some(("postgres" | "postgresql", _)) => fail(
             "PostgreSQL comes with its bridge, which this version does not have: --store sqlite://store.db",
         ),
         _ => fail("found an unknown store, must be memory, sqlite://relative.db or sqlite:///absolute.db"),
+    }
+}
+
+/// Opens the store of a URL; a relative SQLite path is in `folder`.
+///
+/// # Errors
+/// As [`parse`], or a file that can't be opened.
+pub fn open(url: &str, folder: &Path) -> Result<Box<dyn Store>, StoreError> {
+    match parse(url)? {
+        StoreUrl::Memory => Ok(Box::new(MemoryStore::default())),
+        // An absolute path replaces the folder.
+        StoreUrl::Sqlite(path) => Ok(Box::new(SqliteStore::open(url, &folder.join(path))?)),
     }
 }

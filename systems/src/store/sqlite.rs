@@ -117,14 +117,26 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
     for a in &batch.alerts {
         let (sequence, tick) = (a.sequence as i64, a.tick as i64);
         alerts.execute(params![
-            run, a.epoch, sequence, tick, a.instance, a.name, a.subject, a.value, a.severity, a.state
+            run,
+            a.epoch,
+            sequence,
+            tick,
+            a.instance,
+            a.name,
+            a.subject,
+            number(a.value),
+            a.severity,
+            a.state
         ])?;
     }
     let mut metrics = to.prepare("INSERT OR IGNORE INTO metrics VALUES (?1, ?2, ?3, ?4)")?;
     for m in &batch.metrics {
-        // A NaN is NULL to SQLite, which the column refuses.
-        let value = if m.value.is_nan() { 0.0 } else { m.value };
-        metrics.execute(params![run, m.tick as i64, m.name, value])?;
+        metrics.execute(params![run, m.tick as i64, m.name, number(m.value)])?;
     }
     Ok(())
+}
+
+/// A NaN is NULL to SQLite, which the columns refuse.
+fn number(value: f64) -> f64 {
+    if value.is_nan() { 0.0 } else { value }
 }

@@ -2,7 +2,7 @@
 //!
 //! Recognised by themselves: the delimiter (`,` `;` tab `|`), a header, a time column (`timestamp`, `time`, `date`,
 //! `datetime`), a `label` column of 0 and 1. Every other column whose first value is a number is measured; the rest is
-//! left out and named. An empty cell, `NaN`, `NA`, `null` or an infinity is a gap; text in a measured column is a broken
+//! left out and named. An empty cell, `NaN`, `NA`, `null` an infinity or a number beyond 3.4e38 is a gap; text in a measured column is a broken
 //! file.
 
 use std::collections::VecDeque;
@@ -15,8 +15,8 @@ use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 use thiserror::Error;
 
-/// Bytes a line may have.
-const LINE_BYTES_MAX: usize = 4 << 20;
+/// Bytes a row may have.
+const ROW_BYTES_MAX: usize = 4 << 20;
 /// Columns a table may have.
 const COLUMNS_MAX: usize = 10_000;
 /// Rows looked at to tell which columns hold numbers.
@@ -69,13 +69,6 @@ pub enum TableError {
     },
 }
 
-impl TableError {
-    /// Whether the file itself is unusable, as opposed to broken somewhere inside.
-    pub fn is_unusable(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Header { .. })
-    }
-}
-
 /// A row as it was read; the values are where the caller wanted them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RowMeta {
@@ -105,7 +98,7 @@ pub struct TableReport {
 /// Reads a table row by row.
 pub struct TableReader {
     path: PathBuf,
-    csv: csv::Reader<LineLimit<Box<dyn BufRead + Send + Sync>>>,
+    csv: csv::Reader<RowLimit<Box<dyn BufRead + Send + Sync>>>,
     ahead: VecDeque<ByteRecord>,
     spare: ByteRecord,
     names: Vec<String>,
@@ -141,7 +134,7 @@ impl TableReader {
             .expect("there are four to choose from");
         text.consume(bom);
         let mut csv =
-            ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(LineLimit::new(text));
+            ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(RowLimit::new(text));
         let header = csv.byte_headers().map_err(|e| header_error(e.to_string()))?.clone();
         let names = check_header(&header).map_err(header_error)?;
         let find =
@@ -199,11 +192,6 @@ impl TableReader {
         &self.names[self.measured[at]]
     }
 
-    /// Whether the table has labels.
-    pub fn is_labelled(&self) -> bool {
-        self.label.is_some()
-    }
-
     /// Whether the table has a time column.
     pub fn has_time(&self) -> bool {
         self.time.is_some()
@@ -250,7 +238,8 @@ impl TableReader {
             } else {
                 number(cell).ok_or_else(|| cell_error(column, "a number, or empty for a gap"))?
             };
-            if !values[at].is_finite() {
+            // What an f32 can't hold is no measurement, and its square would not be a number.
+            if !(values[at] as f32).is_finite() {
                 values[at] = f64::NAN;
                 self.gaps[at] += 1;
             }
@@ -294,6 +283,7 @@ impl TableReader {
             path: self.path.clone(),
             message: format!("after line {}: {e}", self.csv.position().line()),
         })?;
+        self.csv.get_mut().since_row = 0;
         if !more {
             return Ok(None);
         }
@@ -349,7 +339,7 @@ fn trimmed(cell: &[u8]) -> &[u8] {
     cell.trim_ascii()
 }
 
-/// The cell as a number; what is not plain digits, sign, point and exponent is not one.
+/// The cell as a number, an infinity included.
 fn number(cell: &[u8]) -> Option<f64> {
     std::str::from_utf8(cell).ok()?.parse().ok()
 }
@@ -367,28 +357,26 @@ fn shown(cell: &[u8]) -> String {
     format!("{}{dots}", short.escape_debug())
 }
 
-/// Passes bytes on, and stops at a line that is too long to be one.
-struct LineLimit<R> {
+/// Passes bytes on, and stops at a row that is too long to be one: what was read since the last one, quoted line ends
+/// and all, would otherwise be kept in memory.
+struct RowLimit<R> {
     inner: R,
-    line: usize,
+    since_row: usize,
 }
 
-impl<R> LineLimit<R> {
+impl<R> RowLimit<R> {
     fn new(inner: R) -> Self {
-        Self { inner, line: 0 }
+        Self { inner, since_row: 0 }
     }
 }
 
-impl<R: Read> Read for LineLimit<R> {
+impl<R: Read> Read for RowLimit<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        match buffer[..n].iter().rposition(|b| *b == b'\n') {
-            Some(at) => self.line = n - at,
-            None => self.line += n,
-        }
-        if self.line > LINE_BYTES_MAX {
+        self.since_row += n;
+        if self.since_row > ROW_BYTES_MAX {
             return Err(io::Error::other(format!(
-                "found a line of over {LINE_BYTES_MAX} bytes, must be shorter"
+                "found a row of over {ROW_BYTES_MAX} bytes, must be shorter"
             )));
         }
         Ok(n)
@@ -467,14 +455,20 @@ mod tests {
         cut.write_all(b"a,b\n1,2\n").unwrap();
         let bytes = cut.finish().unwrap();
         assert!(read_all(&bytes[..bytes.len() - 6]).is_err());
-        assert!(TableReader::open(Path::new("/nowhere/at.all")).err().unwrap().is_unusable());
+        let missing = TableReader::open(Path::new("/nowhere/at.all")).err().unwrap();
+        assert!(matches!(missing, TableError::Io { .. }), "{missing}");
     }
 
     #[test]
-    fn a_line_without_end_is_refused() {
+    fn a_row_without_end_is_refused_and_many_rows_are_not() {
         let mut bytes = b"a,b\n1,".to_vec();
-        bytes.resize(LINE_BYTES_MAX + 100_000, b'7');
+        bytes.resize(ROW_BYTES_MAX + 100_000, b'7');
         let error = read_all(&bytes).unwrap_err().to_string();
         assert!(error.contains("must be shorter"), "{error}");
+        let mut quoted = b"a,b\n1,\"".to_vec();
+        quoted.extend_from_slice(&b"7\n".repeat(ROW_BYTES_MAX / 2 + 50_000));
+        assert!(read_all(&quoted).unwrap_err().to_string().contains("must be shorter"));
+        let many = [b"a,b\n".to_vec(), b"1,2\n".repeat(ROW_BYTES_MAX / 2)].concat();
+        assert_eq!(read_all(&many).unwrap().0.len(), ROW_BYTES_MAX / 2);
     }
 }
