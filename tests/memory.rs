@@ -6,11 +6,12 @@ mod support;
 use support::{json, number};
 
 #[test]
-fn a_million_default_entities_stay_below_200_mb() {
+fn a_million_default_entities_stay_below_130_mb() {
     let folder = tempfile::tempdir().unwrap();
     let s = json(folder.path(), &["run", "--ticks", "25"], 0);
     assert_eq!(number(&s, "entities"), 1e6);
-    assert!(number(&s, "peak_rss_bytes") <= 200e6, "{} bytes", s["peak_rss_bytes"]);
+    // Promised are 200 MB. A resource inserted under a high entity would alone cost 4 MB, and there are many.
+    assert!(number(&s, "peak_rss_bytes") <= 130e6, "{} bytes", s["peak_rss_bytes"]);
 }
 
 #[test]

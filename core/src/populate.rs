@@ -3,6 +3,7 @@
 //! Blocks and stable ids are numbered in the scenario's order; the rows of a kind are spawned in one batch, so that
 //! its table is allocated once, without the slack of a growing vector.
 
+use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 use thiserror::Error;
 
@@ -13,6 +14,10 @@ use crate::guard::Guard;
 use crate::kind::{KindError, KindSpec, Kinds, Recycled};
 use crate::location::Locations;
 use crate::raw;
+
+/// Entities kept free below all rows, for resources that come later. bevy_ecs keeps a resource under an entity, in an array
+/// as long as that entity's index: above a million rows every one of them would cost 4 MB.
+const LOW_ENTITIES: usize = 1024;
 
 /// Why a scenario can't be populated.
 #[derive(Debug, Error, PartialEq)]
@@ -105,6 +110,7 @@ pub fn populate(world: &mut World, scenario: &Scenario) -> Result<(), PopulateEr
     resolve(&kinds, scenario)?;
     world.register_disabling_component::<Recycled>();
     world.insert_resource(Guard { spawning: true, ..Guard::default() });
+    let low: Vec<Entity> = (0..LOW_ENTITIES).map(|_| world.spawn_empty().id()).collect();
 
     let mut layout = Layout::default();
     for group in &scenario.blocks {
@@ -137,6 +143,8 @@ pub fn populate(world: &mut World, scenario: &Scenario) -> Result<(), PopulateEr
             population.groups[block.group.0 as usize].blocks.push(at as u32);
         }
     }
+    // The last freed is the first reused.
+    low.into_iter().rev().for_each(|entity| _ = world.despawn(entity));
     world.resource_mut::<Guard>().spawning = false;
     population.archetypes_known = world.archetypes().len();
     world.insert_resource(population);
