@@ -120,9 +120,9 @@ impl Kernel for Strips<'_> {
 }
 
 fn rng_philox(c: &mut Criterion) {
-    let ids: Vec<u64> = (0..64_000).collect();
+    let ids: Vec<u64> = (0..MILLION).collect();
     let draws = Draws::new(42, "bench");
-    let mut group = c.benchmark_group("rng/philox/draws=64000");
+    let mut group = c.benchmark_group("rng/philox/draws=1000000");
     group.throughput(Throughput::Elements(ids.len() as u64));
     let expected = Simd::Portable.run(Strips { draws, ids: &ids });
     for simd in Simd::available() {
