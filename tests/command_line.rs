@@ -233,3 +233,33 @@ fn a_disk_that_can_not_be_written_fails_the_run_with_a_reason() {
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(err.contains("not a database"), "{err}");
 }
+
+#[test]
+fn a_profile_shows_every_system_and_its_blocks_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["run", "--entities", "50k", "--ticks", "20", "--threads", "2"];
+    let with = json(folder.path(), &[&arguments[..], &["--profile", "p.json"]].concat(), 0);
+    let without = json(folder.path(), &arguments, 0);
+    assert_eq!(with["state_digest"], without["state_digest"]);
+    let text = fs::read_to_string(folder.path().join("p.json")).unwrap();
+    let trace: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let spans = |category: &str| events.iter().filter(|e| e["cat"] == category).collect::<Vec<_>>();
+    assert_eq!(spans("process").iter().filter(|e| e["name"] == "process").count(), 20);
+    let end = |e: &serde_json::Value| number(e, "ts") + number(e, "dur");
+    for blocks in spans("blocks") {
+        assert!(blocks["tid"].as_u64().unwrap() < 2);
+        let inside = |e: &serde_json::Value| {
+            number(e, "ts") <= number(blocks, "ts") + 0.01 && end(blocks) <= end(e) + 0.01
+        };
+        assert!(
+            events.iter().any(|e| e["cat"] != "blocks" && e["ph"] == "X" && inside(e)),
+            "{blocks} is in no system"
+        );
+    }
+    assert!(spans("blocks").len() >= 20 * 16, "{}", spans("blocks").len());
+    let names = events.iter().filter(|e| e["ph"] == "M").count();
+    assert_eq!(names, 3, "two threads of the pool, and the others");
+    let output = corec(folder.path(), &[SMALL, &["--profile", "/nowhere/p.json"]].concat());
+    assert_eq!(output.status.code(), Some(2));
+}

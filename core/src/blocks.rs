@@ -17,6 +17,7 @@ use bevy_ecs::system::SystemParam;
 
 use crate::block::{Block, BlockId, Group, GroupId, Population, Window};
 use crate::kind::Recycled;
+use crate::trace::{Trace, What};
 use crate::units::Tick;
 
 /// A column, or a tuple of up to eight, that can be cut between two rows.
@@ -116,6 +117,7 @@ pub struct Blocks<'w, 's, D: Columns + 'static, F: ArchetypeFilter + 'static = (
     query: Query<'w, 's, (Entity, Has<Recycled>, D), F>,
     population: Res<'w, Population>,
     tick: Res<'w, Tick>,
+    trace: Option<Res<'w, Trace>>,
 }
 
 /// A block, as a system meets it.
@@ -163,6 +165,7 @@ impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
             query: self.query.reborrow(),
             population: Res::clone(&self.population),
             tick: Res::clone(&self.tick),
+            trace: self.trace.as_ref().map(Res::clone),
         }
     }
 
@@ -270,6 +273,7 @@ struct Pass<'p, R> {
     population: &'p Population,
     tick: u64,
     reach: Reach,
+    trace: Option<&'p Trace>,
     panic: Mutex<Option<(BlockId, Box<dyn Any + Send>)>>,
     item: std::marker::PhantomData<fn(R)>,
 }
@@ -279,7 +283,7 @@ fn serial<D: Columns, F: ArchetypeFilter>(
     reach: Reach,
     f: &mut dyn FnMut(&BlockView, D::Slices<'_>),
 ) {
-    let Blocks { query, population, tick } = blocks;
+    let Blocks { query, population, tick, .. } = blocks;
     for_each_table::<D, F>(query, &population, |table, mut slices| {
         for block in table {
             let (rows, rest) = D::cut(slices, block.capacity as usize);
@@ -295,12 +299,13 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
     out: &mut [R],
     f: &(impl Fn(&mut R, &BlockView, D::Slices<'_>) + Sync),
 ) {
-    let Blocks { query, population, tick } = blocks;
+    let Blocks { query, population, tick, trace } = blocks;
     assert_eq!(out.len(), population.block_count(), "one item of `out` for each block");
     let pass = Pass {
         population: &population,
         tick: tick.0,
         reach,
+        trace: trace.as_deref(),
         panic: Mutex::new(None),
         item: std::marker::PhantomData,
     };
@@ -349,24 +354,11 @@ fn split<D: Columns, R: Send>(
     f: &(impl Fn(&mut R, &BlockView, D::Slices<'_>) + Sync),
 ) {
     if blocks.len() <= leaf {
-        let mut slices = slices;
-        for block in blocks {
-            let (rows, rest) = D::cut(slices, block.capacity as usize);
-            slices = rest;
-            let item = &mut out[(block.id.0 - out_first) as usize];
-            let run = AssertUnwindSafe(|| {
-                pieces::<D>(pass.population, pass.tick, pass.reach, block, rows, &mut |view, rows| {
-                    f(item, view, rows)
-                });
-            });
-            if let Err(payload) = catch_unwind(run) {
-                let mut lowest = pass.panic.lock().expect("nothing panics while it holds the lock");
-                if lowest.as_ref().is_none_or(|(id, _)| block.id < *id) {
-                    *lowest = Some((block.id, payload));
-                }
-            }
-        }
-        return;
+        let what = || What::Blocks(blocks[0].id, blocks[blocks.len() - 1].id);
+        return match pass.trace {
+            None => run_leaf::<D, R>(pass, blocks, slices, out, out_first, f),
+            Some(trace) => trace.span(what, || run_leaf::<D, R>(pass, blocks, slices, out, out_first, f)),
+        };
     }
     let (left, right) = blocks.split_at(blocks.len() / 2);
     let (left_rows, right_rows) = D::cut(slices, (right[0].start - left[0].start) as usize);
@@ -376,6 +368,33 @@ fn split<D: Columns, R: Send>(
         || split::<D, R>(pass, left, left_rows, left_out, out_first, leaf, f),
         || split::<D, R>(pass, right, right_rows, right_out, right_first, leaf, f),
     );
+}
+
+/// Runs blocks one by one; a panic in one spares the others.
+fn run_leaf<D: Columns, R: Send>(
+    pass: &Pass<R>,
+    blocks: &[Block],
+    mut slices: D::Slices<'_>,
+    out: &mut [R],
+    out_first: u32,
+    f: &(impl Fn(&mut R, &BlockView, D::Slices<'_>) + Sync),
+) {
+    for block in blocks {
+        let (rows, rest) = D::cut(slices, block.capacity as usize);
+        slices = rest;
+        let item = &mut out[(block.id.0 - out_first) as usize];
+        let run = AssertUnwindSafe(|| {
+            pieces::<D>(pass.population, pass.tick, pass.reach, block, rows, &mut |view, rows| {
+                f(item, view, rows)
+            });
+        });
+        if let Err(payload) = catch_unwind(run) {
+            let mut lowest = pass.panic.lock().expect("nothing panics while it holds the lock");
+            if lowest.as_ref().is_none_or(|(id, _)| block.id < *id) {
+                *lowest = Some((block.id, payload));
+            }
+        }
+    }
 }
 
 /// Calls `f` for the rows of one block that the pass reaches: in one piece, or in two where the window wraps.

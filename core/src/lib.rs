@@ -3,7 +3,7 @@
 //!
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
-//! Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`populate`], [`rows`], [`blocks`].
+//! Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`populate`], [`rows`], [`trace`], [`blocks`].
 //! Order: [`phase`], [`executor`]. State: [`digest`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`store`]. The run: [`memory`], [`simulation`].
 //!
@@ -30,6 +30,7 @@ pub mod populate;
 #[expect(unsafe_code, reason = "copies rows inside a table, which bevy_ecs has no safe call for")]
 mod raw;
 pub mod rows;
+pub mod trace;
 
 #[expect(unsafe_code, reason = "runs systems with disjoint accesses on one world at the same time")]
 pub mod executor;

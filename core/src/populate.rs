@@ -134,7 +134,13 @@ pub fn populate(world: &mut World, scenario: &Scenario) -> Result<(), PopulateEr
         .iter()
         .map(|settings| {
             let kind = population.kinds.iter().position(|k| k.name == settings.kind).expect("resolved above");
-            Group { settings: settings.clone(), kind: KindId(kind as u16), blocks: Vec::new(), open: 0 }
+            Group {
+                name: settings.id.as_str().into(),
+                settings: settings.clone(),
+                kind: KindId(kind as u16),
+                blocks: Vec::new(),
+                open: 0,
+            }
         })
         .collect();
     for (kind, table) in population.kinds.iter().enumerate() {

@@ -26,6 +26,7 @@ use crate::memory::{self, Need};
 use crate::phase::{Owner, Phase, Shutdown};
 use crate::populate::{PopulateError, populate};
 use crate::stats::{Stats, Totals};
+use crate::trace::Trace;
 use crate::units::{MemoryMax, Tick};
 
 /// The scenario of the run, for systems that want to know.
@@ -261,6 +262,14 @@ impl Simulation {
     /// What every system has cost so far.
     pub fn timings(&self) -> Vec<SystemTiming> {
         self.engine.reports.timings()
+    }
+
+    /// Keeps which thread runs what and when, from now on.
+    pub fn record_trace(&mut self) -> Trace {
+        let trace = Trace::new(self.threads());
+        self.engine.reports.set_trace(trace.clone());
+        self.world_mut().insert_resource(trace.clone());
+        trace
     }
 
     /// Worker threads.

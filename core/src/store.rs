@@ -1,19 +1,21 @@
 //! The store: what a run keeps for people and other programs. Implementations are bridges in `corec_systems`.
 
-use serde::Serialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::alert::Alert;
 
 /// A block at a tick.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BlockState {
     /// The tick.
     pub tick: u64,
     /// The block's id.
     pub block: u32,
     /// Its group's name.
-    pub group: String,
+    pub group: Arc<str>,
     /// Its channel.
     pub channel: i8,
     /// Live entities.
@@ -31,12 +33,12 @@ pub struct BlockState {
 }
 
 /// A number that a plugin or the engine reports at a tick.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
     /// The tick.
     pub tick: u64,
     /// What it is.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Its value.
     pub value: f64,
 }
@@ -67,7 +69,7 @@ impl Batch {
 }
 
 /// What a store says of a run as a whole.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunRecord {
     /// The scenario's name.
     pub scenario: String,

@@ -76,6 +76,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    /// Write which thread ran which system and blocks when, for Perfetto or chrome://tracing
+    #[arg(long, value_name = "FILE.json")]
+    profile: Option<PathBuf>,
+
     /// Refuse to start if more memory would be needed: 800MB, 1GiB, 90%
     #[arg(long, value_name = "SIZE")]
     memory_max: Option<String>,
@@ -108,7 +112,16 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
     let scenario = with_flags(loaded.scenario, &args)?;
     let ticks = args.ticks.or_else(|| scenario.telemetry.is_none().then_some(scenario.ticks));
     let (out, input, windows) = (args.out, args.input, args.windows);
-    let plan = RunPlan { scenario, ticks, out, input, windows, tick_rate: args.tick_rate, started };
+    let plan = RunPlan {
+        scenario,
+        ticks,
+        out,
+        input,
+        windows,
+        tick_rate: args.tick_rate,
+        profile: args.profile,
+        started,
+    };
     let signal = listen()?;
     let mut bar = Bar::new(ticks, args.quiet || args.json);
     let summary =

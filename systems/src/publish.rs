@@ -4,6 +4,8 @@
 //! blocks and metrics to the store every `store_interval`; frames of values to `bloque_data_stream` every
 //! `publish_interval`. Nothing here changes the state of the run but the alerts' own memory.
 
+use std::sync::Arc;
+
 use bevy_ecs::prelude::*;
 use corec_core::alert::Alerts;
 use corec_core::block::{BlockId, Population};
@@ -148,12 +150,12 @@ fn send_alerts(alerts: &mut Alerts, bus: &mut RunBus, batch: &mut Batch, ending:
 /// The states of all blocks and the run's own metrics.
 fn fill(batch: &mut Batch, tick: u64, population: &Population, stats: &Stats, totals: &Totals) {
     for (block, stats) in population.blocks().zip(&stats.blocks) {
-        let group = population.group(block.group()).settings();
+        let group = population.group(block.group());
         batch.blocks.push(BlockState {
             tick,
             block: block.id().0,
-            group: group.id.clone(),
-            channel: group.channel.0,
+            group: Arc::clone(group.name()),
+            channel: group.settings().channel.0,
             entities: block.live(),
             active: stats.active,
             mean: stats.mean,
@@ -162,7 +164,8 @@ fn fill(batch: &mut Batch, tick: u64, population: &Population, stats: &Stats, to
             threshold: stats.threshold,
         });
     }
-    let mut metric = |name: &str, value: f64| batch.metrics.push(Metric { tick, name: name.into(), value });
+    let mut metric =
+        |name: &'static str, value: f64| batch.metrics.push(Metric { tick, name: name.into(), value });
     metric("entities", population.live() as f64);
     metric("fitness", totals.fitness_end.unwrap_or(0.0));
     metric("faults", totals.faults as f64);

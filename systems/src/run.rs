@@ -43,6 +43,8 @@ pub struct RunPlan {
     pub windows: Option<PathBuf>,
     /// Ticks a second at most; none for as fast as it goes.
     pub tick_rate: Option<f64>,
+    /// Where to write which thread ran what and when; none keeps no trace.
+    pub profile: Option<PathBuf>,
     /// When the process started.
     pub started: Instant,
 }
@@ -176,7 +178,7 @@ pub fn run(
     signal: &AtomicUsize,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Summary, RunError> {
-    let RunPlan { mut scenario, ticks, out, input, windows, tick_rate, started } = plan;
+    let RunPlan { mut scenario, ticks, out, input, windows, tick_rate, profile, started } = plan;
     check_plugins(&scenario)?;
     let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
@@ -201,6 +203,10 @@ pub fn run(
     let writer = StoreWriter::start(store, &RunRecord { entities, ..record });
     simulation.world_mut().insert_resource(writer.map_err(|e| RunError::Failed(e.to_string()))?);
 
+    // Opened before the first tick: a run should not end with its profile lost for want of a folder.
+    let profile = profile.map(|path| open_profile(&path).map(|file| (path, file))).transpose()?;
+    let trace = profile.is_some().then(|| simulation.record_trace());
+
     let start = now();
     let startup_seconds = (start - started).as_secs_f64();
     let mut pace = Pace { start, told: start, tick_rate };
@@ -215,7 +221,13 @@ pub fn run(
     });
     let closed = simulation.shut_down();
     let seconds = start.elapsed().as_secs_f64();
-    let error = ran.err().or(closed.err()).map(|e| e.to_string());
+    let traced = profile.zip(trace).map(|((path, file), trace)| {
+        if trace.left_out() > 0 {
+            tracing::warn!("{}: {} spans at the end were left out", path.display(), trace.left_out());
+        }
+        trace.write(io::BufWriter::new(file)).map_err(|e| format!("{}: {e}", path.display()))
+    });
+    let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(traced.and_then(Result::err));
     let interrupted_by = Some(signal.load(Ordering::Relaxed)).filter(|s| *s != 0);
     let mut summary = summarise(&mut simulation, seconds, startup_seconds);
     (summary.scenario, summary.seed, summary.store) = (name, seed, redact_url(&store_url));
@@ -293,6 +305,10 @@ fn refusal(error: SimulationError) -> RunError {
         | SimulationError::Threads { .. } => RunError::Usage(error.to_string()),
         other => RunError::Failed(other.to_string()),
     }
+}
+
+fn open_profile(path: &Path) -> Result<fs::File, RunError> {
+    fs::File::create(path).map_err(|e| RunError::Usage(format!("--profile: {}: {e}", path.display())))
 }
 
 /// Makes the folder asked for, or the next `runs/NNNN`.

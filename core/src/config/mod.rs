@@ -3,14 +3,16 @@
 //! Text -> JSON -> `variables` (`${VAR}`) -> `names` (Spanish keys, the old file's shape) -> [`Scenario`], checked.
 //! Every refusal is a [`ConfigError`]: where, what was found, what is allowed.
 
+mod check;
+mod either;
 mod load;
 mod names;
 mod scenario;
 mod variables;
 
+pub use either::{Plugins, Threads};
 pub use load::{ConfigError, Loaded, TEXT_BYTES_MAX, load};
 pub use scenario::{
-    AlertRule, AlertSignal, BlockGroup, Dynamics, OnPluginError, Plugins, RepairPolicy, Scenario, Telemetry,
-    Threads,
+    AlertRule, AlertSignal, BlockGroup, Dynamics, OnPluginError, RepairPolicy, Scenario, Telemetry,
 };
 pub use variables::redact_url;

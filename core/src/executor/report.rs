@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bevy_ecs::resource::Resource;
 
 use super::capture::Ambiguity;
 use crate::phase::{Owner, Phase};
+use crate::trace::{Trace, What, now};
 
 /// The reports of all schedules of a run. Clones share one list.
 #[derive(Resource, Clone, Default)]
@@ -19,6 +19,7 @@ struct Inner {
     schedules: Mutex<Vec<Arc<Mutex<ScheduleReport>>>>,
     failures: Mutex<Vec<Failure>>,
     max_failures: AtomicU64,
+    trace: OnceLock<Trace>,
 }
 
 /// What is told of one schedule. Never locked while it runs: a system may ask for it.
@@ -103,6 +104,15 @@ impl Reports {
         schedules.iter().flat_map(|report| lock(report).ambiguities.clone()).collect()
     }
 
+    /// Keeps when each system runs, from now on; the first trace stays.
+    pub fn set_trace(&self, trace: Trace) {
+        _ = self.0.trace.set(trace);
+    }
+
+    pub(super) fn trace(&self) -> Option<&Trace> {
+        self.0.trace.get()
+    }
+
     pub(super) fn add_schedule(&self) -> Arc<Mutex<ScheduleReport>> {
         let report = Arc::default();
         lock(&self.0.schedules).push(Arc::clone(&report));
@@ -125,25 +135,28 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// A system's counters, written by the executor.
 pub(super) struct TimingCell {
-    pub name: String,
-    pub phase: String,
+    pub name: Arc<str>,
+    phase: Arc<str>,
     calls: AtomicU64,
     nanoseconds: AtomicU64,
 }
 
 impl TimingCell {
     pub fn new(name: String, phase: Option<Phase>, schedule: &str) -> Self {
-        let phase = phase.map_or_else(|| schedule.to_string(), |phase| phase.name().to_string());
-        Self { name, phase, calls: AtomicU64::new(0), nanoseconds: AtomicU64::new(0) }
+        let phase = phase.map_or(schedule, |phase| phase.name()).into();
+        Self { name: name.into(), phase, calls: AtomicU64::new(0), nanoseconds: AtomicU64::new(0) }
     }
 
-    /// Times one call of `f`.
-    #[expect(clippy::disallowed_methods, reason = "the profiler; its readings never reach a result")]
-    pub fn time<R>(&self, f: impl FnOnce() -> R) -> R {
-        let start = Instant::now();
+    /// Times one call of `f`, and shows it to the trace if there is one.
+    pub fn time<R>(&self, trace: Option<&Trace>, f: impl FnOnce() -> R) -> R {
+        let start = now();
         let result = f();
+        let end = now();
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(end.duration_since(start).as_nanos() as u64, Ordering::Relaxed);
+        if let Some(trace) = trace {
+            trace.add(|| What::System(Arc::clone(&self.name), Arc::clone(&self.phase)), start, end);
+        }
         result
     }
 
@@ -151,13 +164,13 @@ impl TimingCell {
     pub fn carried_over(&self) -> Self {
         let counter = |from: &AtomicU64| AtomicU64::new(from.load(Ordering::Relaxed));
         let (calls, nanoseconds) = (counter(&self.calls), counter(&self.nanoseconds));
-        Self { name: self.name.clone(), phase: self.phase.clone(), calls, nanoseconds }
+        Self { name: Arc::clone(&self.name), phase: Arc::clone(&self.phase), calls, nanoseconds }
     }
 
     fn timing(&self) -> SystemTiming {
         SystemTiming {
-            name: self.name.clone(),
-            phase: self.phase.clone(),
+            name: self.name.to_string(),
+            phase: self.phase.to_string(),
             calls: self.calls.load(Ordering::Relaxed),
             seconds: self.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
         }

@@ -319,7 +319,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Times a system's call, catches its panic and counts its errors.
     fn guarded(&self, index: usize, call: impl FnOnce() -> Result<(), RunSystemError>) {
-        let result = self.timings[index].time(|| catch_unwind(AssertUnwindSafe(call)));
+        let result = self.timings[index].time(self.reports.trace(), || catch_unwind(AssertUnwindSafe(call)));
         match result {
             Ok(Ok(())) => self.state.ran[index].store(true, Ordering::Release),
             Ok(Err(RunSystemError::Skipped(_))) => {}
@@ -356,7 +356,7 @@ impl Watch<'_> {
     }
 
     fn report(&self, index: usize, kind: FailureKind, message: String, stopped: bool) {
-        let (system, owner) = (self.timings[index].name.clone(), self.owners[index]);
+        let (system, owner) = (self.timings[index].name.to_string(), self.owners[index]);
         let writes = self.plan.writes[index];
         self.reports.add_failure(Failure { system, owner, kind, message, stopped, writes });
     }

@@ -1,0 +1,162 @@
+//! The ranges of a scenario's settings that their types leave open, checked once.
+
+use super::{BlockGroup, ConfigError, Scenario};
+use crate::units::{MemoryMax, parse_bytes};
+
+/// Rows a block may have at most.
+pub const BLOCK_ROWS_MAX: u32 = 4096;
+/// Groups, and alert rules, that a scenario may have.
+const LIST_MAX: usize = 1000;
+/// Entities a scenario may ask for at most: what 32-bit row numbers of one kind leave room for.
+pub const ENTITIES_MAX: u64 = 1_000_000_000;
+
+impl Scenario {
+    /// Checks every range that the types leave open. `source` names the scenario in the error.
+    ///
+    /// # Errors
+    /// The first value that is out of range, with its path and what is allowed.
+    pub fn check(&self, source: &str) -> Result<(), ConfigError> {
+        let fail = |path: String, found: String, allowed: &str| {
+            Err(ConfigError::Value { source_name: source.into(), path, found, allowed: allowed.into() })
+        };
+        if self.instance_id.is_empty()
+            || self.instance_id.len() > 64
+            || self.instance_id.chars().any(char::is_control)
+        {
+            let found = format!("'{}'", self.instance_id.escape_debug());
+            return fail("instance_id".into(), found, "1 to 64 bytes without control characters");
+        }
+        for (key, length) in [("blocks", self.blocks.len()), ("alerts", self.alerts.len())] {
+            if length > LIST_MAX {
+                return fail(key.into(), format!("{length} items"), "at most 1000 items");
+            }
+        }
+        if self.ticks == 0 {
+            return fail("ticks".into(), "0".into(), "at least 1");
+        }
+        let positive = [
+            ("tick_seconds", Some(self.tick_seconds)),
+            ("store_interval", Some(self.store_interval)),
+            ("publish_interval", self.publish_interval),
+        ];
+        for (key, value) in positive.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
+            if !(1e-6..=1e9).contains(&value) {
+                return fail(key.to_string(), value.to_string(), "within 1e-6..=1e9 seconds");
+            }
+        }
+        if self.max_failures == 0 {
+            return fail("max_failures".into(), "0".into(), "at least 1");
+        }
+        if let Err(e) = self.memory_max.parse::<MemoryMax>() {
+            return Err(ConfigError::Text {
+                source_name: source.into(),
+                path: "memory_max".into(),
+                message: e,
+            });
+        }
+        if let Err(e) = parse_bytes(&self.snapshot_memory_max) {
+            return Err(ConfigError::Text {
+                source_name: source.into(),
+                path: "snapshot_memory_max".into(),
+                message: e,
+            });
+        }
+        if self.blocks.is_empty() {
+            return fail("blocks".into(), "nothing".into(), "a list of at least one group of blocks");
+        }
+        for (i, rule) in self.alerts.iter().enumerate() {
+            let at = |key: &str| format!("alerts[{i}].{key}");
+            if rule.name.is_empty() || self.alerts[..i].iter().any(|r| r.name == rule.name) {
+                return fail(at("name"), format!("'{}'", rule.name), "a name of its own");
+            }
+            if !(rule.enter.is_finite() && rule.leave.is_finite()) || rule.enter == rule.leave {
+                return fail(at("enter"), rule.enter.to_string(), "a number other than leave");
+            }
+            if !(rule.hold >= 0.0 && rule.hold <= 1e9) {
+                return fail(at("hold"), rule.hold.to_string(), "within 0..=1e9 seconds");
+            }
+            if !(1..=5).contains(&rule.severity) {
+                return fail(at("severity"), rule.severity.to_string(), "within 1..=5");
+            }
+        }
+        if let Some(t) = &self.telemetry {
+            if !(t.window_min >= 2.0 && t.window_min <= 1e9) {
+                return fail("telemetry.window_min".into(), t.window_min.to_string(), "within 2..=1e9 rows");
+            }
+            if !(t.window_max >= t.window_min && t.window_max <= 1e9) {
+                return fail(
+                    "telemetry.window_max".into(),
+                    t.window_max.to_string(),
+                    "within window_min..=1e9 rows",
+                );
+            }
+            if t.warmup < 2 {
+                return fail("telemetry.warmup".into(), t.warmup.to_string(), "at least 2");
+            }
+            if !(0.0..=1.0).contains(&t.deviation_floor) {
+                return fail(
+                    "telemetry.deviation_floor".into(),
+                    t.deviation_floor.to_string(),
+                    "within 0..=1",
+                );
+            }
+            if !(t.score_max > 0.0 && t.score_max.is_finite()) {
+                return fail("telemetry.score_max".into(), t.score_max.to_string(), "above 0");
+            }
+        }
+        for (i, group) in self.blocks.iter().enumerate() {
+            group.check(source, i, self)?;
+        }
+        let total = self.blocks.iter().try_fold(0u64, |sum, g| sum.checked_add(g.entities));
+        match total {
+            Some(n) if n <= ENTITIES_MAX => Ok(()),
+            _ => {
+                fail("blocks".into(), "more entities in all".into(), "at most 1,000,000,000 entities in all")
+            }
+        }
+    }
+}
+
+impl BlockGroup {
+    fn check(&self, source: &str, i: usize, scenario: &Scenario) -> Result<(), ConfigError> {
+        let fail = |key: &str, found: String, allowed: &str| {
+            let path = format!("blocks[{i}].{key}");
+            Err(ConfigError::Value { source_name: source.into(), path, found, allowed: allowed.into() })
+        };
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if self.id.is_empty() || self.id.chars().count() > 64 || !self.id.chars().all(plain) {
+            return fail(
+                "id",
+                format!("'{}'", self.id.escape_debug()),
+                "1 to 64 letters, digits, '_', '-' or '.'",
+            );
+        }
+        if scenario.blocks[..i].iter().any(|g| g.id == self.id) {
+            return fail("id", format!("'{}' again", self.id), "a name no other group has");
+        }
+        if self.entities == 0 && scenario.telemetry.is_none() {
+            return fail("entities", "0".into(), "at least 1");
+        }
+        if self.entities > ENTITIES_MAX {
+            return fail("entities", self.entities.to_string(), "at most 1,000,000,000");
+        }
+        if !(1..=100_000).contains(&self.replicas) {
+            return fail("replicas", self.replicas.to_string(), "within 1..=100000");
+        }
+        if !(1..=BLOCK_ROWS_MAX).contains(&self.entities_per_block) {
+            return fail("entities_per_block", self.entities_per_block.to_string(), "within 1..=4096");
+        }
+        let shares = [
+            ("load", self.load),
+            ("dynamics.coupling", self.dynamics.coupling),
+            ("dynamics.noise", self.dynamics.noise),
+            ("dynamics.fault_rate", self.dynamics.fault_rate),
+            ("repair.fault_ratio_max", self.repair.map_or(0.0, |r| r.fault_ratio_max)),
+            ("repair.fitness_min", self.repair.map_or(0.0, |r| r.fitness_min)),
+        ];
+        match shares.iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
+            Some((key, share)) => fail(key, share.to_string(), "within 0..=1"),
+            None => Ok(()),
+        }
+    }
+}
