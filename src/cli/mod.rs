@@ -3,7 +3,6 @@
 mod run;
 mod scenarios;
 mod schema;
-mod summary;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

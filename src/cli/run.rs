@@ -7,14 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
-use corec_systems::prelude::Scenario;
+use corec_systems::prelude::{App, Scenario};
 use corec_systems::run::{Progress, RunError, RunPlan, rss_bytes, run};
 use corec_systems::scenarios::{find, scale};
 use corec_systems::settings::{Threads, parse_count};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
-
-use super::summary;
 
 /// Run a scenario
 ///
@@ -110,22 +108,14 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
         tracing::warn!("{warning}");
     }
     let scenario = with_flags(loaded.scenario, &args)?;
-    let ticks = args.ticks.or_else(|| scenario.telemetry.is_none().then_some(scenario.ticks));
-    let (out, input, windows) = (args.out, args.input, args.windows);
-    let plan = RunPlan {
-        scenario,
-        ticks,
-        out,
-        input,
-        windows,
-        tick_rate: args.tick_rate,
-        profile: args.profile,
-        started,
-    };
+    let mut plan = RunPlan::new(scenario, started);
+    plan.ticks = args.ticks.or(plan.ticks);
+    (plan.out, plan.input, plan.windows) = (args.out, args.input, args.windows);
+    (plan.tick_rate, plan.profile) = (args.tick_rate, args.profile);
+    let ticks = plan.ticks;
     let signal = listen()?;
     let mut bar = Bar::new(ticks, args.quiet || args.json);
-    let summary =
-        run(plan, |_: &mut corec_systems::prelude::App| {}, &signal, &mut |progress| bar.tell(progress))?;
+    let summary = run(App::new(), plan, &signal, &mut |progress| bar.tell(progress))?;
     bar.finish();
     if args.json {
         super::print(&format!(
@@ -133,7 +123,7 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
             serde_json::to_string(&summary).expect("a summary is text and numbers")
         ));
     } else if !args.quiet {
-        super::print(&summary::text(&summary));
+        super::print(&summary.to_string());
     }
     if let Some(error) = &summary.error {
         eprintln!("error: {error}");

@@ -16,8 +16,10 @@ pub mod telemetry;
 pub mod bus;
 pub mod store;
 
+pub mod plugins;
 pub mod run;
 pub mod scenarios;
+mod summary;
 
 /// Settings and the text forms of numbers, for a command line.
 pub mod settings {
@@ -38,7 +40,8 @@ use telemetry::follow::{self, Twin};
 /// What a plugin needs: the engine's types, Bevy's prelude, and the crates their derives name.
 pub mod prelude {
     pub use crate::CorecPlugin;
-    pub use bevy_app::{self, App, Plugin, Startup, Update, prelude::*};
+    pub use crate::plugins::CorecPlugins;
+    pub use bevy_app::{self, prelude::*};
     pub use bevy_ecs::{self, prelude::*};
     pub use bytemuck::{Pod, Zeroable};
     pub use corec_core::alert::Alerts;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bevy_app::{App, Plugin};
+use bevy_app::App;
 use corec_core::alert::Alerts;
 use corec_core::block::Population;
 use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
@@ -47,6 +47,23 @@ pub struct RunPlan {
     pub profile: Option<PathBuf>,
     /// When the process started.
     pub started: Instant,
+}
+
+impl RunPlan {
+    /// A scenario as it is, in the next folder, as fast as it goes.
+    pub fn new(scenario: Scenario, started: Instant) -> Self {
+        let ticks = scenario.telemetry.is_none().then_some(scenario.ticks);
+        Self {
+            scenario,
+            ticks,
+            out: None,
+            input: None,
+            windows: None,
+            tick_rate: None,
+            profile: None,
+            started,
+        }
+    }
 }
 
 /// Why a run could not start or end well.
@@ -165,7 +182,7 @@ pub struct Summary {
     pub error: Option<String>,
 }
 
-/// Runs a scenario.
+/// Runs a scenario with what `app` has been given: plugins, kinds, systems.
 ///
 /// `signal` ends the run after the tick in hand once it is not 0; `progress` is called at most every 100 ms, on a
 /// thread of the pool. The summary also tells of a run that failed on its way.
@@ -173,8 +190,8 @@ pub struct Summary {
 /// # Errors
 /// Only what kept the run from starting.
 pub fn run(
+    mut app: App,
     plan: RunPlan,
-    plugins: impl Plugin,
     signal: &AtomicUsize,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Summary, RunError> {
@@ -183,8 +200,9 @@ pub fn run(
     let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
     store::parse(&scenario.store).map_err(|e| RunError::Usage(e.to_string()))?;
-    let mut app = App::new();
-    app.add_plugins((CorecPlugin, plugins));
+    if !app.is_plugin_added::<CorecPlugin>() {
+        app.add_plugins(CorecPlugin);
+    }
     if let Some(table) = table {
         app.insert_resource(table);
     }

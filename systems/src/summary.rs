@@ -1,16 +1,22 @@
 //! A run's summary, for people.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
-use corec_systems::run::Summary;
-use corec_systems::scenarios::BUILT_IN;
-use corec_systems::settings::grouped;
+use crate::run::Summary;
+use crate::scenarios::BUILT_IN;
+use corec_core::units::grouped;
 
 /// Systems shown; the JSON has them all.
 const SYSTEMS: usize = 5;
 
-/// The summary as text, with the next command to try.
-pub fn text(s: &Summary) -> String {
+/// As text, with the next command to try.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text(self))
+    }
+}
+
+fn text(s: &Summary) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: String| _ = writeln!(out, "{name:<16}{value}");
     line("scenario", format!("{}, seed {}, {} threads", s.scenario, s.seed, s.threads));
