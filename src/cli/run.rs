@@ -201,7 +201,7 @@ impl Bar {
             return Self { bar: None, is_terminal: is_terminal || is_quiet, next_line: 10.0 };
         }
         let template = match ticks {
-            Some(_) => "{bar:40} {pos}/{len} ticks, {msg}, {eta} left",
+            Some(_) => "{wide_bar} {pos}/{len} ticks, {msg}, {eta} left",
             None => "{spinner} {pos} ticks, {msg}",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
