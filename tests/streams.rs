@@ -38,6 +38,7 @@ fn a_record_sets_its_entity_and_a_bad_one_is_counted() {
     simulation.step().unwrap();
     let totals = *simulation.world().resource::<Totals>();
     assert_eq!((totals.messages, totals.messages_refused, totals.messages_lost), (5, 3, 0));
+    assert_eq!(totals.faults, 1);
     let mut rows = Rows::new(simulation.world_mut());
     let row = rows.get(StableId(7)).unwrap();
     assert!(!row.value::<Health>().unwrap().is_active());

@@ -47,10 +47,15 @@ pub fn ingest(world: &mut World) {
     // Ids follow each other: what is missing was dropped before it could be read.
     let lost = last.id - cursor - total;
     let mut rows = Rows::new(world);
-    let applied = entries.iter().filter(|entry| apply(&mut rows, &entry.data).is_some()).count() as u64;
+    let (mut applied, mut faults) = (0, 0);
+    for is_fault in entries.iter().filter_map(|entry| apply(&mut rows, &entry.data)) {
+        applied += 1;
+        faults += u64::from(is_fault);
+    }
     drop(rows);
     let mut totals = world.resource_mut::<Totals>();
     totals.messages += total;
+    totals.faults += faults;
     totals.messages_refused += total - applied;
     totals.messages_lost += lost;
     if lost > 0 {
@@ -58,16 +63,18 @@ pub fn ingest(world: &mut World) {
     }
 }
 
-fn apply(rows: &mut Rows, data: &[u8]) -> Option<()> {
+/// Applies a message; says whether its entity became inactive by it. None if it can't be applied.
+fn apply(rows: &mut Rows, data: &[u8]) -> Option<bool> {
     let record = Record::decode(data).ok()?;
     let mut row = rows.get(StableId(u64::from(record.id))).ok()?;
     let mut health: Health = row.value().ok()?;
     if !record.value.is_finite() {
         return None;
     }
+    let is_fault = health.is_active() && !record.is_active;
     health.state = if record.is_active { Health::ACTIVE } else { Health::INACTIVE };
     // As everywhere: what is inactive has the value 0.
     let value = if record.is_active { record.value } else { 0.0 };
     row.set(Signal { value }).ok()?.set(health).ok()?;
-    Some(())
+    Some(is_fault)
 }

@@ -162,6 +162,8 @@ pub struct Summary {
     pub messages: u64,
     /// Messages that could not be read or named no live entity.
     pub messages_refused: u64,
+    /// Entries of the input stream that were gone before they could be read.
+    pub messages_lost: u64,
     /// The digest of the state, 16 hex digits; null when its rows can't be trusted.
     pub state_digest: Option<String>,
     /// The store's URL, without its password.
@@ -440,6 +442,7 @@ fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) ->
         alerts: world.resource::<Alerts>().raised(),
         messages: totals.messages,
         messages_refused: totals.messages_refused,
+        messages_lost: totals.messages_lost,
         state_digest: simulation.check().is_ok().then(|| simulation.digest().to_string()),
         store: String::new(),
         out: PathBuf::new(),

@@ -1,9 +1,13 @@
 //! Detection: how well scores tell anomalies from the rest, and which rows are anomalies.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
+
+/// Bytes a file of windows may have.
+const WINDOW_BYTES_MAX: u64 = 64 << 20;
 
 /// ROC-AUC and PR-AUC of scores against labels; none when only one class was seen.
 ///
@@ -49,7 +53,13 @@ impl Windows {
     /// A text that says where, what was found and what is allowed.
     pub fn load(file: &Path, table: &Path) -> Result<Self, String> {
         let shown = file.display();
-        let text = fs::read_to_string(file).map_err(|e| format!("{shown}: {e}"))?;
+        let mut text = String::new();
+        let read =
+            File::open(file).and_then(|file| file.take(WINDOW_BYTES_MAX + 1).read_to_string(&mut text));
+        read.map_err(|e| format!("{shown}: {e}"))?;
+        if text.len() as u64 > WINDOW_BYTES_MAX {
+            return Err(format!("{shown}: must be at most {WINDOW_BYTES_MAX} bytes"));
+        }
         let root: Value = serde_json::from_str(&text).map_err(|e| format!("{shown}: {e}"))?;
         let Value::Object(tables) = root else { return Err(format!("{shown}: must be an object of tables")) };
         let Some((key, spans)) = tables.iter().find(|(key, _)| table.ends_with(Path::new(key))) else {
@@ -124,7 +134,7 @@ mod tests {
     #[test]
     fn windows_are_found_by_the_end_of_the_path() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(
+        std::fs::write(
             file.path(),
             r#"{"a/x.csv": [["2014-04-10 07:15:00.000000", "2014-04-11 16:45:00.000000"]]}"#,
         )
