@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use corec::prelude::*;
+use corec_core::executor::Reports;
 use corec_core::rng::{STRIP, philox};
 use corec_core::width::{Kernel, Simd, Width};
 use corec_systems::scenarios;
@@ -43,6 +44,79 @@ fn particles(kind: Kind<((), Particle)>, entities: u64, system: fn(Blocks<&mut P
         }
         app.add_systems(Update, system.in_set(Phase::Process));
     })
+}
+
+#[derive(Component)]
+struct Plain([f32; 4]);
+
+/// Resources of one system each; `N` tells them apart.
+#[derive(Resource, Default)]
+struct Counter<const N: usize>(u64);
+
+/// Adds a system that counts, on a resource of its own or on the one that all share.
+fn tiny<const N: usize>(world: &mut World, schedule: &mut Schedule, conflicts: bool) {
+    world.init_resource::<Counter<N>>();
+    if conflicts {
+        schedule.add_systems(|mut shared: ResMut<Counter<0>>| shared.0 += 1);
+    } else {
+        schedule.add_systems(|mut own: ResMut<Counter<N>>| own.0 += 1);
+    }
+}
+
+macro_rules! fifty {
+    ($world:expr, $schedule:expr, $conflicts:expr; $($n:literal)+) => { $(tiny::<$n>($world, $schedule, $conflicts);)+ };
+}
+
+/// Fifty tiny systems: what the executor costs beside bevy_ecs' own, single-threaded one, which orders but never overlaps.
+fn executor_tiny(c: &mut Criterion) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
+    for conflicts in [false, true] {
+        let name = if conflicts { "all-conflict" } else { "no-conflict" };
+        let mut group = c.benchmark_group(format!("executor/tiny/systems=50/{name}"));
+        for ours in [true, false] {
+            let (mut world, mut schedule) = (World::new(), Schedule::default());
+            fifty!(&mut world, &mut schedule, conflicts;
+                0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24
+                25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49);
+            if ours {
+                corec_core::executor::install(&mut schedule, &Reports::default());
+            }
+            let mut runs = 0;
+            group.bench_function(if ours { "rayon/threads=2" } else { "bevy-single-threaded" }, |b| {
+                // Inside the pool, as a run is: from outside every join would wake a thread.
+                b.iter_custom(|times| {
+                    runs += times;
+                    pool.install(|| time(|| (0..times).for_each(|_| schedule.run(&mut world))))
+                });
+            });
+            let each = if conflicts { 50 * runs } else { runs };
+            assert_eq!(world.resource::<Counter<0>>().0, each, "every system ran in every run");
+        }
+        group.finish();
+    }
+}
+
+/// Eight systems, each over a million plain entities: what the executor is for.
+fn executor_heavy(c: &mut Criterion) {
+    let mut group = c.benchmark_group("executor/heavy/systems=8/entities=1000000");
+    group.sample_size(20);
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let (mut world, mut schedule) = (World::new(), Schedule::default());
+        world.spawn_batch((0..MILLION).map(|_| Plain([1.0, 0.5, 2.0, 0.25])));
+        for _ in 0..8 {
+            schedule.add_systems(|plain: Query<&Plain>| {
+                black_box(plain.iter().map(|p| p.0[0] * p.0[1]).sum::<f32>());
+            });
+        }
+        corec_core::executor::install(&mut schedule, &Reports::default());
+        group.bench_function(format!("rayon/threads={threads}"), |b| {
+            b.iter_custom(|times| {
+                pool.install(|| time(|| (0..times).for_each(|_| schedule.run(&mut world))))
+            });
+        });
+    }
+    group.finish();
 }
 
 fn blocks_scan(c: &mut Criterion) {
@@ -199,6 +273,6 @@ fn time(work: impl FnOnce()) -> Duration {
 criterion_group!(
     name = corec;
     config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
-    targets = blocks_scan, blocks_move, rng_philox, digest, tick
+    targets = executor_tiny, executor_heavy, blocks_scan, blocks_move, rng_philox, digest, tick
 );
 criterion_main!(corec);

@@ -41,6 +41,8 @@ pub(super) struct Plan {
     pub successors: Vec<Vec<u32>>,
     /// Node -> how many it waits for.
     pub waits_for: Vec<u32>,
+    /// Segment -> its nodes that wait for none.
+    pub roots: Vec<Vec<u32>>,
     /// System -> sets with conditions that it is in.
     pub sets_of: Vec<Vec<usize>>,
     /// System -> whether it has commands to apply.
@@ -154,7 +156,10 @@ impl Plan {
         let n = self.nodes.len();
         (self.successors, self.waits_for) = (vec![Vec::new(); n], vec![0; n]);
         for segment in &self.segments {
-            let Segment::Together(range) = segment else { continue };
+            let Segment::Together(range) = segment else {
+                self.roots.push(Vec::new());
+                continue;
+            };
             let mut implied: Vec<FixedBitSet> = Vec::with_capacity(range.len());
             for b in range.clone() {
                 let mut all = FixedBitSet::with_capacity(n);
@@ -168,6 +173,9 @@ impl Plan {
                 }
                 implied.push(all);
             }
+            self.roots.push(
+                range.clone().filter(|&node| self.waits_for[node] == 0).map(|node| node as u32).collect(),
+            );
         }
     }
 }

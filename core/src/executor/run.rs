@@ -2,11 +2,12 @@
 //!
 //! One invariant carries it: **a node has the parts of the world it accesses to itself while it runs, and its system
 //! to itself.** [`Plan`] keeps the first half: of two nodes whose accesses conflict, one waits for the other. The
-//! counters below keep the second: a node is started by whoever brings its counter to zero, and nobody else.
+//! counters below keep the second: a node is started by whoever brings its counter to zero, or takes it as a root that
+//! waits for none, and by nobody else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use bevy_app::{PostStartup, PreStartup, Startup};
 use bevy_ecs::error::{BevyError, ErrorContext};
@@ -38,6 +39,8 @@ pub(super) struct RayonExecutor {
 struct State {
     /// Node -> nodes it still waits for.
     waits_for: Vec<AtomicU32>,
+    /// The next of the segment's roots that nobody has taken.
+    next_root: AtomicUsize,
     /// Set -> whether its conditions hold.
     set_holds: Vec<AtomicBool>,
     /// System -> whether it ran and its commands are not applied yet.
@@ -55,6 +58,7 @@ impl State {
         let (systems, flag) = (captured.order.len(), |_| AtomicBool::new(false));
         let state = Self {
             waits_for: plan.nodes.iter().map(|_| AtomicU32::new(0)).collect(),
+            next_root: AtomicUsize::new(0),
             set_holds: (0..captured.set_conditions.len()).map(flag).collect(),
             ran: (0..systems).map(flag).collect(),
             stopped: (0..systems).map(flag).collect(),
@@ -155,13 +159,17 @@ impl SystemExecutor for RayonExecutor {
                     unsafe { run.node(range.start) };
                 }
                 Segment::Together(range) => {
-                    for node in range.clone() {
+                    for node in range {
                         self.state.waits_for[node].store(self.plan.waits_for[node], Ordering::Relaxed);
                     }
+                    self.state.next_root.store(0, Ordering::Relaxed);
+                    let roots = &self.plan.roots[at][..];
                     rayon::scope(|scope| {
-                        for node in range.filter(|&node| self.plan.waits_for[node] == 0) {
-                            scope.spawn(move |scope| run.chain(scope, node));
+                        // This thread takes roots too: small systems are done before another one wakes.
+                        for _ in 1..rayon::current_num_threads().min(roots.len()) {
+                            scope.spawn(move |scope| run.drain(scope, roots));
                         }
+                        run.drain(scope, roots);
                     });
                 }
                 Segment::Alone(node) => {
@@ -205,14 +213,25 @@ unsafe impl Send for Run<'_> {}
 unsafe impl Sync for Run<'_> {}
 
 impl<'a> Run<'a> {
+    /// Takes the segment's roots one by one, until none is left, and runs what they make ready.
+    fn drain<'scope>(self, scope: &rayon::Scope<'scope>, roots: &'scope [u32])
+    where
+        'a: 'scope,
+    {
+        // Each number is given out once, so each root is run by one worker.
+        while let Some(&root) = roots.get(self.watch.state.next_root.fetch_add(1, Ordering::Relaxed)) {
+            self.chain(scope, root as usize);
+        }
+    }
+
     /// Runs `node`, then whichever nodes this makes ready: the first on this thread, the others for anyone.
     fn chain<'scope>(self, scope: &rayon::Scope<'scope>, mut node: usize)
     where
         'a: 'scope,
     {
         loop {
-            // SAFETY: whoever brings a node's counter to zero starts it, and a node is spawned once when it starts
-            // at zero; so it runs once at a time, after all that it conflicts with.
+            // SAFETY: whoever brings a node's counter to zero starts it, and a root, whose counter starts there, is
+            // taken once; so it runs once at a time, after all that it conflicts with.
             unsafe { self.node(node) };
             let mut next = None;
             for &successor in &self.watch.plan.successors[node] {
