@@ -90,7 +90,7 @@ pub(crate) fn column_bytes<'w>(world: &'w World, id: TableId, column: &Column) -
 
 /// Appends rows to the table of a kind that has a marker of its own, all columns zero but the first two.
 ///
-/// Slower than a batch (about 0.3 us a row): a marker is only known at run time.
+/// One by one and slower than a batch: a marker is only known at run time.
 pub(crate) fn spawn_marked(
     world: &mut World,
     columns: &[Column],
