@@ -225,11 +225,6 @@ impl Population {
         &self.groups
     }
 
-    /// A group by its name in the scenario.
-    pub fn group_named(&self, name: &str) -> Option<GroupId> {
-        self.groups.iter().position(|g| g.settings.id == name).map(|i| GroupId(i as u16))
-    }
-
     /// The group of that id.
     ///
     /// # Panics

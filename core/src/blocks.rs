@@ -214,7 +214,8 @@ impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
     }
 
     /// Maps every block in parallel and folds the results in block order on this thread: the same bits at any
-    /// thread count.
+    /// thread count. Allocates one result for each block; a system that runs every tick keeps its own in a `Local` and
+    /// uses [`Blocks::par_fold_blocks`].
     ///
     /// # Panics
     /// As [`Blocks::par_for_each`].

@@ -12,7 +12,8 @@ use corec_core::column::{Health, Signal};
 use corec_core::maths::{SUM_LANES, finite_mask, fold_lanes, pick};
 use corec_core::stats::{BlockStats, Stats, Totals};
 
-/// How fast fitness follows what is measured. Source: the old program's successor document, "fitness += 0.1 * ...".
+/// How fast fitness follows what is measured. A tenth of the way a tick:
+/// the old program's fitness could only fall, this one forgets a bad tick in about twenty.
 const FITNESS_GAIN: f32 = 0.1;
 
 /// Measures every block.
@@ -101,7 +102,7 @@ pub fn next_stats(last: &BlockStats, sums: &Sums, load: f32) -> BlockStats {
     let raw = ((1.0 - fault_ratio) * mean).clamp(0.0, 1.0) as f32;
     let fitness =
         if last.is_measured == 1 { last.fitness + FITNESS_GAIN * (raw - last.fitness) } else { raw };
-    // Source: seed notes of the old program, "threshold = clamp(0.5*load + 0.3*stdev + 0.2*errors/n, 0.1, 0.9)".
+    // The old program's rule: clamp(0.5*load + 0.3*stdev(values) + 0.2*errors/n, 0.1, 0.9).
     let threshold = 0.5 * load + 0.3 * deviation as f32 + 0.2 * fault_ratio as f32;
     BlockStats {
         live: sums.live,

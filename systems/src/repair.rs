@@ -22,7 +22,7 @@ use crate::birth::{BirthDraws, GAIN};
 
 /// Candidates of which the fittest becomes the parent.
 const CANDIDATES: usize = 4;
-/// Largest mutation of a target and of a gain: a tenth of what births vary would undo the selection slowly.
+/// Largest mutation of a target and of a gain: at most a fortieth of the range of births, so that an heir stays near its parent.
 const TARGET_MUTATION: f32 = 0.02;
 const GAIN_MUTATION: f32 = 0.005;
 /// Failures after which an entity is replaced.
