@@ -140,7 +140,7 @@ fn blocks_scan(c: &mut Criterion) {
 
 fn blocks_move(c: &mut Criterion) {
     const MOVES: u64 = 10_000;
-    let mut group = c.benchmark_group("blocks/move/entities=1000000/row=28");
+    let mut group = c.benchmark_group("blocks/move/entities=1000000/row=24");
     group.throughput(Throughput::Elements(MOVES));
     let kind = Kind::new("particle").with::<Particle>().recycled();
     let mut simulation = particles(kind, MILLION - 20_000, |_: Blocks<&mut Particle>| {});
@@ -184,8 +184,9 @@ impl Kernel for Strips<'_> {
     #[inline(always)]
     fn run<W: Width>(self, width: W) -> u64 {
         let (mut first, mut second, mut sum) = ([0; STRIP], [0; STRIP], 0u64);
+        let draws = self.draws.strips(width, 5, 0);
         for strip in self.ids.as_chunks::<STRIP>().0 {
-            self.draws.strip(width, strip, 5, 0, &mut first, &mut second);
+            draws.words(strip, &mut first, &mut second);
             black_box(&second);
             sum = sum.wrapping_add(first[7].into());
         }

@@ -186,7 +186,12 @@ impl KindTable {
 
     /// The block of a row of the table.
     pub(crate) fn block_of(&self, row: u32) -> usize {
-        self.blocks.partition_point(|block| block.start <= row) - 1
+        // Blocks of one group are of one size, and most kinds have one group: the first guess is mostly right.
+        let guess = (row / self.blocks[0].capacity) as usize;
+        match self.blocks.get(guess) {
+            Some(block) if block.start <= row && row - block.start < block.capacity => guess,
+            _ => self.blocks.partition_point(|block| block.start <= row) - 1,
+        }
     }
 }
 

@@ -24,18 +24,29 @@ fn table(world: &World, id: TableId) -> &Table {
     world.storages().tables.get(id).expect("a kind's table lives as long as its world")
 }
 
-/// The address of a row's value in a column.
+/// A row of a table, checked.
 ///
 /// # Panics
-/// If the row is outside the table or the table has no such column: the population would be out of step with the
-/// world, and the next copy would read or write foreign memory.
-fn address(table: &Table, column: ComponentId, row: u32) -> *mut u8 {
+/// If it is outside the table: the population would be out of step with the world, and the next copy would read or
+/// write foreign memory.
+fn checked(table: &Table, row: u32) -> TableRow {
     assert!(row < table.entity_count(), "row {row} of a table of {}", table.entity_count());
+    TableRow::new(row.try_into().expect("rows are below u32::MAX: one is below the table's length"))
+}
+
+/// The address of the values of these rows in a column.
+///
+/// # Panics
+/// If the table has no such column: as [`checked`].
+fn addresses<const N: usize>(table: &Table, column: ComponentId, rows: [TableRow; N]) -> [*mut u8; N] {
     let data = table.get_column(column).expect("a kind's columns are its table's");
-    let row =
-        TableRow::new(row.try_into().expect("rows are below u32::MAX: one is below the table's length"));
-    // SAFETY: `row` is below the table's length, checked above.
-    unsafe { data.get_data_unchecked(row) }.as_ptr().cast_mut()
+    // SAFETY: rows are below the table's length: `checked` made them from this table, whose length nobody changed since.
+    rows.map(|row| unsafe { data.get_data_unchecked(row) }.as_ptr().cast_mut())
+}
+
+fn address(table: &Table, column: ComponentId, row: u32) -> *mut u8 {
+    let [address] = addresses(table, column, [checked(table, row)]);
+    address
 }
 
 /// Copies every column of row `from` to row `to`. Change ticks stay with the row.
@@ -44,8 +55,9 @@ pub(crate) fn copy_row(world: &mut World, id: TableId, columns: &[Column], from:
         return;
     }
     let table = table(world, id);
+    let rows = [checked(table, from), checked(table, to)];
     for column in columns {
-        let (from, to) = (address(table, column.id, from), address(table, column.id, to));
+        let [from, to] = addresses(table, column.id, rows);
         // SAFETY: both are rows of one column (fact 2), distinct and `size` bytes apart or more, so they do not
         // overlap; the value is Pod (fact 1); `world` is borrowed mutably (fact 3).
         unsafe { std::ptr::copy_nonoverlapping(from, to, column.size) };

@@ -56,41 +56,65 @@ impl Draws {
         philox([id as u32, (id >> 32) as u32, t0, t1], self.key)
     }
 
-    /// The first two of the four words for a strip of entities: the same bits as [`Draws::words`].
+    /// The draws of a whole kernel: one tick, one draw, any entities.
     #[inline(always)]
-    pub fn strip<W: Width>(
-        &self,
-        width: W,
-        ids: &[u64; STRIP],
-        tick: u64,
-        draw: u16,
-        first: &mut [u32; STRIP],
-        second: &mut [u32; STRIP],
-    ) {
-        let [t0, t1] = tick_words(tick, draw);
-        let multiplier = MULTIPLIER.map(|m| width.splat(m.into()));
-        // Two vectors at a time: 2 x 4 words leave registers for the products.
-        for at in (0..STRIP).step_by(2 * W::LANES) {
+    pub fn strips<W: Width>(&self, width: W, tick: u64, draw: u16) -> Strips<W> {
+        let mut key = self.key;
+        let keys = std::array::from_fn(|_| {
+            let round = key.map(|word| width.splat(word.into()));
+            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+            round
+        });
+        let when = tick_words(tick, draw).map(|word| width.splat(word.into()));
+        Strips { width, keys, when, multiplier: MULTIPLIER.map(|m| width.splat(m.into())) }
+    }
+}
+
+/// [`Draws`] for strips of entities, in vectors: what all strips share is prepared once.
+#[derive(Clone, Copy)]
+pub struct Strips<W: Width> {
+    width: W,
+    keys: [[W::Words; 2]; ROUNDS],
+    when: [W::Words; 2],
+    multiplier: [W::Words; 2],
+}
+
+/// Vectors in flight: a round waits for the one before it, so two go side by side; four need more registers than there are.
+const VECTORS: usize = 2;
+
+impl<W: Width> Strips<W> {
+    /// The first two of the four words of every entity: the same bits as [`Draws::words`].
+    #[inline(always)]
+    pub fn words(&self, ids: &[u64; STRIP], first: &mut [u32; STRIP], second: &mut [u32; STRIP]) {
+        for at in (0..STRIP).step_by(VECTORS * W::LANES) {
             // An id is its low word where a product is taken of it, and shifted its high word.
-            let mut c0 = [width.load(&ids[at..]), width.load(&ids[at + W::LANES..])];
-            let mut c1 = c0.map(|id| width.high(id));
-            let (mut c2, mut c3) = ([width.splat(t0.into()); 2], [width.splat(t1.into()); 2]);
-            let [mut k0, mut k1] = self.key;
-            for _ in 0..ROUNDS {
-                let (key0, key1) = (width.splat(k0.into()), width.splat(k1.into()));
-                for v in 0..2 {
-                    let (p0, p1) = (width.product(c0[v], multiplier[0]), width.product(c2[v], multiplier[1]));
-                    c0[v] = width.xor(width.xor(width.high(p1), c1[v]), key0);
-                    c2[v] = width.xor(width.xor(width.high(p0), c3[v]), key1);
-                    (c1[v], c3[v]) = (p1, p0);
-                }
-                (k0, k1) = (k0.wrapping_add(WEYL[0]), k1.wrapping_add(WEYL[1]));
-            }
-            for v in 0..2 {
-                width.store(c0[v], &mut first[at + v * W::LANES..]);
-                width.store(c1[v], &mut second[at + v * W::LANES..]);
+            let ids = std::array::from_fn(|v| self.width.load(&ids[at + v * W::LANES..]));
+            let [first_words, second_words] = self.ten_rounds(ids);
+            for v in 0..VECTORS {
+                self.width.store(first_words[v], &mut first[at + v * W::LANES..]);
+                self.width.store(second_words[v], &mut second[at + v * W::LANES..]);
             }
         }
+    }
+
+    #[inline(always)]
+    fn ten_rounds(&self, ids: [W::Words; VECTORS]) -> [[W::Words; VECTORS]; 2] {
+        let width = self.width;
+        let (mut c0, mut c1) = (ids, ids.map(|id| width.high(id)));
+        let (mut c2, mut c3) = ([self.when[0]; VECTORS], [self.when[1]; VECTORS]);
+        // Written out: in a loop, LLVM keeps the counter in memory and the last round's unused words (1.2 times slower).
+        macro_rules! round {
+            ($($number:literal)+) => {$(
+                for v in 0..VECTORS {
+                    let (p0, p1) = (width.product(c0[v], self.multiplier[0]), width.product(c2[v], self.multiplier[1]));
+                    c0[v] = width.xor(width.high(p1), width.xor(c1[v], self.keys[$number][0]));
+                    c2[v] = width.xor(width.high(p0), width.xor(c3[v], self.keys[$number][1]));
+                    (c1[v], c3[v]) = (p1, p0);
+                }
+            )+};
+        }
+        round!(0 1 2 3 4 5 6 7 8 9);
+        [c0, c1]
     }
 }
 
@@ -131,7 +155,7 @@ mod tests {
 
         #[inline(always)]
         fn run<W: Width>(self, width: W) {
-            self.draws.strip(width, self.ids, self.tick, self.draw, self.first, self.second);
+            self.draws.strips(width, self.tick, self.draw).words(self.ids, self.first, self.second);
         }
     }
 

@@ -152,7 +152,8 @@ impl<'w> Rows<'w> {
     pub fn free(&mut self, id: StableId) -> Result<(), RowError> {
         let (kind, row) = self.directory.locate(id).ok_or(RowError::UnknownEntity(id.0))?;
         self.recycled(kind)?;
-        self.close_gap(kind, row);
+        let from = self.population.kinds[kind.0 as usize].block_of(row);
+        self.close_gap(kind, from, row);
         self.directory.kinds[kind.0 as usize].remove(id);
         self.population.kinds[kind.0 as usize].live -= 1;
         Ok(())
@@ -174,7 +175,8 @@ impl<'w> Rows<'w> {
             return Err(RowError::OtherKind { block, found: name(block_kind), expected: name(kind) });
         }
         let table = &mut self.population.kinds[kind.0 as usize];
-        if table.block_of(row) == at as usize {
+        let from = table.block_of(row);
+        if from == at as usize {
             return Ok(());
         }
         let target = &mut table.blocks[at as usize];
@@ -186,7 +188,7 @@ impl<'w> Rows<'w> {
         target.live += 1;
         raw::copy_row(self.world, table.table, &table.columns, row, to);
         self.directory.kinds[kind.0 as usize].set(id, to);
-        self.close_gap(kind, row);
+        self.close_gap(kind, from, row);
         Ok(())
     }
 
@@ -195,11 +197,10 @@ impl<'w> Rows<'w> {
         if table.recycled { Ok(()) } else { Err(RowError::FixedKind(table.name.clone())) }
     }
 
-    /// Fills the place of a row that left with the last live row of its block.
-    fn close_gap(&mut self, kind: KindId, row: u32) {
+    /// Fills the place of a row that left a block with the block's last live row.
+    fn close_gap(&mut self, kind: KindId, block: usize, row: u32) {
         let table = &mut self.population.kinds[kind.0 as usize];
-        let at = table.block_of(row);
-        let block = &mut table.blocks[at];
+        let block = &mut table.blocks[block];
         block.live -= 1;
         let last = block.start + block.live;
         let (group, index) = (block.group, block.index);
@@ -209,7 +210,6 @@ impl<'w> Rows<'w> {
             let moved: StableId = raw::read(self.world, table.table, id_column, row);
             self.directory.kinds[kind.0 as usize].set(moved, row);
         }
-        raw::zero_row(self.world, table.table, &table.columns, last);
         raw::write(self.world, table.table, id_column, last, StableId::NONE);
         let open = &mut self.population.groups[group.0 as usize].open;
         *open = (*open).min(index);

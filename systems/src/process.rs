@@ -9,7 +9,7 @@ use bytemuck::{Pod, Zeroable};
 use corec_core::blocks::Blocks;
 use corec_core::column::{Health, Signal, StableId, Trait};
 use corec_core::maths::{finite_mask, pick};
-use corec_core::rng::{Draws, STRIP, unit};
+use corec_core::rng::{Draws, STRIP, Strips, unit};
 use corec_core::simulation::RunScenario;
 use corec_core::stats::{Stats, Totals};
 use corec_core::units::Tick;
@@ -137,7 +137,7 @@ impl Kernel for ProcessKernel<'_> {
         let healths: &mut [HealthWord] = bytemuck::cast_slice_mut(healths);
         let n = ids.len();
         assert!(traits.len() == n && signals.len() == n && healths.len() == n, "columns are of one length");
-        let strip = Strip { width, force, draws, tick };
+        let strip = Strip { force, draws: draws.strips(width, tick, 0) };
         let mut faults = 0;
         let (id_strips, id_rest) = ids.as_chunks::<STRIP>();
         let (trait_strips, trait_rest) = traits.as_chunks::<STRIP>();
@@ -166,25 +166,22 @@ impl Kernel for ProcessKernel<'_> {
 }
 
 /// Strips of 64 rows. Small loops over arrays, no branches: each is a few vector instructions.
-#[derive(Clone, Copy)]
-struct Strip<'a, W> {
-    width: W,
+struct Strip<W: Width> {
     force: Force,
-    draws: &'a Draws,
-    tick: u64,
+    draws: Strips<W>,
 }
 
-impl<W: Width> Strip<'_, W> {
+impl<W: Width> Strip<W> {
     #[inline(always)]
     fn run(
-        self,
+        &self,
         ids: &[u64; STRIP],
         traits: &[Trait; STRIP],
         signals: &mut [Signal; STRIP],
         healths: &mut [HealthWord; STRIP],
     ) -> u32 {
         let (mut noise, mut fault) = ([0; STRIP], [0; STRIP]);
-        self.draws.strip(self.width, ids, self.tick, 0, &mut noise, &mut fault);
+        self.draws.words(ids, &mut noise, &mut fault);
         let force = self.force;
         let mut next = [0f32; STRIP];
         for i in 0..STRIP {
