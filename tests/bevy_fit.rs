@@ -1,123 +1,87 @@
-//! One plain headless Bevy plugin, unchanged, under Bevy's own updates and under CoreC: the same results.
+//! Headless Bevy plugins, unchanged, under Bevy's own updates and under CoreC: the same results.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+#[expect(dead_code, reason = "its main is for `cargo run --example plain_bevy`")]
+#[path = "../examples/plain_bevy.rs"]
+mod plain_bevy;
 
-use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
+use bevy_app::Last;
+use bevy_state::app::StatesPlugin;
+use bevy_state::prelude::*;
 use corec::prelude::*;
+use iyes_progress::prelude::*;
+use plain_bevy::{Diary, rabbits, under_bevy, under_corec};
 
-/// Bevy's component, on Bevy's entities; CoreC's blocks know nothing of it.
-#[derive(Component)]
-struct Rabbit {
-    age: u32,
-}
-
-#[derive(Message)]
-struct Born(u32);
-
-#[derive(Event)]
-struct Died {
-    age: u32,
-}
-
-/// All that happened, in order.
-#[derive(Resource, Default, Clone, PartialEq, Debug)]
-struct Diary(Vec<String>);
-
-struct Rabbits;
-
-impl Plugin for Rabbits {
-    fn build(&self, app: &mut App) {
-        app.init_resource::<Diary>()
-            .add_message::<Born>()
-            .add_observer(|died: On<Died>, mut diary: ResMut<Diary>| {
-                diary.0.push(format!("died at {}", died.age))
-            })
-            .add_systems(Startup, |mut commands: Commands| {
-                (0..3).for_each(|age| _ = commands.spawn(Rabbit { age }))
-            })
-            .add_systems(bevy_app::FixedUpdate, |mut diary: ResMut<Diary>| diary.0.push("fixed".into()))
-            .add_systems(
-                Update,
-                (
-                    grow,
-                    breed.run_if(|time: Res<Time>| time.elapsed_secs() as u32 % 3 == 1),
-                    bury,
-                    welcome,
-                    notice,
-                )
-                    .chain(),
-            )
-            .add_systems(bevy_app::Last, count);
+fn assert_the_same_under_both(plugin: fn(&mut App), must_tell_of: &[&str]) {
+    let bevy = under_bevy(plugin, 40);
+    for what in must_tell_of {
+        assert!(bevy.0.iter().any(|line| line.starts_with(what)), "nothing of '{what}' in {bevy:#?}");
     }
-}
-
-fn grow(mut rabbits: Query<&mut Rabbit>, time: Res<Time>) {
-    for mut rabbit in rabbits.iter_mut().filter(|rabbit| rabbit.age % 2 == time.elapsed_secs() as u32 % 2) {
-        rabbit.age += 1;
+    for threads in [1, 2, 8] {
+        assert_eq!(under_corec(plugin, 40, threads).unwrap(), bevy, "{threads} threads");
     }
-}
-
-fn breed(mut commands: Commands, rabbits: Query<&Rabbit>, mut born: MessageWriter<Born>) {
-    for rabbit in rabbits.iter().filter(|rabbit| rabbit.age > 2) {
-        commands.spawn(Rabbit { age: 0 });
-        born.write(Born(rabbit.age));
-    }
-}
-
-fn bury(mut commands: Commands, rabbits: Query<(Entity, &Rabbit)>) {
-    for (entity, rabbit) in rabbits.iter().filter(|(_, rabbit)| rabbit.age > 5) {
-        commands.entity(entity).despawn();
-        commands.trigger(Died { age: rabbit.age });
-    }
-}
-
-fn welcome(mut born: MessageReader<Born>, mut diary: ResMut<Diary>) {
-    born.read().for_each(|born| diary.0.push(format!("born to one of {}", born.0)));
-}
-
-fn notice(changed: Query<&Rabbit, Changed<Rabbit>>, mut diary: ResMut<Diary>) {
-    let mut ages: Vec<u32> = changed.iter().map(|rabbit| rabbit.age).collect();
-    ages.sort_unstable();
-    diary.0.push(format!("changed: {ages:?}"));
-}
-
-fn count(rabbits: Query<&Rabbit>, time: Res<Time>, mut diary: ResMut<Diary>) {
-    diary.0.push(format!("{} at {} s", rabbits.iter().count(), time.elapsed_secs()));
-}
-
-const TICKS: usize = 40;
-
-fn under_bevy() -> Diary {
-    let mut app = App::new();
-    app.add_plugins((TimePlugin, Rabbits));
-    let second = Duration::from_secs(1);
-    app.insert_resource(TimeUpdateStrategy::ManualDuration(second))
-        .insert_resource(Time::<Fixed>::from_duration(second));
-    app.world_mut().resource_mut::<Time<Virtual>>().set_max_delta(Duration::MAX);
-    app.finish();
-    app.cleanup();
-    (0..TICKS).for_each(|_| app.update());
-    app.world().resource::<Diary>().clone()
-}
-
-fn under_corec(threads: u32) -> Diary {
-    let mut app = App::new();
-    app.add_plugins((CorecPlugin, Rabbits));
-    let group = BlockGroup { id: "cells".into(), entities: 5000, ..Default::default() };
-    let threads = corec_systems::settings::Threads::Count(threads);
-    let scenario = Scenario { blocks: vec![group], threads, ..Default::default() };
-    let mut simulation = Simulation::new(app, scenario).unwrap();
-    simulation.run(TICKS as u64).unwrap();
-    simulation.world().resource::<Diary>().clone()
 }
 
 #[test]
 fn a_plain_plugin_has_the_same_results_under_both() {
-    let bevy = under_bevy();
-    let has = |what: &str| bevy.0.iter().any(|line| line.starts_with(what));
-    assert!(has("died") && has("born") && has("fixed") && has("changed: [0"), "{bevy:?}");
-    for threads in [1, 2, 8] {
-        assert_eq!(under_corec(threads), bevy, "{threads} threads");
+    assert_the_same_under_both(rabbits, &["died", "born", "fixed", "changed: [0"]);
+}
+
+/// What a published plugin, iyes_progress, drives: from Loading to Running once all that is tracked is done.
+#[derive(States, Default, Clone, PartialEq, Eq, Hash, Debug)]
+enum Stage {
+    #[default]
+    Loading,
+    Running,
+}
+
+/// Progress from a system that stops when done (0 to 3 of 3) and from an entity (0 to 6 of 6); then work, and again.
+fn loading(app: &mut App) {
+    app.add_plugins(StatesPlugin)
+        .init_state::<Stage>()
+        .add_plugins(ProgressPlugin::<Stage>::new().with_state_transition(Stage::Loading, Stage::Running))
+        .init_resource::<Diary>()
+        .add_systems(OnEnter(Stage::Loading), |mut commands: Commands| {
+            commands.spawn(ProgressEntity::<Stage>::new().with_progress(0, 6));
+        })
+        .add_systems(
+            Update,
+            (read.track_progress_and_stop::<Stage>(), unpack).run_if(in_state(Stage::Loading)),
+        )
+        .add_systems(Update, work.run_if(in_state(Stage::Running)))
+        .add_systems(OnExit(Stage::Loading), clean_up)
+        .add_systems(OnEnter(Stage::Running), |mut diary: ResMut<Diary>| diary.0.push("loaded".into()))
+        .add_systems(Last, report.after(CheckProgressSet).run_if(state_exists::<Stage>));
+}
+
+fn read(mut files: Local<u32>) -> Progress {
+    *files = *files % 3 + 1;
+    Progress { done: *files, total: 3 }
+}
+
+fn unpack(mut parcels: Query<&mut ProgressEntity<Stage>>) {
+    parcels.iter_mut().for_each(|mut parcel| parcel.visible.done += 1);
+}
+
+fn clean_up(mut commands: Commands, parcels: Query<Entity, With<ProgressEntity<Stage>>>) {
+    parcels.iter().for_each(|parcel| commands.entity(parcel).despawn());
+}
+
+fn work(mut done: Local<u32>, mut next: ResMut<NextState<Stage>>, mut diary: ResMut<Diary>) {
+    *done += 1;
+    diary.0.push(format!("work {}", *done));
+    if done.is_multiple_of(4) {
+        next.set(Stage::Loading);
     }
+}
+
+fn report(tracker: Res<ProgressTracker<Stage>>, stage: Res<State<Stage>>, mut diary: ResMut<Diary>) {
+    let Progress { done, total } = tracker.get_global_progress();
+    diary.0.push(format!("{:?}: {done} of {total}", stage.get()));
+}
+
+#[test]
+fn a_published_plugin_has_the_same_results_under_both() {
+    // In the third tick the system has stopped at 3 of 3; `work 9` is of the third round.
+    assert_the_same_under_both(loading, &["Loading: 7 of 9", "Loading: 9 of 9", "loaded", "work 9"]);
 }

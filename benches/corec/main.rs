@@ -1,0 +1,68 @@
+//! The engine's benches, one target: `cargo bench --bench corec -- FILTER`. How to read them: `benches/README.md`.
+//!
+//! Beside each stands what it is compared to in the same run (a raw `Vec`, memcpy of the same bytes): on a shared machine
+//! only the ratio means anything. Each checks that what it ran did its work; those that run a simulation check its digest.
+
+mod blocks;
+mod digest;
+mod executor;
+mod rng;
+mod store;
+mod tick;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use corec::prelude::*;
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+
+const MILLION: u64 = 1_000_000;
+
+/// Bytes of a default row: StableId, Health, Signal, Trait.
+const ROW: usize = 24;
+
+fn simulation(scenario: Scenario, plugin: impl Plugin) -> Simulation {
+    let mut app = App::new();
+    app.add_plugins((CorecPlugin, plugin));
+    Simulation::new(app, scenario).expect("a scenario of the benches' own")
+}
+
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool")
+}
+
+/// Copies `bytes` bytes on `threads` threads: the least that work over so many bytes can take.
+fn memcpy(group: &mut BenchmarkGroup<WallTime>, bytes: usize, threads: usize) {
+    let (from, mut to) = (vec![1u8; bytes], vec![0u8; bytes]);
+    let part = bytes / threads;
+    group.bench_function(format!("memcpy/threads={threads}"), |b| {
+        pool(threads).install(|| {
+            b.iter(|| {
+                rayon::scope(|scope| {
+                    for (to, from) in to.chunks_mut(part).zip(from.chunks(part)) {
+                        scope.spawn(move |_| black_box(to).copy_from_slice(black_box(from)));
+                    }
+                });
+            });
+        });
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
+fn time(work: impl FnOnce()) -> Duration {
+    let start = std::time::Instant::now();
+    work();
+    start.elapsed()
+}
+
+criterion_group!(
+    name = corec;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    targets =
+        executor::tiny, executor::heavy, executor::conditions, executor::commands,
+        blocks::scan, blocks::due, blocks::ordered_mean, blocks::sizes, blocks::spawn, blocks::free, blocks::moves,
+        rng::philox, digest::digest, store::write,
+        tick::ecosystem, tick::sizes, tick::full_rows, tick::telemetry
+);
+criterion_main!(corec);
