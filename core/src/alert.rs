@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::resource::Resource;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{AlertRule, AlertSignal, Scenario};
 use crate::digest::Saved;
 use crate::units::seconds_to_ticks;
 
 /// An alert as it goes out. (instance, epoch, tick, sequence) is unique: a replay gives the same.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// The instance that raised it.
     pub instance: String,
@@ -33,14 +33,36 @@ pub struct Alert {
     /// How urgent: 1 is the most.
     #[doc(alias = "prioridad")]
     pub severity: u8,
+    /// Whether it begins or ends.
+    pub state: AlertState,
+}
+
+/// Whether an alert begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    /// It begins.
+    Raised,
+    /// It ends.
+    Cleared,
+}
+
+impl AlertState {
     /// "raised" or "cleared".
-    pub state: &'static str,
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Cleared => "cleared",
+        }
+    }
 }
 
 /// The alert rules of a run, what they have seen, and what waits to be published.
-#[derive(Resource, Default, Debug)]
+#[derive(Resource, Default, Debug, Serialize, Deserialize)]
 pub struct Alerts {
+    #[serde(skip)]
     instance: String,
+    #[serde(skip)]
     rules: Vec<Rule>,
     /// (rule, subject) -> state, for subjects that are past `enter` or raised.
     states: BTreeMap<(u16, u32), State>,
@@ -57,7 +79,7 @@ struct Rule {
     hold_ticks: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct State {
     since: u64,
     is_raised: bool,
@@ -124,7 +146,7 @@ impl Alerts {
     pub fn publish(&mut self, name: &str, subject: &str, value: f64, severity: u8, tick: u64) {
         if self.told.insert((name.to_string(), subject.to_string())) {
             self.raised += 1;
-            self.push(name.to_string(), subject.to_string(), value, severity, tick, "raised");
+            self.push(name.to_string(), subject.to_string(), value, severity, tick, AlertState::Raised);
         }
     }
 
@@ -142,7 +164,14 @@ impl Alerts {
         let AlertRule { name, severity, .. } = &self.rules[rule].rule;
         let (name, severity) = (name.clone(), *severity);
         self.raised += u64::from(is_raised);
-        self.push(name, subject, value, severity, tick, if is_raised { "raised" } else { "cleared" });
+        self.push(
+            name,
+            subject,
+            value,
+            severity,
+            tick,
+            if is_raised { AlertState::Raised } else { AlertState::Cleared },
+        );
     }
 
     fn push(
@@ -152,7 +181,7 @@ impl Alerts {
         value: f64,
         severity: u8,
         tick: u64,
-        state: &'static str,
+        state: AlertState,
     ) {
         let sequence = self.sequence;
         self.sequence += 1;
@@ -164,20 +193,9 @@ impl Alerts {
 impl Saved for Alerts {
     const NAME: &'static str = "alerts";
 
-    fn save(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.sequence.to_le_bytes());
-        for (&(rule, subject), state) in &self.states {
-            out.extend_from_slice(&rule.to_le_bytes());
-            out.extend_from_slice(&subject.to_le_bytes());
-            out.extend_from_slice(&state.since.to_le_bytes());
-            out.push(u8::from(state.is_raised));
-        }
-        for (name, subject) in &self.told {
-            for text in [name, subject] {
-                out.extend_from_slice(&(text.len() as u64).to_le_bytes());
-                out.extend_from_slice(text.as_bytes());
-            }
-        }
+    fn restore(&mut self, saved: Self) {
+        let (instance, rules) = (std::mem::take(&mut self.instance), std::mem::take(&mut self.rules));
+        *self = Self { instance, rules, ..saved };
     }
 }
 
@@ -201,7 +219,7 @@ mod tests {
         for (tick, &value) in values.iter().enumerate() {
             alerts.observe(AlertSignal::FaultRatio, 7, value, tick as u64, || "seven".into());
         }
-        alerts.take_outbox().map(|a| (a.tick, a.state)).collect()
+        alerts.take_outbox().map(|a| (a.tick, a.state.as_str())).collect()
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! The digest: one number for the whole state of a run, and a hash per column to name a culprit.
 //!
 //! xxh3 of (format, tick, next id, then the kinds by name: blocks, live counts, a hash per column over live rows in
-//! row order), then of every registered resource, by name. Not in it: free rows, Bevy's `Entity`, plain Bevy
+//! row order), then of every registered resource that is there, by name. Not in it: free rows, Bevy's `Entity`, plain Bevy
 //! entities, timings. Little endian, like the rows.
 
 use std::fmt;
 
 use bevy_app::App;
+use bevy_ecs::component::Mutable;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
 use rayon::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::block::{Directory, KindTable, Population};
@@ -17,15 +20,33 @@ use crate::raw;
 use crate::units::Tick;
 
 /// Raised whenever the meaning of the digest changes.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
-/// A resource that is part of the run's state.
-pub trait Saved: Resource {
+/// A resource that is part of the run's state: of its digest, and of its snapshots.
+///
+/// What serde makes of it must depend on nothing but the state: no clock, no `HashMap`. What belongs to the scenario or
+/// to this process is left out with `#[serde(skip)]`.
+///
+/// ```
+/// use bevy_ecs::resource::Resource;
+/// use corec_core::digest::Saved;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Resource, Serialize, Deserialize)]
+/// struct Wind(f32);
+///
+/// impl Saved for Wind {
+///     const NAME: &'static str = "wind";
+/// }
+/// ```
+pub trait Saved: Resource<Mutability = Mutable> + Serialize + DeserializeOwned {
     /// Its name, unique in a run.
     const NAME: &'static str;
 
-    /// Appends its state, in bytes that depend on nothing but the state.
-    fn save(&self, out: &mut Vec<u8>);
+    /// Takes the state of `saved`. A resource that skips fields keeps its own here.
+    fn restore(&mut self, saved: Self) {
+        *self = saved;
+    }
 }
 
 /// Adds resources to the state.
@@ -43,22 +64,46 @@ impl SaveResource for App {
 
 /// The resources that are part of the state, by name.
 #[derive(Resource, Default)]
-pub(crate) struct SavedResources(Vec<(&'static str, SaveFn)>);
+pub(crate) struct SavedResources(Vec<SavedResource>);
 
-/// Appends a resource of the world, if it is there.
-type SaveFn = fn(&World, &mut Vec<u8>);
+/// How a resource of the world is saved and restored.
+#[derive(Clone, Copy)]
+pub(crate) struct SavedResource {
+    pub name: &'static str,
+    /// Its bytes; none if it is not in the world.
+    pub save: fn(&World) -> Option<Vec<u8>>,
+    /// Restores it, from bytes that may be anything.
+    pub restore: fn(&mut World, &[u8]) -> Result<(), String>,
+}
 
 impl SavedResources {
     pub fn add<R: Saved>(&mut self) {
-        if let Err(at) = self.0.binary_search_by_key(&R::NAME, |(name, _)| name) {
-            let save = |world: &World, out: &mut Vec<u8>| {
-                if let Some(resource) = world.get_resource::<R>() {
-                    resource.save(out);
-                }
-            };
-            self.0.insert(at, (R::NAME, save));
+        if let Err(at) = self.0.binary_search_by_key(&R::NAME, |saved| saved.name) {
+            self.0.insert(at, SavedResource { name: R::NAME, save: save::<R>, restore: restore::<R> });
         }
     }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = SavedResource> {
+        self.0.iter().copied()
+    }
+}
+
+fn save<R: Saved>(world: &World) -> Option<Vec<u8>> {
+    let bytes = postcard::to_allocvec(world.get_resource::<R>()?);
+    Some(bytes.expect("what serde derives for plain data can be written to memory"))
+}
+
+fn restore<R: Saved>(world: &mut World, bytes: &[u8]) -> Result<(), String> {
+    let (saved, rest) = postcard::take_from_bytes::<R>(bytes).map_err(|e| e.to_string())?;
+    if !rest.is_empty() {
+        return Err(format!("{} bytes too many", rest.len()));
+    }
+    match world.get_resource_mut::<R>() {
+        Some(mut resource) => resource.restore(saved),
+        None => world.insert_resource(saved),
+    }
+    Ok(())
 }
 
 /// The digest of a state.
@@ -110,14 +155,14 @@ impl Digest {
                 parts.push((format!("{}.{}", kind.name(), column.name()), value));
             }
         }
-        let mut bytes = Vec::new();
-        for (name, save) in world.get_resource::<SavedResources>().iter().flat_map(|saved| &saved.0) {
-            bytes.clear();
-            save(world, &mut bytes);
+        for SavedResource { name, save, .. } in
+            world.get_resource::<SavedResources>().into_iter().flat_map(SavedResources::iter)
+        {
+            let Some(bytes) = save(world) else { continue };
             let value = xxh3_64(&bytes);
             word(xxh3_64(name.as_bytes()));
             word(value);
-            parts.push(((*name).to_string(), value));
+            parts.push((name.to_string(), value));
         }
         Self { value: hash.digest(), parts }
     }

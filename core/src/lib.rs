@@ -3,8 +3,8 @@
 //!
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
-//! Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`populate`], [`rows`], [`trace`], [`blocks`].
-//! Order: [`phase`], [`executor`]. State: [`digest`], [`stats`].
+//! Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`trace`], [`blocks`].
+//! Order: [`phase`], [`executor`]. State: [`digest`], [`snapshot`], [`populate`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`store`]. The run: [`memory`], [`simulation`].
 //!
 //! No sockets, no database and no wall clock in here: bridges live in `corec_systems`.
@@ -26,7 +26,6 @@ pub mod column;
 pub mod guard;
 pub mod kind;
 pub mod location;
-pub mod populate;
 #[expect(unsafe_code, reason = "copies rows inside a table, which bevy_ecs has no safe call for")]
 mod raw;
 pub mod rows;
@@ -37,6 +36,8 @@ pub mod executor;
 pub mod phase;
 
 pub mod digest;
+pub mod populate;
+pub mod snapshot;
 pub mod stats;
 
 pub mod alert;

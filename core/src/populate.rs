@@ -14,6 +14,7 @@ use crate::guard::Guard;
 use crate::kind::{KindError, KindSpec, Kinds, Recycled};
 use crate::location::Locations;
 use crate::raw;
+use crate::snapshot::{Snapshot, SnapshotError};
 
 /// Entities kept free below all rows, for resources that come later. bevy_ecs keeps a resource under an entity, in an array
 /// as long as that entity's index: above a million rows every one of them would cost 4 MB.
@@ -68,6 +69,17 @@ pub enum PopulateError {
     },
 }
 
+/// Why a population can't be laid out as a snapshot has it.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    /// The scenario can't be populated.
+    #[error(transparent)]
+    Populate(#[from] PopulateError),
+    /// The snapshot can't be read, or does not fit.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+}
+
 /// The kind a scenario's group names, and what else must hold before anything is allocated.
 ///
 /// # Errors
@@ -103,6 +115,82 @@ pub fn resolve<'k>(kinds: &'k Kinds, scenario: &Scenario) -> Result<Vec<&'k Kind
 /// # Errors
 /// See [`PopulateError`]; nothing is spawned then.
 pub fn populate(world: &mut World, scenario: &Scenario) -> Result<(), PopulateError> {
+    lay_out(world, scenario, &Layout::of(scenario))
+}
+
+/// As [`populate`], with the blocks and ids of a snapshot. Its columns are still to be filled in.
+///
+/// # Errors
+/// See [`PopulateError`] and [`SnapshotError`]; nothing is spawned then.
+pub(crate) fn populate_as(
+    world: &mut World,
+    scenario: &Scenario,
+    snapshot: &Snapshot,
+) -> Result<(), RestoreError> {
+    check_head(world.get_resource_or_init::<Kinds>().specs(), scenario, snapshot)?;
+    let head = snapshot.head();
+    let ids: Vec<Vec<u8>> =
+        (0..head.kinds.len()).map(|kind| snapshot.column(kind, 0)).collect::<Result<_, _>>()?;
+    let mut layout = Layout { next_id: head.next_id, ..Layout::default() };
+    for (kind, ids) in head.kinds.iter().zip(&ids) {
+        let mut ids: &[u8] = ids;
+        for block in &kind.blocks {
+            let (own, rest) = ids.split_at(block.live as usize * size_of::<StableId>());
+            ids = rest;
+            layout.blocks.push(Planned {
+                group: &scenario.blocks[block.group as usize],
+                group_id: GroupId(block.group),
+                id: BlockId(block.id),
+                index: block.index,
+                capacity: block.capacity,
+                live: block.live,
+                ids: Ids::These(own),
+            });
+        }
+    }
+    layout.blocks.sort_by_key(|block| block.id);
+    Ok(lay_out(world, scenario, &layout)?)
+}
+
+/// Whether a snapshot fits the kinds of this program and the groups of the scenario.
+fn check_head(specs: &[KindSpec], scenario: &Scenario, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+    let head = snapshot.head();
+    let mut seen = vec![false; head.kinds.iter().map(|kind| kind.blocks.len()).sum()];
+    for kind in &head.kinds {
+        let Some(spec) = specs.iter().find(|spec| spec.name == kind.name) else {
+            return Err(
+                snapshot.foreign(format!("found the kind '{}', which no plugin here registers", kind.name))
+            );
+        };
+        let columns = spec.columns.iter().map(|c| (c.name, c.size as u32));
+        if spec.recycled != kind.recycled
+            || !columns.eq(kind.columns.iter().map(|(name, size)| (&name[..], *size)))
+        {
+            let found: Vec<String> =
+                kind.columns.iter().map(|(name, size)| format!("{name} {size}")).collect();
+            let here: Vec<String> = spec.columns.iter().map(|c| format!("{} {}", c.name, c.size)).collect();
+            let (found, here) = (found.join(", "), here.join(", "));
+            return Err(
+                snapshot.foreign(format!("kind '{}': found columns {found}, must be {here}", kind.name))
+            );
+        }
+        for block in &kind.blocks {
+            let group = scenario.blocks.get(block.group as usize);
+            let is_new = seen.get_mut(block.id as usize).is_some_and(|seen| !std::mem::replace(seen, true));
+            let has_rows = block.live <= block.capacity && (kind.recycled || block.live == block.capacity);
+            if !(is_new
+                && has_rows
+                && block.capacity > 0
+                && group.is_some_and(|group| group.kind == kind.name))
+            {
+                return Err(snapshot.foreign(format!("found a block {} that its scenario has not", block.id)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lay_out(world: &mut World, scenario: &Scenario, layout: &Layout) -> Result<(), PopulateError> {
     let mut kinds = world.remove_resource::<Kinds>().unwrap_or_default();
     if let Some(refused) = kinds.take_refusal() {
         return Err(refused.into());
@@ -112,10 +200,6 @@ pub fn populate(world: &mut World, scenario: &Scenario) -> Result<(), PopulateEr
     world.insert_resource(Guard { spawning: true, ..Guard::default() });
     let low: Vec<Entity> = (0..LOW_ENTITIES).map(|_| world.spawn_empty().id()).collect();
 
-    let mut layout = Layout::default();
-    for group in &scenario.blocks {
-        layout.add_group(group);
-    }
     let (mut population, mut directory) =
         (Population::default(), Directory { next: layout.next_id, ..Directory::default() });
     for (at, spec) in kinds.specs().iter().enumerate() {
@@ -164,8 +248,26 @@ struct Planned<'s> {
     group_id: GroupId,
     id: BlockId,
     index: u32,
-    first_id: u64,
+    capacity: u32,
     live: u32,
+    ids: Ids<'s>,
+}
+
+/// The ids of a block's live rows.
+enum Ids<'s> {
+    /// One after the other.
+    From(u64),
+    /// As a snapshot has them: eight bytes each.
+    These(&'s [u8]),
+}
+
+impl Ids<'_> {
+    fn at(&self, row: u32) -> StableId {
+        match self {
+            Self::From(first) => StableId(first + u64::from(row)),
+            Self::These(bytes) => StableId(bytemuck::pod_read_unaligned(&bytes[row as usize * 8..][..8])),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -176,6 +278,12 @@ struct Layout<'s> {
 }
 
 impl<'s> Layout<'s> {
+    fn of(scenario: &'s Scenario) -> Self {
+        let mut layout = Self::default();
+        scenario.blocks.iter().for_each(|group| layout.add_group(group));
+        layout
+    }
+
     fn add_group(&mut self, group: &'s BlockGroup) {
         let mut left = group.entities;
         let mut index = 0;
@@ -183,7 +291,8 @@ impl<'s> Layout<'s> {
             let live = left.min(u64::from(group.entities_per_block)) as u32;
             let id = BlockId(self.blocks.len() as u32);
             let group_id = GroupId(self.groups);
-            self.blocks.push(Planned { group, group_id, id, index, first_id: self.next_id, live });
+            let (capacity, ids) = (group.entities_per_block, Ids::From(self.next_id));
+            self.blocks.push(Planned { group, group_id, id, index, capacity, live, ids });
             self.next_id += u64::from(live);
             left -= u64::from(live);
             index += 1;
@@ -202,7 +311,7 @@ fn spawn_kind(
     let mut rows = 0u64;
     for p in planned {
         // A fixed kind's blocks are full; a recycled kind's have room for the whole block.
-        let capacity = if spec.recycled { p.group.entities_per_block } else { p.live };
+        let capacity = if spec.recycled { p.capacity } else { p.live };
         let start = rows as u32;
         rows += u64::from(capacity);
         if rows >= u64::from(u32::MAX) {
@@ -227,7 +336,7 @@ fn spawn_kind(
         if offset >= blocks[at].live {
             return (StableId::NONE, Health::default());
         }
-        let id = StableId(planned[at].first_id + u64::from(offset));
+        let id = planned[at].ids.at(offset);
         locations.set(id, row);
         (id, Health::FRESH)
     };

@@ -100,6 +100,18 @@ pub(crate) fn column_bytes<'w>(world: &'w World, id: TableId, column: &Column) -
     unsafe { std::slice::from_raw_parts(address(table, column.id, 0), rows * column.size) }
 }
 
+/// As [`column_bytes`], to write.
+pub(crate) fn column_bytes_mut<'w>(world: &'w mut World, id: TableId, column: &Column) -> &'w mut [u8] {
+    let table = table(world, id);
+    let rows = table.entity_count() as usize;
+    if rows == 0 || column.size == 0 {
+        return &mut [];
+    }
+    // SAFETY: as in `column_bytes`; `world` is borrowed mutably (fact 3) for as long as the slice lives, and any bytes are
+    // a value of the column (fact 1).
+    unsafe { std::slice::from_raw_parts_mut(address(table, column.id, 0), rows * column.size) }
+}
+
 /// Appends rows to the table of a kind that has a marker of its own, all columns zero but the first two.
 ///
 /// One by one and slower than a batch: a marker is only known at run time.

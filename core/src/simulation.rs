@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use bevy_app::{App, AppExit, SubApp, Update};
+use bevy_app::{App, AppExit, MainScheduleOrder, SubApp, Update};
 use bevy_ecs::message::Messages;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule, Schedules};
 use bevy_ecs::system::{System, SystemAccess};
 use bevy_ecs::world::World;
-use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
+use bevy_time::{Fixed, Real, Time, TimePlugin, TimeUpdateStrategy, Virtual};
 use thiserror::Error;
 
 use crate::alert::Alerts;
@@ -24,10 +24,11 @@ use crate::guard::StructureError;
 use crate::kind::{Kinds, Recycled};
 use crate::memory::{self, Need};
 use crate::phase::{Owner, Phase, Shutdown};
-use crate::populate::{PopulateError, populate};
+use crate::populate::{PopulateError, RestoreError, populate, populate_as};
+use crate::snapshot::{Snapshot, SnapshotError};
 use crate::stats::{Stats, Totals};
 use crate::trace::Trace;
-use crate::units::{MemoryMax, Tick};
+use crate::units::{Epoch, MemoryMax, Tick};
 
 /// The scenario of the run, for systems that want to know.
 #[derive(Resource, Clone, Debug)]
@@ -99,6 +100,9 @@ pub enum SimulationError {
         /// The failure.
         failure: Failure,
     },
+    /// A snapshot can't be restored.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Someone changed block rows behind the engine's back.
     #[error("tick {tick}: {error}")]
     Structure {
@@ -115,6 +119,15 @@ pub enum SimulationError {
         /// What it said.
         message: String,
     },
+}
+
+impl From<RestoreError> for SimulationError {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Populate(error) => error.into(),
+            RestoreError::Snapshot(error) => error.into(),
+        }
+    }
 }
 
 fn list(ambiguities: &[Ambiguity]) -> String {
@@ -151,7 +164,21 @@ impl Simulation {
     ///
     /// # Errors
     /// See [`SimulationError`]; nothing has run then.
-    pub fn new(mut app: App, scenario: Scenario) -> Result<Self, SimulationError> {
+    pub fn new(app: App, scenario: Scenario) -> Result<Self, SimulationError> {
+        Self::build(app, scenario, None)
+    }
+
+    /// Builds a run that goes on from a snapshot. `scenario` is the snapshot's, or differs from it in nothing that its
+    /// rows depend on. `Startup` runs, then everything saved is put back over what it did; plain Bevy entities, `Local`s
+    /// and resources that are not saved are as at the start of a run.
+    ///
+    /// # Errors
+    /// See [`SimulationError`]; nothing has run then.
+    pub fn restore(app: App, scenario: Scenario, snapshot: &Snapshot) -> Result<Self, SimulationError> {
+        Self::build(app, scenario, Some(snapshot))
+    }
+
+    fn build(mut app: App, scenario: Scenario, snapshot: Option<&Snapshot>) -> Result<Self, SimulationError> {
         scenario.check(&scenario.name)?;
         check_memory(app.world_mut(), &scenario)?;
         let threads = match scenario.threads {
@@ -171,12 +198,20 @@ impl Simulation {
         app.cleanup();
         let mut main = std::mem::take(app.main_mut());
         pool.install(|| -> Result<(), SimulationError> {
-            populate(main.world_mut(), &scenario)?;
+            match snapshot {
+                None => populate(main.world_mut(), &scenario)?,
+                Some(snapshot) => populate_as(main.world_mut(), &scenario, snapshot)?,
+            }
             build_schedules(main.world_mut(), &reports)
         })?;
         let on_plugin_error = scenario.on_plugin_error;
+        let step = Duration::from_secs_f64(scenario.tick_seconds);
         main.world_mut().insert_resource(RunScenario(scenario));
-        Ok(Self { engine: Engine { main, reports, on_plugin_error, is_shut_down: false }, pool })
+        let mut engine = Engine { main, reports, on_plugin_error, is_shut_down: false };
+        if let Some(snapshot) = snapshot {
+            pool.install(|| engine.resume(snapshot, step))?;
+        }
+        Ok(Self { engine, pool })
     }
 
     /// Runs one tick. A caller with a loop of its own is better served by [`Simulation::run_while`], which enters the
@@ -255,8 +290,13 @@ impl Simulation {
     /// # Panics
     /// If rows are missing: see [`Simulation::check`].
     pub fn digest(&self) -> Digest {
+        self.in_pool(Digest::of)
+    }
+
+    /// Looks at the world on the pool's threads: what runs in parallel there uses them and no others.
+    pub fn in_pool<R: Send>(&self, look: impl FnOnce(&World) -> R + Send) -> R {
         let world = self.world();
-        self.pool.install(|| Digest::of(world))
+        self.pool.install(|| look(world))
     }
 
     /// What every system has cost so far.
@@ -296,6 +336,31 @@ impl Engine {
         intact.map_err(|error| SimulationError::Structure { tick, error })?;
         self.judge_failures(tick, false)?;
         self.failure(tick)
+    }
+
+    /// Runs `Startup` by itself, for Bevy would run it in the first tick, over what is put back here.
+    fn resume(&mut self, snapshot: &Snapshot, step: Duration) -> Result<(), SimulationError> {
+        let world = self.main.world_mut();
+        let head = snapshot.head();
+        world.insert_resource(Epoch(head.epoch));
+        for label in std::mem::take(&mut world.resource_mut::<MainScheduleOrder>().startup_labels) {
+            _ = world.try_run_schedule(label);
+        }
+        self.judge_failures(head.tick, true)?;
+        self.failure(head.tick)?;
+        let world = self.main.world_mut();
+        world.insert_resource(Tick(head.tick));
+        resume_time(world, head.tick, step);
+        snapshot.fill(world)?;
+        let found = Digest::of(world).value;
+        if found != head.digest {
+            let message = format!(
+                "found a state of digest {found:016x}, must be {:016x}: a plugin changed what it saves",
+                head.digest
+            );
+            return Err(snapshot.foreign(message).into());
+        }
+        Ok(())
     }
 
     fn shut_down(&mut self) -> Result<(), SimulationError> {
@@ -348,6 +413,18 @@ impl Engine {
     }
 }
 
+/// Bevy's clocks as they are after `ticks` ticks. The first tick has no duration: it only starts them.
+fn resume_time(world: &mut World, ticks: u64, step: Duration) {
+    let Some(steps) = ticks.checked_sub(1) else { return };
+    world.resource_mut::<Time<Real>>().update_with_duration(Duration::ZERO);
+    let elapsed = u32::try_from(steps).ok().and_then(|steps| step.checked_mul(steps));
+    let elapsed = elapsed.unwrap_or_else(|| step.mul_f64(steps as f64));
+    world.resource_mut::<Time<Real>>().advance_by(elapsed);
+    world.resource_mut::<Time<Virtual>>().advance_by(elapsed);
+    world.resource_mut::<Time<Fixed>>().advance_by(elapsed);
+    world.resource_mut::<Time>().advance_by(elapsed);
+}
+
 fn check_memory(world: &mut World, scenario: &Scenario) -> Result<(), SimulationError> {
     let mut kinds = world.get_resource_or_init::<Kinds>();
     if let Some(refused) = kinds.take_refusal() {
@@ -382,11 +459,12 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) {
     );
     app.init_schedule(Shutdown);
     app.init_resource::<Tick>().init_resource::<Ending>().init_resource::<Stats>().init_resource::<Totals>();
-    app.init_resource::<Population>().init_resource::<Directory>();
+    app.init_resource::<Epoch>().init_resource::<Population>().init_resource::<Directory>();
     app.insert_resource(reports.clone());
     app.insert_resource(Alerts::new(scenario));
     let mut saved = app.world_mut().get_resource_or_init::<SavedResources>();
     saved.add::<Stats>();
+    saved.add::<Totals>();
     saved.add::<Alerts>();
 }
 

@@ -2,12 +2,13 @@
 
 use bevy_ecs::resource::Resource;
 use bytemuck::{Pod, Zeroable};
+use serde::{Deserialize, Serialize};
 
 use crate::block::BlockId;
 use crate::digest::Saved;
 
 /// A block as last measured. All zeros before its first Measure.
-#[derive(Pod, Zeroable, Clone, Copy, Default, PartialEq, Debug)]
+#[derive(Pod, Zeroable, Clone, Copy, Default, PartialEq, Debug, Serialize, Deserialize)]
 #[repr(C)]
 pub struct BlockStats {
     /// Live entities.
@@ -30,7 +31,7 @@ pub struct BlockStats {
 }
 
 /// Every block's statistics, by [`BlockId`].
-#[derive(Resource, Default, Debug)]
+#[derive(Resource, Default, Debug, Serialize, Deserialize)]
 pub struct Stats {
     /// By block id; shorter than the list of blocks until the next Measure after a block was added.
     pub blocks: Vec<BlockStats>,
@@ -54,14 +55,10 @@ impl Stats {
 
 impl Saved for Stats {
     const NAME: &'static str = "stats";
-
-    fn save(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(bytemuck::cast_slice(&self.blocks));
-    }
 }
 
-/// What this process has counted since it started the run.
-#[derive(Resource, Clone, Copy, Default, PartialEq, Debug)]
+/// What the run has counted since its first tick.
+#[derive(Resource, Clone, Copy, Default, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Totals {
     /// Live entities whose Process kernel ran, once a tick however many systems.
     pub entity_updates: u64,
@@ -79,4 +76,8 @@ pub struct Totals {
     pub fitness_start: Option<f64>,
     /// Mean fitness after the last Measure.
     pub fitness_end: Option<f64>,
+}
+
+impl Saved for Totals {
+    const NAME: &'static str = "totals";
 }

@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Resource, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Tick(pub u64);
 
+/// Which history a run is in: part of the id of every output. A fork of a run starts another.
+#[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Epoch(pub u32);
+
 /// A stream channel: the guide's `canal`, as wide as record v1 carries it.
 #[doc(alias = "canal")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize, JsonSchema)]

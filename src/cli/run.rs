@@ -1,22 +1,23 @@
 //! `corec run`: a scenario, what the flags change of it, a progress bar, a summary.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use corec_systems::prelude::{App, Scenario};
-use corec_systems::run::{Progress, RunError, RunPlan, rss_bytes, run};
+use corec_systems::run::{Every, Progress, RunError, RunPlan, SnapshotPlan, rss_bytes, run};
 use corec_systems::scenarios::{find, scale};
-use corec_systems::settings::{Threads, parse_count};
+use corec_systems::settings::{Loaded, Threads, load, parse_count};
+use corec_systems::snapshots::{Snapshot, latest};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Run a scenario
 ///
-/// Ctrl-C and SIGTERM end the run after the tick in hand, flush the store and still print the summary.
+/// Ctrl-C and SIGTERM end the run after the tick in hand, make a snapshot, flush the store and still print the summary.
 ///
 /// Exit status: 0 done, 1 the run failed, 2 bad usage or configuration, 130 or 143 interrupted.
 #[derive(clap::Parser)]
@@ -24,6 +25,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
   corec run                                       1,000,000 entities, 1000 ticks
   corec run --entities 10M --ticks 100 --load 1   ten times as many, all of them every tick
   corec run telemetry --input machine.csv.gz      replay a table and score its rows
+  corec run --snapshot-interval 100               ready for a kill at any tick; then: corec run --restore runs/0001
   corec run my-scenario.json --json | jq .state_digest")]
 pub struct RunArgs {
     /// A built-in scenario (see `corec scenarios`) or a JSON file (see `corec schema`)
@@ -74,6 +76,22 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    /// Make a snapshot every so many ticks (100) or seconds (30s); one is always made on Ctrl-C and SIGTERM
+    #[arg(long, value_name = "N|Ns")]
+    snapshot_interval: Option<Every>,
+
+    /// Where snapshots go; `snapshots` in the run's folder if not given
+    #[arg(long, value_name = "DIR")]
+    snapshot: Option<PathBuf>,
+
+    /// Snapshots kept, the newest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value = "3")]
+    snapshot_keep: u16,
+
+    /// Go on from a snapshot: its file, or the newest whole one of a folder or of a run's folder
+    #[arg(long, value_name = "DIR|FILE", conflicts_with = "scenario")]
+    restore: Option<PathBuf>,
+
     /// Write which thread ran which system and blocks when, for Perfetto or chrome://tracing
     #[arg(long, value_name = "FILE.json")]
     profile: Option<PathBuf>,
@@ -103,12 +121,26 @@ pub fn main(args: RunArgs, started: Instant) -> ExitCode {
 }
 
 fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
-    let loaded = find(&args.scenario, &|name| std::env::var(name).ok())?;
+    let restore = args.restore.as_deref().map(open_snapshot).transpose()?;
+    let loaded = match &restore {
+        None => find(&args.scenario, &|name| std::env::var(name).ok())?,
+        Some(snapshot) => saved_scenario(snapshot)?,
+    };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    let before = loaded.scenario.clone();
     let scenario = with_flags(loaded.scenario, &args)?;
+    if restore.is_some() {
+        check_same(&before, &scenario)?;
+    }
     let mut plan = RunPlan::new(scenario, started);
+    plan.restore = restore;
+    plan.snapshots = SnapshotPlan {
+        every: args.snapshot_interval,
+        folder: args.snapshot,
+        keep: Some(args.snapshot_keep.into()),
+    };
     plan.ticks = args.ticks.or(plan.ticks);
     (plan.out, plan.input, plan.windows) = (args.out, args.input, args.windows);
     (plan.tick_rate, plan.profile) = (args.tick_rate, args.profile);
@@ -131,6 +163,46 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
     }
     // A shell's convention: 128 and the signal's number.
     Ok(ExitCode::from(summary.interrupted_by.map_or(0, |signal| 128 + signal as u8)))
+}
+
+/// The newest whole snapshot of a folder, of a run's folder, or the file itself.
+fn open_snapshot(path: &Path) -> Result<Snapshot, RunError> {
+    let folder = path.join("snapshots");
+    let path = if folder.is_dir() { &folder } else { path };
+    let (snapshot, refused) = latest(path).map_err(|e| RunError::Usage(format!("--restore: {e}")))?;
+    for error in refused {
+        tracing::warn!("passed over: {error}");
+    }
+    tracing::info!("restoring {}", snapshot.path().display());
+    Ok(snapshot)
+}
+
+fn saved_scenario(snapshot: &Snapshot) -> Result<Loaded, RunError> {
+    let source = format!("{}: scenario", snapshot.path().display());
+    Ok(load(&source, &snapshot.head().scenario, &|name| std::env::var(name).ok())?)
+}
+
+/// What a restored run's rows depend on is the snapshot's to say.
+fn check_same(saved: &Scenario, asked: &Scenario) -> Result<(), RunError> {
+    let differs = |flag: &str, found: String, allowed: String| {
+        Err(RunError::Usage(format!(
+            "{flag}: found {found}, must be {allowed} as in the snapshot, or not given"
+        )))
+    };
+    if saved.seed != asked.seed {
+        return differs("--seed", asked.seed.to_string(), saved.seed.to_string());
+    }
+    let total =
+        |scenario: &Scenario| scenario.blocks.iter().map(|group| group.entities).sum::<u64>().to_string();
+    if total(saved) != total(asked) {
+        return differs("--entities", total(asked), total(saved));
+    }
+    let load =
+        |scenario: &Scenario| scenario.blocks.iter().map(|group| group.load.to_string()).collect::<Vec<_>>();
+    if load(saved) != load(asked) {
+        return differs("--load", load(asked).join(", "), load(saved).join(", "));
+    }
+    Ok(())
 }
 
 /// The scenario with everything that a flag says otherwise, checked again.

@@ -12,20 +12,17 @@ use corec_core::message::Record;
 use corec_core::rows::Rows;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::Totals;
+use serde::{Deserialize, Serialize};
 
 /// Messages taken in one tick at most: the rest waits for the next one.
 const MESSAGES_MAX: usize = 100_000;
 
 /// How far the input stream has been read.
-#[derive(Resource, Default)]
+#[derive(Resource, Default, Serialize, Deserialize)]
 pub struct InputCursor(u64);
 
 impl Saved for InputCursor {
     const NAME: &'static str = "input_cursor";
-
-    fn save(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0.to_le_bytes());
-    }
 }
 
 /// Whether the scenario names an input stream.

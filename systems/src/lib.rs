@@ -23,8 +23,13 @@ mod summary;
 
 /// Settings and the text forms of numbers, for a command line.
 pub mod settings {
-    pub use corec_core::config::Threads;
+    pub use corec_core::config::{Loaded, Threads, load};
     pub use corec_core::units::{grouped, parse_count};
+}
+
+/// Snapshots, for a command line.
+pub mod snapshots {
+    pub use corec_core::snapshot::{Snapshot, SnapshotError, latest};
 }
 
 use bevy_app::{App, Plugin, Startup, Update};

@@ -76,10 +76,26 @@ fn text(s: &Summary) -> String {
         "digest",
         s.state_digest.clone().unwrap_or_else(|| "none: rows were changed behind the engine's back".into()),
     );
+    if let Some(tick) = s.restored_at {
+        line("restored", format!("at tick {tick}"));
+    }
+    if let Some(last) = &s.snapshots.last {
+        let (r, mb) = (&s.snapshots, s.snapshots.last_bytes as f64 / 1e6);
+        let in_place = if r.in_place { ", in place: too large to copy" } else { "" };
+        let held = format!("ticks held up {:.1} ms at most{in_place}", r.held_up_ms_max);
+        line(
+            "snapshots",
+            format!("{} of {mb:.1} MB, each in {:.2} s; {held}", r.written, r.write_seconds_max),
+        );
+        line("", last.display().to_string());
+    }
     line("store", s.store.clone());
     line("folder", s.out.display().to_string());
     if let Some(signal) = s.interrupted_by {
         line("interrupted", format!("by signal {signal}, after tick {}", s.tick));
+        if let Some(last) = &s.snapshots.last {
+            line("go on", format!("corec run --restore {}", last.display()));
+        }
     }
     line("next", next(s));
     out

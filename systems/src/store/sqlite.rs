@@ -126,7 +126,7 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
             a.subject,
             number(a.value),
             a.severity,
-            a.state
+            a.state.as_str()
         ])?;
     }
     let mut metrics = to.prepare("INSERT OR IGNORE INTO metrics VALUES (?1, ?2, ?3, ?4)")?;

@@ -3,6 +3,11 @@
 //! The one place, beside the profiler, that looks at a clock: to pace a run and to say how fast it was. Nothing it
 //! reads there reaches a result.
 
+mod folder;
+mod snapshots;
+
+pub use snapshots::{Every, SnapshotPlan, SnapshotReport};
+
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
@@ -16,10 +21,12 @@ use corec_core::block::Population;
 use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
 use corec_core::populate::PopulateError;
 use corec_core::simulation::{Simulation, SimulationError};
+use corec_core::snapshot::{About, Snapshot};
 use corec_core::stats::Totals;
 use corec_core::store::RunRecord;
-use corec_core::units::Tick;
+use corec_core::units::{Tick, parse_bytes};
 use serde::Serialize;
+use snapshots::Snapshots;
 use thiserror::Error;
 
 use crate::CorecPlugin;
@@ -45,6 +52,10 @@ pub struct RunPlan {
     pub tick_rate: Option<f64>,
     /// Where to write which thread ran what and when; none keeps no trace.
     pub profile: Option<PathBuf>,
+    /// Which snapshots are made.
+    pub snapshots: SnapshotPlan,
+    /// The snapshot to go on from, and the folder it was found in.
+    pub restore: Option<Snapshot>,
     /// When the process started.
     pub started: Instant,
 }
@@ -61,6 +72,8 @@ impl RunPlan {
             windows: None,
             tick_rate: None,
             profile: None,
+            snapshots: SnapshotPlan::default(),
+            restore: None,
             started,
         }
     }
@@ -140,9 +153,9 @@ pub struct Summary {
     pub startup_seconds: f64,
     /// `ticks / seconds`.
     pub ticks_per_second: f64,
-    /// Live entities whose Process kernel ran, once a tick however many systems.
+    /// Live entities whose Process kernel ran, once a tick however many systems, since the run's first tick.
     pub entity_updates: u64,
-    /// `entity_updates / seconds`.
+    /// Those of this process a second.
     pub entity_updates_per_second: f64,
     /// The most memory the process ever held.
     pub peak_rss_bytes: u64,
@@ -170,6 +183,10 @@ pub struct Summary {
     pub store: String,
     /// The run's folder.
     pub out: PathBuf,
+    /// The tick of the snapshot that this process went on from; null if it began the run.
+    pub restored_at: Option<u64>,
+    /// What became of the run's snapshots.
+    pub snapshots: SnapshotReport,
     /// Every system, the slowest first.
     pub systems: Vec<SystemSummary>,
     /// The replayed table; null without one.
@@ -197,7 +214,8 @@ pub fn run(
     signal: &AtomicUsize,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Summary, RunError> {
-    let RunPlan { mut scenario, ticks, out, input, windows, tick_rate, profile, started } = plan;
+    let RunPlan { mut scenario, ticks, out, input, windows, tick_rate, profile, snapshots, restore, started } =
+        plan;
     check_plugins(&scenario)?;
     let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
@@ -215,10 +233,19 @@ pub fn run(
     };
     let record = record(&scenario);
     let (name, seed, store_url) = (scenario.name.clone(), scenario.seed, scenario.store.clone());
-    let mut simulation = Simulation::new(app, scenario).map_err(refusal)?;
+    let settings = record.settings.clone();
+    let snapshot_memory_max = parse_bytes(&scenario.snapshot_memory_max).unwrap_or(0);
+    let simulation = match &restore {
+        None => Simulation::new(app, scenario),
+        Some(snapshot) => Simulation::restore(app, scenario, snapshot),
+    };
+    let mut simulation = simulation.map_err(refusal)?;
     let entities = simulation.world().resource::<Population>().live();
 
-    let out = make_folder(out)?;
+    let out = match (&out, restore.as_ref().and_then(folder::of_snapshot)) {
+        (None, Some(folder)) => folder,
+        _ => folder::make(out)?,
+    };
     let store = store::open(&store_url, &out).map_err(|e| RunError::Usage(e.to_string()))?;
     let writer = StoreWriter::start(store, &RunRecord { entities, ..record });
     simulation.world_mut().insert_resource(writer.map_err(|e| RunError::Failed(e.to_string()))?);
@@ -227,18 +254,30 @@ pub fn run(
     let profile = profile.map(|path| open_profile(&path).map(|file| (path, file))).transpose()?;
     let trace = profile.is_some().then(|| simulation.record_trace());
 
+    let about = About { run: out.display().to_string(), scenario: settings, journal_sequence: 0 };
+    let world = simulation.world();
+    let mut snapshots = Snapshots::new(&snapshots, out.join("snapshots"), about, world, snapshot_memory_max)
+        .map_err(|e| RunError::Failed(format!("the thread for snapshots could not start: {e}")))?;
+
+    let (first_tick, first_updates) = (simulation.tick(), world.resource::<Totals>().entity_updates);
     let start = now();
     let startup_seconds = (start - started).as_secs_f64();
     let mut pace = Pace { start, told: start, tick_rate };
     let ran = simulation.run_while(|world| {
         let ticks = world.resource::<Tick>().0;
-        if signal.load(Ordering::Relaxed) != 0 || of == Some(ticks) {
+        if ticks > first_tick {
+            snapshots.look(world, || 0);
+        }
+        if signal.load(Ordering::Relaxed) != 0 || of.is_some_and(|of| ticks >= of) {
             return ControlFlow::Break(());
         }
-        pace.wait_for(ticks, signal);
+        pace.wait_for(ticks - first_tick, signal);
         pace.tell(Progress { ticks, of, seconds: 0.0 }, progress);
         ControlFlow::Continue(())
     });
+    // What an interrupted run was about to do is in its snapshot; one that failed has no state worth going on from.
+    let is_interrupted = signal.load(Ordering::Relaxed) != 0 && ran.is_ok();
+    let snapshots = simulation.in_pool(|world| snapshots.finish(world, is_interrupted, 0));
     let closed = simulation.shut_down();
     let seconds = start.elapsed().as_secs_f64();
     let traced = profile.zip(trace).map(|((path, file), trace)| {
@@ -247,9 +286,16 @@ pub fn run(
         }
         trace.write(io::BufWriter::new(file)).map_err(|e| format!("{}: {e}", path.display()))
     });
-    let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(traced.and_then(Result::err));
+    let unsaved = snapshots.error.clone().filter(|_| is_interrupted);
+    let error =
+        ran.err().or(closed.err()).map(|e| e.to_string()).or(traced.and_then(Result::err)).or(unsaved);
     let interrupted_by = Some(signal.load(Ordering::Relaxed)).filter(|s| *s != 0);
     let mut summary = summarise(&mut simulation, seconds, startup_seconds);
+    summary.ticks = summary.tick - first_tick;
+    summary.ticks_per_second = summary.ticks as f64 / seconds;
+    summary.entity_updates_per_second = (summary.entity_updates - first_updates) as f64 / seconds;
+    summary.restored_at = restore.map(|snapshot| snapshot.head().tick);
+    summary.snapshots = snapshots;
     (summary.scenario, summary.seed, summary.store) = (name, seed, redact_url(&store_url));
     (summary.out, summary.error, summary.interrupted_by) = (out.clone(), error, interrupted_by);
     let json = serde_json::to_vec_pretty(&summary).expect("a summary is text and numbers");
@@ -329,35 +375,6 @@ fn refusal(error: SimulationError) -> RunError {
 
 fn open_profile(path: &Path) -> Result<fs::File, RunError> {
     fs::File::create(path).map_err(|e| RunError::Usage(format!("--profile: {}: {e}", path.display())))
-}
-
-/// Makes the folder asked for, or the next `runs/NNNN`.
-fn make_folder(out: Option<PathBuf>) -> Result<PathBuf, RunError> {
-    let fail = |path: &Path, e: io::Error| RunError::Usage(format!("--out: {}: {e}", path.display()));
-    if let Some(out) = out {
-        fs::create_dir_all(&out).map_err(|e| fail(&out, e))?;
-        if out.join("summary.json").exists() {
-            return Err(RunError::Usage(format!(
-                "--out: {} holds a run already, must be a new folder",
-                out.display()
-            )));
-        }
-        return Ok(out);
-    }
-    let runs = Path::new("runs");
-    fs::create_dir_all(runs).map_err(|e| fail(runs, e))?;
-    let taken = fs::read_dir(runs).map_err(|e| fail(runs, e))?;
-    let numbers = taken.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    let mut next = numbers.max().unwrap_or(0).saturating_add(1);
-    loop {
-        let folder = runs.join(format!("{next:04}"));
-        // Creating it is what claims the number: two runs started at once get two.
-        match fs::create_dir(&folder) {
-            Ok(()) => return Ok(folder),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => next += 1,
-            Err(e) => return Err(fail(&folder, e)),
-        }
-    }
 }
 
 fn record(scenario: &Scenario) -> RunRecord {
@@ -447,6 +464,8 @@ fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) ->
         store: String::new(),
         out: PathBuf::new(),
         systems,
+        restored_at: None,
+        snapshots: SnapshotReport::default(),
         table: world.get_resource::<TableInput>().map(|input| input.table.report()),
         roc_auc: areas.map(|a| a.0),
         pr_auc: areas.map(|a| a.1),

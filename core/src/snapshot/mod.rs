@@ -1,0 +1,127 @@
+//! Snapshots: the whole state of a run in one file, from which it goes on bit by bit.
+//!
+//! ```text
+//! "CORECSNP" version u32, 0 u32 | frame | frame | ... | index | its bytes u64, unpacked u64, xxh3 u64, "CORECEND"
+//! ```
+//! A frame is a piece of a column (live rows in row order, about 1 MiB, its bytes sorted by their place in the value, zstd)
+//! or a saved resource; the index says what each is, where, and its xxh3. Frames follow each other without a gap, so that
+//! every byte of the file is accounted for: a damaged file is refused with the place, never read wrongly.
+//! Written beside its name, synced, renamed. The digest of the state is in the index and checked after a restore.
+
+mod capture;
+mod file;
+mod folder;
+
+#[cfg(test)]
+mod tests;
+
+pub use capture::{About, Capture, capture};
+pub use file::{Frame, Part, Snapshot};
+pub use folder::{Written, latest, list, path_of, write, write_in_place};
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// What a snapshot says of its run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// The run's folder, as it was called when the run was started.
+    pub run: String,
+    /// The history it belongs to.
+    pub epoch: u32,
+    /// Finished ticks.
+    pub tick: u64,
+    /// The next stable id.
+    pub next_id: u64,
+    /// The digest of the state.
+    pub digest: u64,
+    /// The last record of the journal that the state has taken in; 0 for none.
+    pub journal_sequence: u64,
+    /// The scenario, as JSON, passwords left out.
+    pub scenario: String,
+    /// The kinds, in the order they have in the population.
+    pub kinds: Vec<SavedKind>,
+}
+
+/// A kind and its blocks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SavedKind {
+    /// Its name.
+    pub name: String,
+    /// Whether its rows are born and die.
+    pub recycled: bool,
+    /// Its columns: name and bytes of a value.
+    pub columns: Vec<(String, u32)>,
+    /// Its blocks, in row order.
+    pub blocks: Vec<SavedBlock>,
+}
+
+impl SavedKind {
+    /// Live rows.
+    pub fn live(&self) -> u64 {
+        self.blocks.iter().map(|block| u64::from(block.live)).sum()
+    }
+}
+
+/// A block of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedBlock {
+    /// Its id.
+    pub id: u32,
+    /// Its group.
+    pub group: u16,
+    /// Its place in the group.
+    pub index: u32,
+    /// Rows it may have.
+    pub capacity: u32,
+    /// Rows that are live.
+    pub live: u32,
+}
+
+/// Why a snapshot can't be written, read or restored.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// A file or folder can't be read or written.
+    #[error("{path}: {message}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        message: String,
+    },
+    /// A file is damaged, or is none of ours.
+    #[error("{path}: byte {offset}: found {found}, must be {expected}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// A snapshot that this program, with these plugins, can't take.
+    #[error("{path}: {message}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        message: String,
+    },
+    /// No snapshot to restore.
+    #[error("{path}: found no snapshot{}, must hold one: run with --snapshot-interval", .refused.as_ref().map(|r| format!(" that is whole ({r})")).unwrap_or_default())]
+    None {
+        /// The folder.
+        path: PathBuf,
+        /// What was wrong with the last one.
+        refused: Option<String>,
+    },
+}
+
+impl SnapshotError {
+    fn io(path: &Path, error: &std::io::Error) -> Self {
+        Self::Io { path: path.into(), message: error.to_string() }
+    }
+}

@@ -1,0 +1,210 @@
+//! Snapshots of a run: when one is due, the copy, and the thread that writes it while the run goes on.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bevy_ecs::world::World;
+use corec_core::snapshot::{self, About, Capture, SnapshotError, Written};
+use corec_core::units::{Tick, parse_count};
+use crossbeam::channel::{Receiver, Sender, bounded};
+use serde::Serialize;
+
+use super::now;
+
+/// Snapshots kept unless asked otherwise.
+pub const KEEP: usize = 3;
+
+/// Which snapshots a run makes. Every run makes one when it is interrupted.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotPlan {
+    /// How often; none for never.
+    pub every: Option<Every>,
+    /// Where; none for `snapshots` in the run's folder.
+    pub folder: Option<PathBuf>,
+    /// How many are kept, at least 1; none for three.
+    pub keep: Option<usize>,
+}
+
+/// A distance between two snapshots.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Every {
+    /// In ticks.
+    Ticks(u64),
+    /// In seconds of the clock on the wall.
+    Wall(Duration),
+}
+
+impl std::str::FromStr for Every {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("found '{text}', must be a number of ticks (100) or of seconds (30s)");
+        if let Some(seconds) = text.strip_suffix('s') {
+            let seconds =
+                seconds.parse::<f64>().ok().filter(|s| (0.001..=1e9).contains(s)).ok_or_else(wrong)?;
+            return Ok(Self::Wall(Duration::from_secs_f64(seconds)));
+        }
+        parse_count(text).ok().filter(|ticks| *ticks > 0).map(Self::Ticks).ok_or_else(wrong)
+    }
+}
+
+/// What became of the snapshots of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SnapshotReport {
+    /// Snapshots written.
+    pub written: u64,
+    /// The last file.
+    pub last: Option<PathBuf>,
+    /// Its size.
+    pub last_bytes: u64,
+    /// The longest that writing one took.
+    pub write_seconds_max: f64,
+    /// The longest that a tick waited for the copy.
+    pub held_up_ms_max: f64,
+    /// Whether the columns were too many to copy (`snapshot_memory_max`), so that the run waited for the file.
+    pub in_place: bool,
+    /// Why the last one that failed did.
+    pub error: Option<String>,
+}
+
+type Work = (Capture, Result<Written, SnapshotError>, Duration);
+
+pub(super) struct Snapshots {
+    every: Option<Every>,
+    folder: PathBuf,
+    keep: usize,
+    threads: usize,
+    about: About,
+    /// The copy, when it is not being written.
+    empty: Option<Capture>,
+    to_write: Option<Sender<Capture>>,
+    written: Receiver<Work>,
+    thread: Option<JoinHandle<()>>,
+    last_wall: Instant,
+    /// One is due; it waits for the one before to be written.
+    is_due: bool,
+    report: SnapshotReport,
+}
+
+impl Snapshots {
+    /// Makes ready for `world`'s first tick.
+    pub fn new(
+        plan: &SnapshotPlan,
+        folder: PathBuf,
+        about: About,
+        world: &World,
+        memory_max: u64,
+    ) -> std::io::Result<Self> {
+        let folder = plan.folder.clone().unwrap_or(folder);
+        let keep = plan.keep.unwrap_or(KEEP);
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let in_place = Capture::bytes_of(world) > memory_max;
+        let (to_write, captured) = bounded::<Capture>(1);
+        let (done, written) = bounded::<Work>(1);
+        let (mut empty, mut thread) = (None, None);
+        if plan.every.is_some() && !in_place {
+            let mut capture = Capture::default();
+            capture.reserve(world);
+            empty = Some(capture);
+            let folder = folder.clone();
+            let work = move || {
+                for capture in captured {
+                    let start = now();
+                    let result = snapshot::write(&capture, &folder, keep, threads);
+                    if done.send((capture, result, start.elapsed())).is_err() {
+                        return;
+                    }
+                }
+            };
+            thread = Some(std::thread::Builder::new().name("corec-snapshot".into()).spawn(work)?);
+        }
+        Ok(Self {
+            every: plan.every,
+            folder,
+            keep,
+            threads,
+            about,
+            empty,
+            to_write: thread.is_some().then_some(to_write),
+            written,
+            thread,
+            last_wall: now(),
+            is_due: false,
+            report: SnapshotReport { in_place, ..Default::default() },
+        })
+    }
+
+    /// Makes a snapshot of `world`, between two ticks, if one is due and the one before is written.
+    pub fn look(&mut self, world: &World, journal_sequence: impl FnOnce() -> u64) {
+        self.is_due |= match self.every {
+            None => false,
+            Some(Every::Ticks(ticks)) => world.resource::<Tick>().0.is_multiple_of(ticks),
+            Some(Every::Wall(distance)) => self.last_wall.elapsed() >= distance,
+        };
+        self.collect(false);
+        if self.is_due && (self.report.in_place || self.empty.is_some()) {
+            (self.is_due, self.last_wall) = (false, now());
+            self.about.journal_sequence = journal_sequence();
+            self.save(world);
+        }
+    }
+
+    fn save(&mut self, world: &World) {
+        let start = now();
+        if let Some(mut capture) = self.empty.take() {
+            snapshot::capture(world, &mut capture, &self.about);
+            if let Some(to_write) = &self.to_write {
+                _ = to_write.send(capture);
+            }
+        } else {
+            let result = snapshot::write_in_place(world, &self.about, &self.folder, self.keep, self.threads);
+            self.note(result, start.elapsed());
+        }
+        self.report.held_up_ms_max = self.report.held_up_ms_max.max(start.elapsed().as_secs_f64() * 1e3);
+    }
+
+    /// Takes back a copy that has been written, waiting for it if asked to.
+    fn collect(&mut self, wait: bool) {
+        let is_out = self.to_write.is_some() && self.empty.is_none();
+        let work = if wait && is_out { self.written.recv().ok() } else { self.written.try_recv().ok() };
+        if let Some((capture, result, took)) = work {
+            self.empty = Some(capture);
+            self.note(result, took);
+        }
+    }
+
+    fn note(&mut self, result: Result<Written, SnapshotError>, took: Duration) {
+        match result {
+            Ok(written) => {
+                self.report.written += 1;
+                self.report.write_seconds_max = self.report.write_seconds_max.max(took.as_secs_f64());
+                (self.report.last, self.report.last_bytes) = (Some(written.path), written.bytes);
+            }
+            Err(error) => {
+                // The run goes on, and the snapshots before this one are whole.
+                tracing::error!("no snapshot: {error}");
+                self.report.error = Some(error.to_string());
+            }
+        }
+    }
+
+    /// Waits for what is being written, and writes a last one of `world` if one is due or the run was interrupted.
+    pub fn finish(mut self, world: &World, is_interrupted: bool, journal_sequence: u64) -> SnapshotReport {
+        self.collect(true);
+        if self.is_due || is_interrupted {
+            self.about.journal_sequence = journal_sequence;
+            self.report.error = None;
+            let start = now();
+            let result = snapshot::write_in_place(world, &self.about, &self.folder, self.keep, self.threads);
+            self.note(result, start.elapsed());
+        }
+        self.to_write = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            self.report.error = Some("the thread that writes snapshots panicked".into());
+        }
+        self.report
+    }
+}
