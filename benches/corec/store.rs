@@ -42,6 +42,7 @@ pub fn write(c: &mut Criterion) {
             seed: 1,
             entities: 1,
             settings: "{}".into(),
+            continues: false,
         };
         store.begin(&run).expect("it begins");
         let mut tick = 0;

@@ -81,6 +81,8 @@ pub struct RunRecord {
     pub entities: u64,
     /// The scenario in JSON, passwords left out.
     pub settings: String,
+    /// Whether the run went on from a snapshot: its rows are those of the run that made it.
+    pub continues: bool,
 }
 
 /// Why a store could not do as asked.

@@ -1,8 +1,12 @@
 //! Subcommands, and what they have in common: logs, exit codes.
 
+mod diff;
+mod inspect;
 mod run;
+mod runs;
 mod scenarios;
 mod schema;
+mod verify;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -29,6 +33,14 @@ struct Cli {
 enum Command {
     /// Run a scenario
     Run(Box<run::RunArgs>),
+    /// Run a scenario at several thread counts, killed and restored, and compare every digest
+    Verify(verify::VerifyArgs),
+    /// List the runs of a folder
+    Runs(runs::RunsArgs),
+    /// Show what is in a snapshot
+    Inspect(inspect::InspectArgs),
+    /// Name what differs between two snapshots
+    Diff(diff::DiffArgs),
     /// List the built-in scenarios
     Scenarios(scenarios::ScenariosArgs),
     /// Print the JSON schema of a scenario
@@ -44,6 +56,10 @@ pub fn main(started: Instant) -> ExitCode {
     }
     match cli.command.unwrap_or_else(|| Command::Run(Box::new(run::RunArgs::parse_from(["run"])))) {
         Command::Run(args) => run::main(*args, started),
+        Command::Verify(args) => verify::main(&args),
+        Command::Runs(args) => runs::main(&args),
+        Command::Inspect(args) => inspect::main(&args),
+        Command::Diff(args) => diff::main(&args),
         Command::Scenarios(args) => scenarios::main(&args),
         Command::Schema => schema::main(),
     }
@@ -57,6 +73,12 @@ fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
     Ok(())
+}
+
+/// Says what was wrong, and gives the status of bad usage.
+fn usage(error: impl std::fmt::Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(2)
 }
 
 /// Writes a text to stdout; a reader that has gone away (`| head`) is no error.

@@ -88,6 +88,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value = "3")]
     snapshot_keep: u16,
 
+    /// Record a digest of the state every so many ticks; 0 for none
+    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "10")]
+    digest_interval: u64,
+
+    /// Kill the process before this tick, for `corec verify --kill`
+    #[arg(long, value_name = "TICK", hide = true)]
+    kill_at: Option<u64>,
+
     /// Go on from a snapshot: its file, or the newest whole one of a folder or of a run's folder
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "scenario")]
     restore: Option<PathBuf>,
@@ -135,7 +143,8 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
         check_same(&before, &scenario)?;
     }
     let mut plan = RunPlan::new(scenario, started);
-    plan.restore = restore;
+    (plan.restore, plan.scenario_given) = (restore, loaded.given);
+    (plan.digest_interval, plan.kill_at) = (args.digest_interval, args.kill_at);
     plan.snapshots = SnapshotPlan {
         every: args.snapshot_interval,
         folder: args.snapshot,
@@ -240,7 +249,7 @@ fn with_flags(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, RunErr
 }
 
 /// A number that is the signal's once one has come; a second one ends the process at once.
-fn listen() -> Result<Arc<AtomicUsize>, RunError> {
+pub(super) fn listen() -> Result<Arc<AtomicUsize>, RunError> {
     let (signal, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     for number in [SIGINT, SIGTERM] {
         // In this order: the first signal arms what the second one meets.

@@ -20,6 +20,7 @@ pub mod plugins;
 pub mod run;
 pub mod scenarios;
 mod summary;
+pub mod verify;
 
 /// Settings and the text forms of numbers, for a command line.
 pub mod settings {
@@ -29,7 +30,7 @@ pub mod settings {
 
 /// Snapshots, for a command line.
 pub mod snapshots {
-    pub use corec_core::snapshot::{Snapshot, SnapshotError, latest};
+    pub use corec_core::snapshot::{Difference, Part, Snapshot, SnapshotError, diff, latest};
 }
 
 use bevy_app::{App, Plugin, Startup, Update};
@@ -117,6 +118,7 @@ fn prepare(world: &mut bevy_ecs::world::World) {
             seed: 0,
             entities: 0,
             settings: String::new(),
+            continues: false,
         };
         match store::StoreWriter::start(Box::new(store::MemoryStore::default()), &run) {
             Ok(writer) => world.insert_resource(writer),

@@ -69,6 +69,7 @@ fn try_run(app: App) -> Result<Summary, RunError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let plan = RunPlan::new(loaded.scenario, started);
+    let mut plan = RunPlan::new(loaded.scenario, started);
+    plan.scenario_given = loaded.given;
     run(app, plan, &AtomicUsize::new(0), &mut |_| {})
 }

@@ -54,6 +54,8 @@ pub struct Loaded {
     pub scenario: Scenario,
     /// What was taken with a grain of salt, for the log.
     pub warnings: Vec<String>,
+    /// As it was given, `${VAR}` not expanded, passwords left out.
+    pub given: Value,
 }
 
 /// Reads a scenario: our own keys or the old file's, `${VAR}` expanded by `lookup`.
@@ -92,6 +94,7 @@ pub fn load(
             column: e.column(),
             message: e.to_string().split(" at line ").next().unwrap_or("not JSON").to_string(),
         })?;
+    let given = variables::redacted(&root);
     if !root.is_object() {
         return Err(ConfigError::Value {
             source_name: source.into(),
@@ -118,7 +121,7 @@ pub fn load(
             ));
         }
     }
-    Ok(Loaded { scenario, warnings })
+    Ok(Loaded { scenario, warnings, given })
 }
 
 fn kind_of(value: &Value) -> &'static str {
@@ -183,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_old_file_loads_unchanged() {
-        let Loaded { scenario, warnings } = load("corec_config.json", OLD, &|_| None).unwrap();
+        let Loaded { scenario, warnings, .. } = load("corec_config.json", OLD, &|_| None).unwrap();
         assert_eq!(scenario.name, "corec_config");
         assert_eq!(scenario.role, "generic");
         assert_eq!(scenario.blocks.iter().map(|g| g.entities).sum::<u64>(), 1_001_000);

@@ -103,6 +103,24 @@ pub fn redact_url(url: &str) -> String {
     format!("{shown}{address}?{}", parameters.collect::<Vec<_>>().join("&"))
 }
 
+/// A configuration without its passwords: values of keys such as `password`, and what URLs carry. What stands as `${VAR}`
+/// stays.
+pub fn redacted(value: &Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let redact = |(key, value): (&String, &Value)| match value {
+                Value::String(text) if is_secret(key) && !text.contains("${") => (key.clone(), "***".into()),
+                Value::Number(_) if is_secret(key) => (key.clone(), "***".into()),
+                other => (key.clone(), redacted(other)),
+            };
+            Value::Object(entries.iter().map(redact).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(redacted).collect()),
+        Value::String(text) if text.contains("://") => redact_url(text).into(),
+        other => other.clone(),
+    }
+}
+
 /// Keys whose values are never shown.
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();

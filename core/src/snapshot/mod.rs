@@ -9,6 +9,7 @@
 //! Written beside its name, synced, renamed. The digest of the state is in the index and checked after a restore.
 
 mod capture;
+mod diff;
 mod file;
 mod folder;
 
@@ -16,6 +17,7 @@ mod folder;
 mod tests;
 
 pub use capture::{About, Capture, capture};
+pub use diff::{Difference, diff};
 pub use file::{Frame, Part, Snapshot};
 pub use folder::{Written, latest, list, path_of, write, write_in_place};
 

@@ -191,3 +191,23 @@ fn a_snapshot_of_other_kinds_is_refused_with_their_names() {
     fewer.blocks[1].kind = "rock".into();
     assert!(refused(app(), fewer).contains("that its scenario has not"));
 }
+
+#[test]
+fn a_difference_names_column_block_and_entity() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut left, mut right) = (run(5), run(5));
+    let open = |simulation: &Simulation, folder: &Path| Snapshot::open(&save(simulation, folder)).unwrap();
+    assert_eq!(diff(&open(&left, folder.path()), &open(&right, other.path())).unwrap(), []);
+    Rows::new(left.world_mut()).get(StableId(250)).unwrap().set(Signal { value: 0.5 }).unwrap();
+    right.world_mut().resource_mut::<Seen>().seconds.push(1.0);
+    let found = diff(&open(&left, folder.path()), &open(&right, other.path())).unwrap();
+    let said: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), 2, "{said:?}");
+    assert!(
+        said[0].starts_with(
+            "rock.Signal: 1 rows differ, first in block 2 (group 0, its 2.), entity 250: 0x0000003f and"
+        ),
+        "{said:?}"
+    );
+    assert!(said[1].starts_with("resource seen: "), "{said:?}");
+}

@@ -4,6 +4,7 @@
 //! reads there reaches a result.
 
 mod folder;
+pub mod manifest;
 mod snapshots;
 
 pub use snapshots::{Every, SnapshotPlan, SnapshotReport};
@@ -16,15 +17,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bevy_app::App;
+use bevy_ecs::world::World;
 use corec_core::alert::Alerts;
 use corec_core::block::Population;
 use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
+use corec_core::digest::Digest;
 use corec_core::populate::PopulateError;
 use corec_core::simulation::{Simulation, SimulationError};
 use corec_core::snapshot::{About, Snapshot};
 use corec_core::stats::Totals;
 use corec_core::store::RunRecord;
-use corec_core::units::{Tick, parse_bytes};
+use corec_core::trace::Trace;
+use corec_core::units::{Epoch, Tick, parse_bytes};
+use manifest::{Manifest, Status};
 use serde::Serialize;
 use snapshots::Snapshots;
 use thiserror::Error;
@@ -35,6 +40,9 @@ use crate::store::{self, StoreWriter};
 use crate::telemetry::detection::{Windows, auc};
 use crate::telemetry::follow::TableInput;
 use crate::telemetry::table::{TableError, TableReader, TableReport};
+
+/// Ticks between two recorded digests, unless asked otherwise.
+pub const DIGEST_INTERVAL: u64 = 10;
 
 /// What a run is made of.
 pub struct RunPlan {
@@ -56,6 +64,12 @@ pub struct RunPlan {
     pub snapshots: SnapshotPlan,
     /// The snapshot to go on from, and the folder it was found in.
     pub restore: Option<Snapshot>,
+    /// Ticks between two recorded digests; 0 records none.
+    pub digest_interval: u64,
+    /// Kills the process before this tick, with no time for anything: what `corec verify --kill` survives.
+    pub kill_at: Option<u64>,
+    /// The scenario as it was given, for the manifest.
+    pub scenario_given: serde_json::Value,
     /// When the process started.
     pub started: Instant,
 }
@@ -74,6 +88,9 @@ impl RunPlan {
             profile: None,
             snapshots: SnapshotPlan::default(),
             restore: None,
+            digest_interval: DIGEST_INTERVAL,
+            kill_at: None,
+            scenario_given: serde_json::Value::Null,
             started,
         }
     }
@@ -209,13 +226,41 @@ pub struct Summary {
 /// # Errors
 /// Only what kept the run from starting.
 pub fn run(
-    mut app: App,
+    app: App,
     plan: RunPlan,
     signal: &AtomicUsize,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Summary, RunError> {
-    let RunPlan { mut scenario, ticks, out, input, windows, tick_rate, profile, snapshots, restore, started } =
-        plan;
+    let (mut run, mut between) = start(app, plan)?;
+    let ran = run.simulation.run_while(|world| between.look(world, signal, progress));
+    Ok(run.end(between, ran, signal.load(Ordering::Relaxed)))
+}
+
+/// A run that has been started.
+struct Started {
+    simulation: Simulation,
+    manifest: Manifest,
+    store: String,
+    out: PathBuf,
+    profile: Option<(PathBuf, fs::File, Trace)>,
+    restored_at: Option<u64>,
+    first_updates: u64,
+}
+
+fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
+    let RunPlan {
+        mut scenario,
+        ticks,
+        out,
+        input,
+        windows,
+        tick_rate,
+        profile,
+        snapshots,
+        restore,
+        started,
+        ..
+    } = plan;
     check_plugins(&scenario)?;
     let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
@@ -232,9 +277,9 @@ pub fn run(
         None => Some(ticks.unwrap_or(scenario.ticks)),
     };
     let record = record(&scenario);
-    let (name, seed, store_url) = (scenario.name.clone(), scenario.seed, scenario.store.clone());
-    let settings = record.settings.clone();
     let snapshot_memory_max = parse_bytes(&scenario.snapshot_memory_max).unwrap_or(0);
+    let mut manifest = Manifest::new(&scenario, plan.scenario_given, &record.settings);
+    let store_url = scenario.store.clone();
     let simulation = match &restore {
         None => Simulation::new(app, scenario),
         Some(snapshot) => Simulation::restore(app, scenario, snapshot),
@@ -242,68 +287,144 @@ pub fn run(
     let mut simulation = simulation.map_err(refusal)?;
     let entities = simulation.world().resource::<Population>().live();
 
-    let out = match (&out, restore.as_ref().and_then(folder::of_snapshot)) {
-        (None, Some(folder)) => folder,
-        _ => folder::make(out)?,
+    let (out, continues) = match (&out, restore.as_ref().and_then(folder::of_snapshot)) {
+        (None, Some(folder)) => (folder, true),
+        _ => (folder::make(out)?, false),
     };
     let store = store::open(&store_url, &out).map_err(|e| RunError::Usage(e.to_string()))?;
-    let writer = StoreWriter::start(store, &RunRecord { entities, ..record });
+    let writer = StoreWriter::start(store, &RunRecord { entities, continues, ..record });
     simulation.world_mut().insert_resource(writer.map_err(|e| RunError::Failed(e.to_string()))?);
 
     // Opened before the first tick: a run should not end with its profile lost for want of a folder.
     let profile = profile.map(|path| open_profile(&path).map(|file| (path, file))).transpose()?;
-    let trace = profile.is_some().then(|| simulation.record_trace());
+    let profile = profile.map(|(path, file)| (path, file, simulation.record_trace()));
 
-    let about = About { run: out.display().to_string(), scenario: settings, journal_sequence: 0 };
     let world = simulation.world();
-    let mut snapshots = Snapshots::new(&snapshots, out.join("snapshots"), about, world, snapshot_memory_max)
+    let about = About {
+        run: out.display().to_string(),
+        scenario: manifest.settings.to_string(),
+        journal_sequence: 0,
+    };
+    let snapshots = Snapshots::new(&snapshots, out.join("snapshots"), about, world, snapshot_memory_max)
         .map_err(|e| RunError::Failed(format!("the thread for snapshots could not start: {e}")))?;
-
-    let (first_tick, first_updates) = (simulation.tick(), world.resource::<Totals>().entity_updates);
+    (manifest.threads, manifest.epoch, manifest.input) =
+        (simulation.threads(), world.resource::<Epoch>().0, input);
+    manifest.restored_from = restore.as_ref().map(|snapshot| snapshot.path().to_path_buf());
+    if let (true, Ok(before)) = (continues, Manifest::read(&out)) {
+        manifest.digests = before.digests;
+        manifest.digests.retain(|(tick, _)| *tick <= simulation.tick());
+    }
     let start = now();
-    let startup_seconds = (start - started).as_secs_f64();
-    let mut pace = Pace { start, told: start, tick_rate };
-    let ran = simulation.run_while(|world| {
+    manifest.startup_seconds = (start - started).as_secs_f64();
+    manifest
+        .write(&out)
+        .map_err(|e| RunError::Failed(format!("{}: {e}", out.join(manifest::FILE).display())))?;
+
+    let between = Between {
+        of,
+        first_tick: simulation.tick(),
+        pace: Pace { start, told: start, tick_rate },
+        snapshots,
+        digest_interval: plan.digest_interval,
+        kill_at: plan.kill_at,
+        digests: std::mem::take(&mut manifest.digests),
+    };
+    let restored_at = restore.map(|snapshot| snapshot.head().tick);
+    let first_updates = simulation.world().resource::<Totals>().entity_updates;
+    Ok((
+        Started { simulation, manifest, store: store_url, out, profile, restored_at, first_updates },
+        between,
+    ))
+}
+
+/// What happens between two ticks.
+struct Between {
+    /// The tick to stop at.
+    of: Option<u64>,
+    first_tick: u64,
+    pace: Pace,
+    snapshots: Snapshots,
+    digest_interval: u64,
+    kill_at: Option<u64>,
+    digests: Vec<(u64, String)>,
+}
+
+impl Between {
+    fn look(
+        &mut self,
+        world: &World,
+        signal: &AtomicUsize,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> ControlFlow<()> {
         let ticks = world.resource::<Tick>().0;
-        if ticks > first_tick {
-            snapshots.look(world, || 0);
+        self.note_digest(world);
+        if ticks > self.first_tick {
+            self.snapshots.look(world, || 0);
         }
-        if signal.load(Ordering::Relaxed) != 0 || of.is_some_and(|of| ticks >= of) {
+        if self.kill_at == Some(ticks) {
+            _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
+        }
+        if signal.load(Ordering::Relaxed) != 0 || self.of.is_some_and(|of| ticks >= of) {
             return ControlFlow::Break(());
         }
-        pace.wait_for(ticks - first_tick, signal);
-        pace.tell(Progress { ticks, of, seconds: 0.0 }, progress);
+        self.pace.wait_for(ticks - self.first_tick, signal);
+        self.pace.tell(Progress { ticks, of: self.of, seconds: 0.0 }, progress);
         ControlFlow::Continue(())
-    });
-    // What an interrupted run was about to do is in its snapshot; one that failed has no state worth going on from.
-    let is_interrupted = signal.load(Ordering::Relaxed) != 0 && ran.is_ok();
-    let snapshots = simulation.in_pool(|world| snapshots.finish(world, is_interrupted, 0));
-    let closed = simulation.shut_down();
-    let seconds = start.elapsed().as_secs_f64();
-    let traced = profile.zip(trace).map(|((path, file), trace)| {
-        if trace.left_out() > 0 {
-            tracing::warn!("{}: {} spans at the end were left out", path.display(), trace.left_out());
-        }
-        trace.write(io::BufWriter::new(file)).map_err(|e| format!("{}: {e}", path.display()))
-    });
-    let unsaved = snapshots.error.clone().filter(|_| is_interrupted);
-    let error =
-        ran.err().or(closed.err()).map(|e| e.to_string()).or(traced.and_then(Result::err)).or(unsaved);
-    let interrupted_by = Some(signal.load(Ordering::Relaxed)).filter(|s| *s != 0);
-    let mut summary = summarise(&mut simulation, seconds, startup_seconds);
-    summary.ticks = summary.tick - first_tick;
-    summary.ticks_per_second = summary.ticks as f64 / seconds;
-    summary.entity_updates_per_second = (summary.entity_updates - first_updates) as f64 / seconds;
-    summary.restored_at = restore.map(|snapshot| snapshot.head().tick);
-    summary.snapshots = snapshots;
-    (summary.scenario, summary.seed, summary.store) = (name, seed, redact_url(&store_url));
-    (summary.out, summary.error, summary.interrupted_by) = (out.clone(), error, interrupted_by);
-    let json = serde_json::to_vec_pretty(&summary).expect("a summary is text and numbers");
-    if let Err(e) = fs::write(out.join("summary.json"), json) {
-        let message = format!("{}: {e}", out.join("summary.json").display());
-        summary.error.get_or_insert(message);
     }
-    Ok(summary)
+
+    fn note_digest(&mut self, world: &World) {
+        let tick = world.resource::<Tick>().0;
+        let is_due = self.digest_interval > 0 && tick > 0 && tick.is_multiple_of(self.digest_interval);
+        if is_due && self.digests.last().is_none_or(|(last, _)| *last < tick) {
+            self.digests.push((tick, Digest::of(world).to_string()));
+        }
+    }
+}
+
+impl Started {
+    /// Closes everything, and says what became of the run.
+    fn end(mut self, mut between: Between, ran: Result<(), SimulationError>, signal: usize) -> Summary {
+        // The last tick may have ended the run by itself.
+        self.simulation.in_pool(|world| between.note_digest(world));
+        // What an interrupted run was about to do is in its snapshot; one that failed has no state worth going on from.
+        let is_interrupted = signal != 0 && ran.is_ok();
+        let Between { snapshots, digests, first_tick, pace, .. } = between;
+        let snapshots = self.simulation.in_pool(|world| snapshots.finish(world, is_interrupted, 0));
+        let closed = self.simulation.shut_down();
+        let seconds = pace.start.elapsed().as_secs_f64();
+        let traced = self.profile.take().map_or(Ok(()), write_profile);
+        let unsaved = snapshots.error.clone().filter(|_| is_interrupted);
+        let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(traced.err()).or(unsaved);
+        let mut summary = summarise(&mut self.simulation, seconds, self.manifest.startup_seconds);
+        summary.ticks = summary.tick - first_tick;
+        summary.ticks_per_second = summary.ticks as f64 / seconds;
+        summary.entity_updates_per_second = (summary.entity_updates - self.first_updates) as f64 / seconds;
+        (summary.restored_at, summary.snapshots) = (self.restored_at, snapshots);
+        (summary.scenario, summary.seed) = (self.manifest.scenario.clone(), self.manifest.seed);
+        (summary.store, summary.out) = (redact_url(&self.store), self.out.clone());
+        (summary.error, summary.interrupted_by) = (error, Some(signal).filter(|signal| *signal != 0));
+
+        self.manifest.status = match (&summary.error, summary.interrupted_by) {
+            (Some(_), _) => Status::Failed,
+            (None, Some(_)) => Status::Interrupted,
+            (None, None) => Status::Done,
+        };
+        (self.manifest.tick, self.manifest.seconds, self.manifest.digests) = (summary.tick, seconds, digests);
+        let json = serde_json::to_vec_pretty(&summary).expect("a summary is text and numbers");
+        let written =
+            fs::write(self.out.join("summary.json"), json).and_then(|()| self.manifest.write(&self.out));
+        if let Err(e) = written {
+            summary.error.get_or_insert(format!("{}: {e}", self.out.display()));
+        }
+        summary
+    }
+}
+
+fn write_profile((path, file, trace): (PathBuf, fs::File, Trace)) -> Result<(), String> {
+    if trace.left_out() > 0 {
+        tracing::warn!("{}: {} spans at the end were left out", path.display(), trace.left_out());
+    }
+    trace.write(io::BufWriter::new(file)).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn check_plugins(scenario: &Scenario) -> Result<(), RunError> {
@@ -318,7 +439,7 @@ fn check_plugins(scenario: &Scenario) -> Result<(), RunError> {
 }
 
 /// Opens the table of a telemetry scenario and gives its twins their number.
-fn open_table(
+pub(crate) fn open_table(
     scenario: &mut Scenario,
     input: Option<&Path>,
     windows: Option<&Path>,
@@ -362,7 +483,7 @@ fn open_table(
 }
 
 /// What a simulation refuses before it starts is the user's to change, but for what the machine lacks.
-fn refusal(error: SimulationError) -> RunError {
+pub(crate) fn refusal(error: SimulationError) -> RunError {
     match error {
         SimulationError::Populate(PopulateError::Kind(_)) => RunError::Failed(error.to_string()),
         SimulationError::Config(_)
@@ -386,6 +507,7 @@ fn record(scenario: &Scenario) -> RunRecord {
         seed: scenario.seed,
         entities: 0,
         settings: serde_json::to_string(&shown).expect("a scenario is text and numbers"),
+        continues: false,
     }
 }
 

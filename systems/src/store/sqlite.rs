@@ -70,6 +70,15 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn begin(&mut self, run: &RunRecord) -> Result<(), StoreError> {
+        if run.continues {
+            let last = "SELECT max(run) FROM runs WHERE scenario = ? AND instance = ? AND seed = ?";
+            let values = params![run.scenario, run.instance, run.seed.to_string()];
+            let found = self.connection.query_row(last, values, |row| row.get::<_, Option<i64>>(0));
+            if let Some(run) = found.map_err(|e| self.error(e))? {
+                self.run = run;
+                return Ok(());
+            }
+        }
         let insert = "INSERT INTO runs (scenario, instance, seed, entities, settings) VALUES (?, ?, ?, ?, ?)";
         // SQLite's integers are signed: a seed above 2^63 would not fit.
         let values =

@@ -106,7 +106,14 @@ mod tests {
 
     fn record() -> RunRecord {
         let text = String::new;
-        RunRecord { scenario: text(), instance: text(), seed: u64::MAX, entities: 1, settings: text() }
+        RunRecord {
+            scenario: text(),
+            instance: text(),
+            seed: u64::MAX,
+            entities: 1,
+            settings: text(),
+            continues: false,
+        }
     }
 
     fn feed(writer: &mut StoreWriter) {

@@ -1,0 +1,116 @@
+//! `corec inspect`: what is in a snapshot.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use corec_systems::settings::grouped;
+use corec_systems::snapshots::{Part, Snapshot, SnapshotError, latest};
+use serde_json::{Value, json};
+
+/// Show what is in a snapshot: its run, kinds, columns, blocks, resources and first rows
+#[derive(Args)]
+pub struct InspectArgs {
+    /// A snapshot's file, or a folder of them for the newest
+    file: PathBuf,
+
+    /// Rows to show of each kind, in hexadecimal
+    #[arg(long, value_name = "N", default_value = "3")]
+    rows: usize,
+
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows it.
+pub fn main(args: &InspectArgs) -> ExitCode {
+    let folder = args.file.join("snapshots");
+    let path = if folder.is_dir() { &folder } else { &args.file };
+    let shown =
+        latest(path).and_then(|(snapshot, _)| facts(&snapshot, args.rows).map(|facts| (snapshot, facts)));
+    match shown {
+        Err(error) => super::usage(error),
+        Ok((_, facts)) if args.json => super::print(&format!("{facts}\n")),
+        Ok((snapshot, facts)) => super::print(&text(&snapshot, &facts)),
+    }
+}
+
+fn facts(snapshot: &Snapshot, rows: usize) -> Result<Value, SnapshotError> {
+    let head = snapshot.head();
+    let packed = |is_it: &dyn Fn(&Part) -> bool| {
+        snapshot.frames().iter().filter(|frame| is_it(&frame.part)).map(|frame| frame.bytes).sum::<u64>()
+    };
+    let mut kinds = Vec::new();
+    for (k, kind) in head.kinds.iter().enumerate() {
+        let columns: Vec<Vec<u8>> =
+            (0..kind.columns.len()).map(|c| snapshot.column(k, c)).collect::<Result<_, _>>()?;
+        let row = |row: usize| -> Value {
+            let value = |(bytes, (name, size)): (&Vec<u8>, &(String, u32))| {
+                let size = *size as usize;
+                let hex: String =
+                    bytes[row * size..(row + 1) * size].iter().map(|byte| format!("{byte:02x}")).collect();
+                (name.clone(), Value::from(hex))
+            };
+            columns.iter().zip(&kind.columns).map(value).collect::<serde_json::Map<_, _>>().into()
+        };
+        let of_column = |c: usize| {
+            packed(&|part| matches!(part, Part::Column(k_, c_, _) if (*k_ as usize, *c_ as usize) == (k, c)))
+        };
+        kinds.push(json!({
+            "kind": kind.name, "recycled": kind.recycled, "rows": kind.live(), "blocks": kind.blocks.len(),
+            "columns": kind.columns.iter().enumerate().map(|(c, (name, size))| json!({
+                "column": name, "bytes": size, "packed_bytes": of_column(c),
+            })).collect::<Vec<_>>(),
+            "first_rows": (0..rows.min(kind.live() as usize)).map(row).collect::<Vec<_>>(),
+        }));
+    }
+    let resources = snapshot.frames().iter().filter_map(|frame| match &frame.part {
+        Part::Resource(name) => {
+            Some(json!({ "resource": name, "bytes": frame.raw_bytes, "packed_bytes": frame.bytes }))
+        }
+        Part::Column(..) => None,
+    });
+    Ok(json!({
+        "file": snapshot.path(), "run": head.run, "epoch": head.epoch, "tick": head.tick, "next_id": head.next_id,
+        "digest": format!("{:016x}", head.digest), "journal_sequence": head.journal_sequence, "kinds": kinds,
+        "resources": resources.collect::<Vec<_>>(),
+        "scenario": serde_json::from_str::<Value>(&head.scenario).unwrap_or_default(),
+    }))
+}
+
+fn text(snapshot: &Snapshot, facts: &Value) -> String {
+    let (head, mut out) = (snapshot.head(), String::new());
+    _ = writeln!(out, "{}", snapshot.path().display());
+    _ = writeln!(
+        out,
+        "tick {}, epoch {}, digest {:016x}, of run {}",
+        grouped(head.tick),
+        head.epoch,
+        head.digest,
+        head.run
+    );
+    for kind in facts["kinds"].as_array().into_iter().flatten() {
+        let (rows, blocks) = (grouped(kind["rows"].as_u64().unwrap_or(0)), &kind["blocks"]);
+        _ = writeln!(out, "\nkind {}: {rows} rows in {blocks} blocks", kind["kind"].as_str().unwrap_or(""));
+        for column in kind["columns"].as_array().into_iter().flatten() {
+            let (name, packed) =
+                (column["column"].as_str().unwrap_or(""), column["packed_bytes"].as_u64().unwrap_or(0));
+            _ = writeln!(
+                out,
+                "  {name:<16} {:>5} bytes a row, {:>9.1} kB packed",
+                column["bytes"],
+                packed as f64 / 1e3
+            );
+        }
+        for row in kind["first_rows"].as_array().into_iter().flatten() {
+            _ = writeln!(out, "  {row}");
+        }
+    }
+    for resource in facts["resources"].as_array().into_iter().flatten() {
+        let (name, bytes) = (resource["resource"].as_str().unwrap_or(""), &resource["bytes"]);
+        _ = writeln!(out, "\nresource {name}: {bytes} bytes, {} packed", resource["packed_bytes"]);
+    }
+    out
+}

@@ -1,0 +1,184 @@
+//! Verify: the same run at several thread counts, and what differs first if they differ.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bevy_app::App;
+use corec_core::bus::RunBus;
+use corec_core::config::{Scenario, Threads};
+use corec_core::simulation::{Simulation, SimulationError};
+use corec_core::snapshot::{About, Difference, Snapshot, diff, write_in_place};
+
+use crate::CorecPlugin;
+use crate::bus::MemoryBus;
+use crate::run::{RunError, open_table};
+
+/// A run to do again.
+pub struct Again<'a> {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// The table that it replays.
+    pub input: Option<&'a Path>,
+    /// Ticks, at most.
+    pub ticks: u64,
+    /// Ticks between two digests, at least 1. The last tick has one as well.
+    pub interval: u64,
+    /// An app with the run's plugins.
+    pub app: &'a (dyn Fn() -> App + Sync),
+    /// Ends it when it is not 0.
+    pub signal: &'a AtomicUsize,
+}
+
+/// The digests of a run: (finished ticks, value).
+pub type Digests = Vec<(u64, u64)>;
+
+/// Where two thread counts part.
+#[derive(Clone, Debug)]
+pub struct Parting {
+    /// The first tick after which the states differ.
+    pub tick: u64,
+    /// In what.
+    pub differences: Vec<Difference>,
+}
+
+impl Again<'_> {
+    fn simulation(&self, threads: u32) -> Result<Simulation, RunError> {
+        let mut scenario = self.scenario.clone();
+        scenario.threads = Threads::Count(threads);
+        let mut app = (self.app)();
+        if !app.is_plugin_added::<CorecPlugin>() {
+            app.add_plugins(CorecPlugin);
+        }
+        if let Some(table) = open_table(&mut scenario, self.input, None)? {
+            app.insert_resource(table);
+        }
+        app.insert_resource(RunBus(Box::new(MemoryBus::default())));
+        Simulation::new(app, scenario).map_err(crate::run::refusal)
+    }
+
+    /// Runs it on `threads` threads, and gives its digests.
+    ///
+    /// # Errors
+    /// What the run says; an interruption.
+    pub fn run(&self, threads: u32, progress: &mut dyn FnMut(u64)) -> Result<Digests, RunError> {
+        let mut simulation = self.simulation(threads)?;
+        let mut digests = Digests::new();
+        loop {
+            let tick = simulation.tick();
+            progress(tick);
+            self.check_signal()?;
+            let next = ((tick / self.interval + 1) * self.interval).min(self.ticks);
+            simulation.run(next - tick).map_err(failed)?;
+            let now = simulation.tick();
+            // An input that has ended ends the run before `next`.
+            if now > tick {
+                digests.push((now, simulation.digest().value));
+            }
+            if now < next || now == self.ticks {
+                return simulation.shut_down().map(|()| digests).map_err(failed);
+            }
+        }
+    }
+
+    /// Runs it on two thread counts side by side, and says where they part.
+    ///
+    /// # Errors
+    /// What the runs or the snapshots say.
+    pub fn part(&self, threads: [u32; 2]) -> Result<Option<Parting>, RunError> {
+        let mut pair = [self.simulation(threads[0])?, self.simulation(threads[1])?];
+        while pair[0].tick() < self.ticks {
+            self.check_signal()?;
+            let before = pair[0].tick();
+            for simulation in &mut pair {
+                simulation.run(1).map_err(failed)?;
+            }
+            let [a, b] = pair.each_ref().map(|simulation| simulation.digest().value);
+            if a != b {
+                let differences = differences(&pair).map_err(|e| RunError::Failed(e.to_string()))?;
+                return Ok(Some(Parting { tick: before + 1, differences }));
+            }
+            if pair[0].tick() == before {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    fn check_signal(&self) -> Result<(), RunError> {
+        match self.signal.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(RunError::Failed(format!("interrupted by signal {signal}"))),
+        }
+    }
+}
+
+fn failed(error: SimulationError) -> RunError {
+    RunError::Failed(error.to_string())
+}
+
+fn differences(pair: &[Simulation; 2]) -> Result<Vec<Difference>, corec_core::snapshot::SnapshotError> {
+    let folder = std::env::temp_dir().join(format!("corec-verify-{}", std::process::id()));
+    let snapshots = [0, 1].map(|at| {
+        let folder = folder.join(at.to_string());
+        let written = pair[at].in_pool(|world| write_in_place(world, &About::default(), &folder, 1, 1))?;
+        Snapshot::open(&written.path)
+    });
+    let [a, b] = snapshots;
+    let found = diff(&a?, &b?);
+    _ = std::fs::remove_dir_all(folder);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use bevy_app::Update;
+    use bevy_ecs::prelude::*;
+    use corec_core::blocks::Blocks;
+    use corec_core::column::Signal;
+    use corec_core::config::BlockGroup;
+    use corec_core::phase::Phase;
+    use corec_core::units::Tick;
+
+    use super::*;
+
+    fn again<'a>(app: &'a (dyn Fn() -> App + Sync), signal: &'a AtomicUsize) -> Again<'a> {
+        let group = BlockGroup { id: "cells".into(), entities: 3000, ..Default::default() };
+        let scenario = Scenario { blocks: vec![group], ..Default::default() };
+        Again { scenario, input: None, ticks: 25, interval: 10, app, signal }
+    }
+
+    #[test]
+    fn a_run_that_does_not_look_at_its_threads_has_one_list_of_digests() {
+        let signal = AtomicUsize::new(0);
+        let again = again(&App::new, &signal);
+        let first = again.run(1, &mut |_| {}).unwrap();
+        assert_eq!(first.iter().map(|(tick, _)| *tick).collect::<Vec<_>>(), [10, 20, 25]);
+        for threads in [2, 8] {
+            assert_eq!(again.run(threads, &mut |_| {}).unwrap(), first);
+        }
+        assert!(again.part([1, 2]).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_system_that_counts_threads_is_found_out_by_tick_column_and_entity() {
+        let app = || {
+            let mut app = App::new();
+            let cheat = |tick: Res<Tick>, blocks: Blocks<&mut Signal>| {
+                let is_seen = tick.0 == 13 && rayon::current_num_threads() == 2;
+                blocks.for_each(|signals| signals[7].value *= if is_seen { 0.5 } else { 1.0 });
+            };
+            app.add_systems(Update, cheat.after(Phase::Repair).before(Phase::Publish));
+            app
+        };
+        let signal = AtomicUsize::new(0);
+        let again = again(&app, &signal);
+        assert_ne!(again.run(1, &mut |_| {}).unwrap(), again.run(2, &mut |_| {}).unwrap());
+        let parting = again.part([1, 2]).unwrap().expect("they part");
+        assert_eq!(parting.tick, 14);
+        let said = parting.differences[0].to_string();
+        assert!(
+            said.starts_with("cell.Signal: 3 rows differ, first in block 0 (group 0, its 0.), entity 7:"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! The claim that anyone can check: one digest at any thread count, and across kills.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{corec, json, refused};
+
+#[test]
+fn one_digest_at_every_thread_count_and_across_kills() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments =
+        ["verify", "ecosystem", "--entities", "30k", "--ticks", "60", "--threads", "1,2,8", "--kill", "5"];
+    let found = json(folder.path(), &arguments, 0);
+    let arguments = ["run", "--entities", "30k", "--ticks", "60", "--out", "run"];
+    let run = json(folder.path(), &arguments, 0);
+    assert_eq!((&found["same"], &found["digest"]), (&Value::Bool(true), &run["state_digest"]));
+    // What a run has recorded is verified as well, and a number that was changed in it is found.
+    let arguments = ["verify", "run", "--threads", "2"];
+    assert_eq!(json(folder.path(), &arguments, 0)["digest"], run["state_digest"]);
+    let path = folder.path().join("run/manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let manifest: Value = serde_json::from_str(&text).unwrap();
+    let digest = manifest["digests"][2][1].as_str().unwrap();
+    fs::write(&path, text.replace(digest, "0123456789abcdef")).unwrap();
+    let found = json(folder.path(), &arguments, 1);
+    assert_eq!((&found["same"], &found["recorded_tick"]), (&Value::Bool(false), &Value::from(30)));
+    refused(folder.path(), &["verify", "run", "--seed", "3"], "--entities and --seed: a run's own are taken");
+}
+
+#[test]
+fn runs_are_listed_inspected_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in ["1", "2"] {
+        let out = format!("runs/{seed}");
+        let arguments = ["run", "--entities", "5k", "--ticks", "20", "--snapshot-interval", "20"];
+        json(folder.path(), &[&arguments[..], &["--seed", seed, "--out", &out]].concat(), 0);
+    }
+    let runs = json(folder.path(), &["runs"], 0);
+    assert_eq!(
+        (runs.as_array().unwrap().len(), &runs[0]["status"], &runs[1]["seed"]),
+        (2, &"done".into(), &2.into())
+    );
+    let inspected = json(folder.path(), &["inspect", "runs/1"], 0);
+    assert_eq!((&inspected["tick"], &inspected["kinds"][0]["rows"]), (&20.into(), &5000.into()));
+    assert_eq!(inspected["digest"], runs[0]["digest"]);
+    assert_eq!(inspected["kinds"][0]["first_rows"][2]["StableId"], "0200000000000000");
+    let snapshot = |run: &str| format!("runs/{run}/snapshots/tick-000000000020.corec");
+    let differences = json(folder.path(), &["diff", &snapshot("1"), &snapshot("2")], 1);
+    assert!(differences.as_array().unwrap().iter().any(|d| d["part"] == "cell.Signal" && d["entity"] == 0));
+    assert_eq!(json(folder.path(), &["diff", &snapshot("1"), &snapshot("1")], 0), Value::Array(vec![]));
+    assert_eq!(corec(folder.path(), &["diff", &snapshot("1"), "nothing"]).status.code(), Some(2));
+}
