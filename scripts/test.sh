@@ -18,6 +18,17 @@ cargo test --workspace --locked --no-fail-fast
 step "the same digest, a million entities: release"
 cargo test --release --locked --test same_bits --test fitness --test memory
 
+if command -v valgrind >/dev/null && command -v gungraun-runner >/dev/null; then
+    step "instructions of the kernels"
+    cargo bench --locked --features gungraun --bench counts
+else
+    skip "instruction counts (need valgrind and gungraun-runner 0.20.0)"
+fi
+step "the comparison with other ECS builds and agrees on its results"
+cargo fmt --manifest-path benches/peers/Cargo.toml --check
+CARGO_TARGET_DIR=target/peers cargo run --release --locked --manifest-path benches/peers/Cargo.toml -- \
+    --rounds 1 --entities 20000 --out target/peers.md
+
 # The modules with unsafe code are corec_core's; its unit tests drive every path through them.
 host=$(rustc -vV | sed -n 's/^host: //p')
 if cargo +nightly --version >/dev/null 2>&1 && [ "$host" = x86_64-unknown-linux-gnu ]; then

@@ -41,7 +41,8 @@ fn a_restored_run_ends_with_the_digest_of_one_that_was_never_stopped() {
 fn a_signal_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["--ticks", "1000000", "--json", "--out", "stopped"];
-    let child = command(folder.path(), &[&RUN[..], &arguments].concat()).spawn().unwrap();
+    let mut child = command(folder.path(), &[&RUN[..], &arguments].concat());
+    let child = child.stdout(std::process::Stdio::null()).spawn().unwrap();
     while !folder.path().join("stopped/store.db").exists() {
         std::thread::sleep(Duration::from_millis(10));
     }

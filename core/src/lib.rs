@@ -5,7 +5,7 @@
 //! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
 //! Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`trace`], [`blocks`].
 //! Order: [`phase`], [`executor`]. State: [`digest`], [`snapshot`], [`populate`], [`stats`].
-//! The outside: [`alert`], [`message`], [`bus`], [`store`]. The run: [`memory`], [`simulation`].
+//! The outside: [`alert`], [`message`], [`bus`], [`journal`], [`store`]. The run: [`memory`], [`simulation`].
 //!
 //! No sockets, no database and no wall clock in here: bridges live in `corec_systems`.
 #![deny(unsafe_code)]
@@ -42,6 +42,7 @@ pub mod stats;
 
 pub mod alert;
 pub mod bus;
+pub mod journal;
 pub mod message;
 pub mod store;
 

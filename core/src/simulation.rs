@@ -21,6 +21,7 @@ use crate::config::{ConfigError, OnPluginError, Scenario, Threads};
 use crate::digest::{Digest, SavedResources};
 use crate::executor::{self, Ambiguity, Failure, Reports, SystemTiming};
 use crate::guard::StructureError;
+use crate::journal::Journal;
 use crate::kind::{Kinds, Recycled};
 use crate::memory::{self, Need};
 use crate::phase::{Owner, Phase, Shutdown};
@@ -242,11 +243,11 @@ impl Simulation {
     /// See [`SimulationError`].
     pub fn run_while(
         &mut self,
-        mut go_on: impl FnMut(&World) -> ControlFlow<()> + Send,
+        mut go_on: impl FnMut(&mut World) -> ControlFlow<()> + Send,
     ) -> Result<(), SimulationError> {
         let engine = &mut self.engine;
         self.pool.install(|| {
-            while !engine.is_finished() && go_on(engine.main.world()).is_continue() {
+            while !engine.is_finished() && go_on(engine.main.world_mut()).is_continue() {
                 engine.step()?;
             }
             Ok(())
@@ -297,6 +298,12 @@ impl Simulation {
     pub fn in_pool<R: Send>(&self, look: impl FnOnce(&World) -> R + Send) -> R {
         let world = self.world();
         self.pool.install(|| look(world))
+    }
+
+    /// As [`Simulation::in_pool`], to change the world between ticks.
+    pub fn in_pool_mut<R: Send>(&mut self, work: impl FnOnce(&mut World) -> R + Send) -> R {
+        let engine = &mut self.engine;
+        self.pool.install(|| work(engine.main.world_mut()))
     }
 
     /// What every system has cost so far.
@@ -461,7 +468,7 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) {
     app.init_resource::<Tick>().init_resource::<Ending>().init_resource::<Stats>().init_resource::<Totals>();
     app.init_resource::<Epoch>().init_resource::<Population>().init_resource::<Directory>();
     app.insert_resource(reports.clone());
-    app.insert_resource(Alerts::new(scenario));
+    app.insert_resource(Alerts::new(scenario)).init_resource::<Journal>();
     let mut saved = app.world_mut().get_resource_or_init::<SavedResources>();
     saved.add::<Stats>();
     saved.add::<Totals>();

@@ -2,6 +2,7 @@
 
 mod diff;
 mod inspect;
+mod replay;
 mod run;
 mod runs;
 mod scenarios;
@@ -35,6 +36,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Run a scenario at several thread counts, killed and restored, and compare every digest
     Verify(verify::VerifyArgs),
+    /// Run a run again from its journal, and compare every recorded digest
+    Replay(replay::ReplayArgs),
     /// List the runs of a folder
     Runs(runs::RunsArgs),
     /// Show what is in a snapshot
@@ -57,6 +60,7 @@ pub fn main(started: Instant) -> ExitCode {
     match cli.command.unwrap_or_else(|| Command::Run(Box::new(run::RunArgs::parse_from(["run"])))) {
         Command::Run(args) => run::main(*args, started),
         Command::Verify(args) => verify::main(&args),
+        Command::Replay(args) => replay::main(&args),
         Command::Runs(args) => runs::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Diff(args) => diff::main(&args),

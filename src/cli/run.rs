@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use corec_systems::prelude::{App, Scenario};
-use corec_systems::run::{Every, Progress, RunError, RunPlan, SnapshotPlan, rss_bytes, run};
+use corec_systems::run::manifest::Manifest;
+use corec_systems::run::{Every, Progress, RunError, RunPlan, SnapshotPlan, folder_of, rss_bytes, run};
 use corec_systems::scenarios::{find, scale};
 use corec_systems::settings::{Loaded, Threads, load, parse_count};
 use corec_systems::snapshots::{Snapshot, latest};
@@ -92,6 +93,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_count, default_value = "10")]
     digest_interval: u64,
 
+    /// Let the journal wait for the disk: inputs then survive a loss of power, not only a kill
+    #[arg(long)]
+    journal_sync: bool,
+
     /// Kill the process before this tick, for `corec verify --kill`
     #[arg(long, value_name = "TICK", hide = true)]
     kill_at: Option<u64>,
@@ -129,29 +134,34 @@ pub fn main(args: RunArgs, started: Instant) -> ExitCode {
 }
 
 fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
-    let restore = args.restore.as_deref().map(open_snapshot).transpose()?;
-    let loaded = match &restore {
-        None => find(&args.scenario, &|name| std::env::var(name).ok())?,
-        Some(snapshot) => saved_scenario(snapshot)?,
+    let Restored { snapshot: restore, folder, loaded } = match args.restore.as_deref() {
+        None => {
+            Restored { loaded: find(&args.scenario, &|name| std::env::var(name).ok())?, ..Default::default() }
+        }
+        Some(path) => Restored::find(path)?,
     };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     let before = loaded.scenario.clone();
     let scenario = with_flags(loaded.scenario, &args)?;
-    if restore.is_some() {
+    if args.restore.is_some() {
         check_same(&before, &scenario)?;
     }
+    let manifest = folder.as_deref().map(Manifest::read).transpose().map_err(RunError::Usage)?;
     let mut plan = RunPlan::new(scenario, started);
+    plan.resume = folder.filter(|_| restore.is_none());
     (plan.restore, plan.scenario_given) = (restore, loaded.given);
-    (plan.digest_interval, plan.kill_at) = (args.digest_interval, args.kill_at);
+    (plan.digest_interval, plan.journal_sync, plan.kill_at) =
+        (args.digest_interval, args.journal_sync, args.kill_at);
     plan.snapshots = SnapshotPlan {
         every: args.snapshot_interval,
         folder: args.snapshot,
         keep: Some(args.snapshot_keep.into()),
     };
     plan.ticks = args.ticks.or(plan.ticks);
-    (plan.out, plan.input, plan.windows) = (args.out, args.input, args.windows);
+    (plan.out, plan.windows) = (args.out, args.windows);
+    plan.input = args.input.or(manifest.and_then(|manifest| manifest.input));
     (plan.tick_rate, plan.profile) = (args.tick_rate, args.profile);
     let ticks = plan.ticks;
     let signal = listen()?;
@@ -174,21 +184,42 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
     Ok(ExitCode::from(summary.interrupted_by.map_or(0, |signal| 128 + signal as u8)))
 }
 
-/// The newest whole snapshot of a folder, of a run's folder, or the file itself.
-fn open_snapshot(path: &Path) -> Result<Snapshot, RunError> {
-    let folder = path.join("snapshots");
-    let path = if folder.is_dir() { &folder } else { path };
-    let (snapshot, refused) = latest(path).map_err(|e| RunError::Usage(format!("--restore: {e}")))?;
-    for error in refused {
-        tracing::warn!("passed over: {error}");
-    }
-    tracing::info!("restoring {}", snapshot.path().display());
-    Ok(snapshot)
+/// What `--restore` has found.
+#[derive(Default)]
+struct Restored {
+    /// The snapshot; none if the run was killed before its first one.
+    snapshot: Option<Snapshot>,
+    /// The run's folder, if it is there.
+    folder: Option<PathBuf>,
+    loaded: Loaded,
 }
 
-fn saved_scenario(snapshot: &Snapshot) -> Result<Loaded, RunError> {
-    let source = format!("{}: scenario", snapshot.path().display());
-    Ok(load(&source, &snapshot.head().scenario, &|name| std::env::var(name).ok())?)
+impl Restored {
+    /// Looks for the newest whole snapshot of a folder or of a run's folder, or takes the file itself.
+    fn find(path: &Path) -> Result<Self, RunError> {
+        let usage = |e: &dyn std::fmt::Display| RunError::Usage(format!("--restore: {e}"));
+        let environment = |name: &str| std::env::var(name).ok();
+        let snapshots = path.join("snapshots");
+        let found = latest(if snapshots.is_dir() { &snapshots } else { path });
+        let (snapshot, refused) = match found {
+            Ok(found) => found,
+            // The journal has a run's inputs from the first tick: without a snapshot it only takes longer.
+            Err(error) if path.join("manifest.json").is_file() => {
+                tracing::warn!("{error}; the run begins again, with what its journal has");
+                let settings = Manifest::read(path).map_err(|e| usage(&e))?.settings.to_string();
+                let loaded = load(&format!("{}: settings", path.display()), &settings, &environment)?;
+                return Ok(Self { snapshot: None, folder: Some(path.into()), loaded });
+            }
+            Err(error) => return Err(usage(&error)),
+        };
+        for error in refused {
+            tracing::warn!("passed over: {error}");
+        }
+        tracing::info!("restoring {}", snapshot.path().display());
+        let source = format!("{}: scenario", snapshot.path().display());
+        let loaded = load(&source, &snapshot.head().scenario, &environment)?;
+        Ok(Self { folder: folder_of(&snapshot), snapshot: Some(snapshot), loaded })
+    }
 }
 
 /// What a restored run's rows depend on is the snapshot's to say.

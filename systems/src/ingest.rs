@@ -5,13 +5,15 @@
 //! with the world to itself, and only when the scenario names an `input_stream`.
 
 use bevy_ecs::prelude::*;
-use corec_core::bus::RunBus;
+use corec_core::bus::{BusError, RunBus};
 use corec_core::column::{Health, Signal, StableId};
 use corec_core::digest::Saved;
+use corec_core::journal::{Input, Journal};
 use corec_core::message::Record;
 use corec_core::rows::Rows;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::Totals;
+use corec_core::units::Tick;
 use serde::{Deserialize, Serialize};
 
 /// Messages taken in one tick at most: the rest waits for the next one.
@@ -33,19 +35,23 @@ pub fn has_input_stream(scenario: Res<RunScenario>) -> bool {
 /// Applies the messages that wait.
 pub fn ingest(world: &mut World) {
     let Some(stream) = world.resource::<RunScenario>().0.input_stream.clone() else { return };
-    let cursor = world.resource::<InputCursor>().0;
-    let entries = match world.resource_mut::<RunBus>().0.read(&stream, cursor, MESSAGES_MAX) {
-        Ok(entries) => entries,
-        Err(error) => return world.resource_mut::<Ending>().fail(error),
+    let tick = world.resource::<Tick>().0;
+    let recorded =
+        world.resource_mut::<Journal>().replay(tick, |input| matches!(input, Input::Entries { .. }));
+    let entries = match recorded {
+        Some(Input::Entries { last, lost, data }) => Some((last, lost, data)),
+        _ if world.resource::<Journal>().is_replaying() => None,
+        _ => match read(world, &stream) {
+            Ok(entries) => entries,
+            Err(error) => return world.resource_mut::<Ending>().fail(error),
+        },
     };
-    let Some(last) = entries.last() else { return };
-    world.resource_mut::<InputCursor>().0 = last.id;
+    let Some((last, lost, entries)) = entries else { return };
+    world.resource_mut::<InputCursor>().0 = last;
     let total = entries.len() as u64;
-    // Ids follow each other: what is missing was dropped before it could be read.
-    let lost = last.id - cursor - total;
     let mut rows = Rows::new(world);
     let (mut applied, mut faults) = (0, 0);
-    for is_fault in entries.iter().filter_map(|entry| apply(&mut rows, &entry.data)) {
+    for is_fault in entries.iter().filter_map(|data| apply(&mut rows, data)) {
         applied += 1;
         faults += u64::from(is_fault);
     }
@@ -58,6 +64,24 @@ pub fn ingest(world: &mut World) {
     if lost > 0 {
         tracing::warn!(lost, stream, "entries were dropped before they could be read");
     }
+}
+
+/// The id of the last entry that waits, how many were lost before it, and the data of those that were not.
+type Entries = (u64, u64, Vec<Vec<u8>>);
+
+/// Takes what waits on the stream, and records it before anything is applied.
+fn read(world: &mut World, stream: &str) -> Result<Option<Entries>, BusError> {
+    let cursor = world.resource::<InputCursor>().0;
+    let entries = world.resource_mut::<RunBus>().0.read(stream, cursor, MESSAGES_MAX)?;
+    let Some(last) = entries.last().map(|entry| entry.id) else { return Ok(None) };
+    // Ids follow each other: what is missing was dropped before it could be read.
+    let lost = last - cursor - entries.len() as u64;
+    let data: Vec<Vec<u8>> = entries.into_iter().map(|entry| entry.data).collect();
+    let tick = world.resource::<Tick>().0;
+    let mut journal = world.resource_mut::<Journal>();
+    journal.record(tick, Input::Entries { last, lost, data: data.clone() });
+    journal.commit();
+    Ok(Some((last, lost, data)))
 }
 
 /// Applies a message; says whether its entity became inactive by it. None if it can't be applied.

@@ -17,6 +17,7 @@ pub mod bus;
 pub mod store;
 
 pub mod plugins;
+pub mod replay;
 pub mod run;
 pub mod scenarios;
 mod summary;

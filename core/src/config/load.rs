@@ -48,7 +48,7 @@ pub enum ConfigError {
 }
 
 /// A scenario and what its reader should know.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Loaded {
     /// The settings, checked.
     pub scenario: Scenario,

@@ -44,7 +44,7 @@ pub struct Scenario {
     pub max_failures: u32,
     /// The most memory a run may need: a size ("800MB", "1GiB") or a share of the machine or its cgroup ("90%").
     pub memory_max: String,
-    /// The most memory a snapshot's copy of the columns may take. Snapshots are not written by this version.
+    /// The most memory a snapshot's copy of the columns may take; a run with more waits while its snapshot is written.
     pub snapshot_memory_max: String,
     /// When an alert is raised and cleared.
     pub alerts: Vec<AlertRule>,

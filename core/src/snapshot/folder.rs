@@ -92,11 +92,23 @@ fn write_state(state: &State, folder: &Path, keep: usize, threads: usize) -> Res
     };
     let bytes = file::write(state, &temporary, threads).map_err(fail)?;
     fs::rename(&temporary, &path).and_then(|()| File::open(folder)?.sync_all()).map_err(fail)?;
+    remove_unfinished(folder);
     let paths = list(folder)?;
     for old in &paths[..paths.len().saturating_sub(keep.max(1))] {
         fs::remove_file(old).map_err(|e| SnapshotError::io(old, &e))?;
     }
     Ok(Written { path, bytes })
+}
+
+/// Removes what a process was writing when it was killed.
+fn remove_unfinished(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(".tick-") && name.ends_with(".tmp"))
+        {
+            // It is in nobody's way; the next snapshot tries again.
+            _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The newest whole snapshot at `path`, a folder or a file, and what was wrong with newer ones.

@@ -9,7 +9,7 @@ use corec_core::snapshot::Snapshot;
 use super::RunError;
 
 /// The folder of the run that made a snapshot: the one it lies in, or the one it names.
-pub(super) fn of_snapshot(snapshot: &Snapshot) -> Option<PathBuf> {
+pub fn folder_of(snapshot: &Snapshot) -> Option<PathBuf> {
     let around = snapshot.path().parent().and_then(Path::parent).map(Path::to_path_buf);
     let named = PathBuf::from(&snapshot.head().run);
     around.into_iter().chain([named]).find(|folder| folder.join("manifest.json").is_file())

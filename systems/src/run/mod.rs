@@ -7,6 +7,8 @@ mod folder;
 pub mod manifest;
 mod snapshots;
 
+pub use folder::folder_of;
+
 pub use snapshots::{Every, SnapshotPlan, SnapshotReport};
 
 use std::fs;
@@ -22,8 +24,9 @@ use corec_core::alert::Alerts;
 use corec_core::block::Population;
 use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
 use corec_core::digest::Digest;
+use corec_core::journal::{Input, Journal, LogError, LogReader, LogWriter};
 use corec_core::populate::PopulateError;
-use corec_core::simulation::{Simulation, SimulationError};
+use corec_core::simulation::{Ending, Simulation, SimulationError};
 use corec_core::snapshot::{About, Snapshot};
 use corec_core::stats::Totals;
 use corec_core::store::RunRecord;
@@ -40,6 +43,9 @@ use crate::store::{self, StoreWriter};
 use crate::telemetry::detection::{Windows, auc};
 use crate::telemetry::follow::TableInput;
 use crate::telemetry::table::{TableError, TableReader, TableReport};
+
+/// The journal's folder in a run's.
+pub const JOURNAL: &str = "journal";
 
 /// Ticks between two recorded digests, unless asked otherwise.
 pub const DIGEST_INTERVAL: u64 = 10;
@@ -64,8 +70,12 @@ pub struct RunPlan {
     pub snapshots: SnapshotPlan,
     /// The snapshot to go on from, and the folder it was found in.
     pub restore: Option<Snapshot>,
+    /// The folder of a run that was killed before its first snapshot, to begin again with its journal.
+    pub resume: Option<PathBuf>,
     /// Ticks between two recorded digests; 0 records none.
     pub digest_interval: u64,
+    /// Whether what the journal has committed also survives a loss of power.
+    pub journal_sync: bool,
     /// Kills the process before this tick, with no time for anything: what `corec verify --kill` survives.
     pub kill_at: Option<u64>,
     /// The scenario as it was given, for the manifest.
@@ -88,7 +98,9 @@ impl RunPlan {
             profile: None,
             snapshots: SnapshotPlan::default(),
             restore: None,
+            resume: None,
             digest_interval: DIGEST_INTERVAL,
+            journal_sync: false,
             kill_at: None,
             scenario_given: serde_json::Value::Null,
             started,
@@ -263,6 +275,8 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     } = plan;
     check_plugins(&scenario)?;
     let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
+    let columns = table.as_ref().map(|table| table.columns().to_vec());
+    let has_input = table.is_some() || scenario.input_stream.is_some();
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
     store::parse(&scenario.store).map_err(|e| RunError::Usage(e.to_string()))?;
     if !app.is_plugin_added::<CorecPlugin>() {
@@ -287,8 +301,9 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     let mut simulation = simulation.map_err(refusal)?;
     let entities = simulation.world().resource::<Population>().live();
 
-    let (out, continues) = match (&out, restore.as_ref().and_then(folder::of_snapshot)) {
-        (None, Some(folder)) => (folder, true),
+    let source = plan.resume.or_else(|| restore.as_ref().and_then(folder_of));
+    let (out, continues) = match (&out, &source) {
+        (None, Some(folder)) => (folder.clone(), true),
         _ => (folder::make(out)?, false),
     };
     let store = store::open(&store_url, &out).map_err(|e| RunError::Usage(e.to_string()))?;
@@ -298,6 +313,16 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     // Opened before the first tick: a run should not end with its profile lost for want of a folder.
     let profile = profile.map(|path| open_profile(&path).map(|file| (path, file))).transpose()?;
     let profile = profile.map(|(path, file)| (path, file, simulation.record_trace()));
+
+    let sequence = restore.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
+    let (mut journal, recorded) =
+        open_journal(source.as_deref(), &out, sequence, has_input, plan.journal_sync)?;
+    if let (None, Some(columns)) = (&restore, columns)
+        && journal.replay(0, |input| matches!(input, Input::Columns(_))).is_none()
+    {
+        journal.record(0, Input::Columns(columns));
+    }
+    simulation.world_mut().insert_resource(journal);
 
     let world = simulation.world();
     let about = About {
@@ -310,10 +335,7 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     (manifest.threads, manifest.epoch, manifest.input) =
         (simulation.threads(), world.resource::<Epoch>().0, input);
     manifest.restored_from = restore.as_ref().map(|snapshot| snapshot.path().to_path_buf());
-    if let (true, Ok(before)) = (continues, Manifest::read(&out)) {
-        manifest.digests = before.digests;
-        manifest.digests.retain(|(tick, _)| *tick <= simulation.tick());
-    }
+    manifest.digests = recorded.into_iter().map(|(tick, value)| (tick, format!("{value:016x}"))).collect();
     let start = now();
     manifest.startup_seconds = (start - started).as_secs_f64();
     manifest
@@ -352,19 +374,23 @@ struct Between {
 impl Between {
     fn look(
         &mut self,
-        world: &World,
+        world: &mut World,
         signal: &AtomicUsize,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> ControlFlow<()> {
         let ticks = world.resource::<Tick>().0;
-        self.note_digest(world);
+        self.note_digest(world, false);
+        if let Some(failure) = world.resource::<Journal>().failure().map(str::to_string) {
+            world.resource_mut::<Ending>().fail(failure);
+        }
         if ticks > self.first_tick {
-            self.snapshots.look(world, || 0);
+            self.snapshots.look(world);
         }
         if self.kill_at == Some(ticks) {
             _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
         }
-        if signal.load(Ordering::Relaxed) != 0 || self.of.is_some_and(|of| ticks >= of) {
+        let is_over = signal.load(Ordering::Relaxed) != 0 || self.of.is_some_and(|of| ticks >= of);
+        if is_over || world.resource::<Ending>().failure.is_some() {
             return ControlFlow::Break(());
         }
         self.pace.wait_for(ticks - self.first_tick, signal);
@@ -372,29 +398,95 @@ impl Between {
         ControlFlow::Continue(())
     }
 
-    fn note_digest(&mut self, world: &World) {
+    /// Records the digest where one is due, or compares it with the one that was recorded.
+    fn note_digest(&mut self, world: &mut World, is_end: bool) {
         let tick = world.resource::<Tick>().0;
-        let is_due = self.digest_interval > 0 && tick > 0 && tick.is_multiple_of(self.digest_interval);
-        if is_due && self.digests.last().is_none_or(|(last, _)| *last < tick) {
-            self.digests.push((tick, Digest::of(world).to_string()));
+        let mut journal = world.resource_mut::<Journal>();
+        let recorded = journal.replay(tick, |input| matches!(input, Input::Digest(_)));
+        let is_due = self.digest_interval > 0 && (is_end || tick.is_multiple_of(self.digest_interval));
+        let is_new = tick > 0 && self.digests.last().is_none_or(|(last, _)| *last < tick);
+        let is_live = !journal.is_replaying() && recorded.is_none();
+        if recorded.is_none() && !(is_live && is_due && is_new) {
+            return;
+        }
+        let value = Digest::of(world).value;
+        match recorded {
+            Some(Input::Digest(expected)) if expected != value => {
+                let message =
+                    format!("found the digest {value:016x}, must be {expected:016x} as the journal has it");
+                world.resource_mut::<Ending>().fail(message);
+            }
+            Some(_) => {}
+            None => {
+                let mut journal = world.resource_mut::<Journal>();
+                journal.record(tick, Input::Digest(value));
+                journal.commit();
+            }
+        }
+        if is_new {
+            self.digests.push((tick, format!("{value:016x}")));
         }
     }
+}
+
+/// The journal of a run in `out`: a new one, or that of the run in `source` up to `sequence`, and the digests up to there. A run that
+/// goes on in its own folder replays what its journal has beyond.
+fn open_journal(
+    source: Option<&Path>,
+    out: &Path,
+    sequence: u64,
+    has_input: bool,
+    sync: bool,
+) -> Result<(Journal, Vec<(u64, u64)>), RunError> {
+    let fail = |e: LogError| RunError::Failed(format!("journal: {e}"));
+    let folder = out.join(JOURNAL);
+    let Some(source) = source.map(|source| source.join(JOURNAL)) else {
+        return Ok((Journal::record_in(&folder, sync).map_err(fail)?, Vec::new()));
+    };
+    if !source.is_dir() {
+        if has_input {
+            let message =
+                format!("--restore: {} is missing, must be there: it has the run's inputs", source.display());
+            return Err(RunError::Usage(message));
+        }
+        return Ok((Journal::record_in(&folder, sync).map_err(fail)?, Vec::new()));
+    }
+    if source != folder {
+        copy_log(&source, &folder, sequence).map_err(fail)?;
+    }
+    Journal::go_on_in(&folder, sequence, sync).map_err(fail)
+}
+
+/// Copies the records up to `sequence`.
+fn copy_log(from: &Path, to: &Path, sequence: u64) -> Result<(), LogError> {
+    let (mut reader, mut writer) = (LogReader::open(from)?, LogWriter::open(to, false)?);
+    while let Some((at, record)) = reader.next_record()?.filter(|(at, _)| *at <= sequence) {
+        writer.append(record)?;
+        if writer.waiting_bytes() > 1 << 20 || at == sequence {
+            writer.commit()?;
+        }
+    }
+    Ok(())
 }
 
 impl Started {
     /// Closes everything, and says what became of the run.
     fn end(mut self, mut between: Between, ran: Result<(), SimulationError>, signal: usize) -> Summary {
         // The last tick may have ended the run by itself.
-        self.simulation.in_pool(|world| between.note_digest(world));
+        self.simulation.in_pool_mut(|world| {
+            between.note_digest(world, true);
+            world.resource_mut::<Journal>().commit();
+        });
         // What an interrupted run was about to do is in its snapshot; one that failed has no state worth going on from.
         let is_interrupted = signal != 0 && ran.is_ok();
         let Between { snapshots, digests, first_tick, pace, .. } = between;
-        let snapshots = self.simulation.in_pool(|world| snapshots.finish(world, is_interrupted, 0));
+        let snapshots = self.simulation.in_pool(|world| snapshots.finish(world, is_interrupted));
         let closed = self.simulation.shut_down();
         let seconds = pace.start.elapsed().as_secs_f64();
         let traced = self.profile.take().map_or(Ok(()), write_profile);
         let unsaved = snapshots.error.clone().filter(|_| is_interrupted);
-        let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(traced.err()).or(unsaved);
+        let ended = self.simulation.world().resource::<Ending>().failure.clone();
+        let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(ended).or(traced.err()).or(unsaved);
         let mut summary = summarise(&mut self.simulation, seconds, self.manifest.startup_seconds);
         summary.ticks = summary.tick - first_tick;
         summary.ticks_per_second = summary.ticks as f64 / seconds;
@@ -542,7 +634,7 @@ impl Pace {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the run loop paces and times itself; no result depends on it")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
@@ -588,7 +680,7 @@ fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) ->
         systems,
         restored_at: None,
         snapshots: SnapshotReport::default(),
-        table: world.get_resource::<TableInput>().map(|input| input.table.report()),
+        table: world.get_resource::<TableInput>().and_then(TableInput::report),
         roc_auc: areas.map(|a| a.0),
         pr_auc: areas.map(|a| a.1),
         interrupted_by: None,

@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::world::World;
+use corec_core::journal::Journal;
 use corec_core::snapshot::{self, About, Capture, SnapshotError, Written};
 use corec_core::units::{Tick, parse_count};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -136,7 +137,7 @@ impl Snapshots {
     }
 
     /// Makes a snapshot of `world`, between two ticks, if one is due and the one before is written.
-    pub fn look(&mut self, world: &World, journal_sequence: impl FnOnce() -> u64) {
+    pub fn look(&mut self, world: &mut World) {
         self.is_due |= match self.every {
             None => false,
             Some(Every::Ticks(ticks)) => world.resource::<Tick>().0.is_multiple_of(ticks),
@@ -145,7 +146,10 @@ impl Snapshots {
         self.collect(false);
         if self.is_due && (self.report.in_place || self.empty.is_some()) {
             (self.is_due, self.last_wall) = (false, now());
-            self.about.journal_sequence = journal_sequence();
+            // What the state has taken in must not be younger than what the journal has on disk.
+            let mut journal = world.resource_mut::<Journal>();
+            journal.commit();
+            self.about.journal_sequence = journal.sequence();
             self.save(world);
         }
     }
@@ -190,10 +194,10 @@ impl Snapshots {
     }
 
     /// Waits for what is being written, and writes a last one of `world` if one is due or the run was interrupted.
-    pub fn finish(mut self, world: &World, is_interrupted: bool, journal_sequence: u64) -> SnapshotReport {
+    pub fn finish(mut self, world: &World, is_interrupted: bool) -> SnapshotReport {
         self.collect(true);
         if self.is_due || is_interrupted {
-            self.about.journal_sequence = journal_sequence;
+            self.about.journal_sequence = world.resource::<Journal>().sequence();
             self.report.error = None;
             let start = now();
             let result = snapshot::write_in_place(world, &self.about, &self.folder, self.keep, self.threads);

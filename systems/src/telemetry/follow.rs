@@ -13,13 +13,14 @@ use corec_core::alert::Alerts;
 use corec_core::blocks::Blocks;
 use corec_core::column::{Signal, StableId};
 use corec_core::config::{AlertSignal, Telemetry};
+use corec_core::journal::{Input, Journal};
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::Totals;
 use corec_core::units::Tick;
 use libm::pow;
 
 use super::detection::Windows;
-use super::table::TableReader;
+use super::table::{TableError, TableReader, TableReport};
 
 /// Columns whose mean is a row's score.
 const HIGHEST: usize = 3;
@@ -51,8 +52,10 @@ pub struct Twin {
 /// The table that a run replays, and what was found in it.
 #[derive(Resource)]
 pub struct TableInput {
-    /// The table.
-    pub table: TableReader,
+    /// The table; none while rows come from a journal only.
+    table: Option<TableReader>,
+    /// The names of its measured columns.
+    columns: Vec<String>,
     /// Spans of time that hold anomalies.
     pub windows: Option<Windows>,
     /// The row of this tick; NaN for a gap.
@@ -70,10 +73,17 @@ pub struct TableInput {
 impl TableInput {
     /// The input of a run, before its first row.
     pub fn new(table: TableReader, windows: Option<Windows>) -> Self {
-        let n = table.width();
+        let columns = (0..table.width()).map(|at| table.column(at).to_string()).collect();
+        Self { table: Some(table), windows, ..Self::recorded(columns) }
+    }
+
+    /// The input of a run whose rows are all in its journal.
+    pub fn recorded(columns: Vec<String>) -> Self {
+        let n = columns.len();
         Self {
-            table,
-            windows,
+            table: None,
+            columns,
+            windows: None,
             values: vec![f64::NAN; n],
             label: None,
             column_scores: vec![0.0; n],
@@ -83,21 +93,68 @@ impl TableInput {
     }
 }
 
-/// Ingest: takes the tick's row. Ends the run after the last one.
-pub fn take_row(input: Option<ResMut<TableInput>>, mut ending: ResMut<Ending>) {
+/// Ingest: takes the tick's row, from the journal as long as that has rows. Ends the run after the last one.
+pub fn take_row(
+    input: Option<ResMut<TableInput>>,
+    tick: Res<Tick>,
+    mut journal: ResMut<Journal>,
+    mut ending: ResMut<Ending>,
+) {
     let Some(mut input) = input else { return };
-    let TableInput { table, values, label, windows, .. } = &mut *input;
-    match table.next_row(values) {
-        Ok(Some(meta)) => {
-            let in_window = |w: &Windows| meta.timestamp.as_deref().map(|at| w.contains(at));
-            *label = windows.as_ref().and_then(in_window).or(meta.label);
+    let input = &mut *input;
+    if let Some(row) = journal.replay(tick.0, |input| matches!(input, Input::Row { .. })) {
+        return input.replay(row, &mut ending);
+    }
+    if journal.is_replaying() {
+        ending.is_finished = true;
+        return;
+    }
+    match input.read(tick.0) {
+        Ok(Some((sequence, is_last))) => {
+            ending.is_finished |= is_last;
+            let (values, label) = (input.values.clone(), input.label);
+            journal.record(tick.0, Input::Row { sequence, values, label, is_last });
         }
         Ok(None) => ending.is_finished = true,
-        Err(error) => return ending.fail(error),
-    }
-    match table.has_next() {
-        Ok(more) => ending.is_finished |= !more,
         Err(error) => ending.fail(error),
+    }
+}
+
+impl TableInput {
+    /// The names of the measured columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// What the table has turned out to hold; none where rows come from a journal only.
+    pub fn report(&self) -> Option<TableReport> {
+        self.table.as_ref().map(TableReader::report)
+    }
+
+    fn replay(&mut self, row: Input, ending: &mut Ending) {
+        let Input::Row { values, label, is_last, .. } = row else { return };
+        if values.len() != self.values.len() {
+            let (found, expected) = (values.len(), self.values.len());
+            return ending.fail(format!(
+                "journal: found a row of {found} values, must be {expected} as the table has"
+            ));
+        }
+        (self.values, self.label) = (values, label);
+        ending.is_finished |= is_last;
+    }
+
+    /// Reads the row of `tick`: a tick takes one, so that a restored run passes over those it has had. Gives its number,
+    /// counted from 1, and whether it is the last.
+    fn read(&mut self, tick: u64) -> Result<Option<(u64, bool)>, TableError> {
+        let Some(table) = &mut self.table else { return Ok(None) };
+        loop {
+            let Some(meta) = table.next_row(&mut self.values)? else { return Ok(None) };
+            if table.rows() > tick {
+                let in_window = |w: &Windows| meta.timestamp.as_deref().map(|at| w.contains(at));
+                self.label = self.windows.as_ref().and_then(in_window).or(meta.label);
+                return Ok(Some((table.rows(), !table.has_next()?)));
+            }
+        }
     }
 }
 
@@ -208,7 +265,7 @@ pub fn score(
     highest.truncate(HIGHEST);
     input.row_score = highest.iter().sum::<f32>() / highest.len().max(1) as f32;
     for (at, score) in input.column_scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
-        let name = || format!("column {}", input.table.column(at));
+        let name = || format!("column {}", input.columns[at]);
         alerts.observe(AlertSignal::ColumnScore, at as u32, f64::from(*score), tick.0, name);
     }
     alerts.observe(AlertSignal::RowScore, 0, f64::from(input.row_score), tick.0, || "row".into());

@@ -259,6 +259,11 @@ impl TableReader {
         Ok(Some(RowMeta { line, timestamp, label }))
     }
 
+    /// Rows read.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// What the table has turned out to hold so far.
     pub fn report(&self) -> TableReport {
         let is_special = |column| Some(column) == self.time || Some(column) == self.label;

@@ -1,0 +1,225 @@
+//! The journal: what came from outside, written before it is applied, so that a run can be done again without it.
+//!
+//! Scenario and seed decide everything else. A record is of a tick; digests are recorded between ticks, so that a replay
+//! can be checked as it goes. While a run is replayed its inputs come from here, and then from where they really are.
+
+mod log;
+
+use std::path::Path;
+
+use bevy_ecs::resource::Resource;
+use serde::{Deserialize, Serialize};
+
+pub use log::{LogError, LogReader, LogWriter, RECORD_BYTES_MAX};
+
+/// Bytes of records after which a batch is committed, if nobody waits for it sooner.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// What came from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Input {
+    /// The names of a table's columns, before its first row.
+    Columns(Vec<String>),
+    /// A row of a table.
+    Row {
+        /// Its number in the table, or what its column `sequence` says.
+        sequence: u64,
+        /// Its values; NaN for a gap.
+        values: Vec<f64>,
+        /// Whether it is an anomaly, where that is known.
+        label: Option<bool>,
+        /// Whether it was known to be the last.
+        is_last: bool,
+    },
+    /// Entries of the input stream.
+    Entries {
+        /// The id of the last one.
+        last: u64,
+        /// How many had gone before they could be read.
+        lost: u64,
+        /// Their data.
+        data: Vec<Vec<u8>>,
+    },
+    /// The digest of the state, before the tick.
+    Digest(u64),
+}
+
+/// An input and its tick.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Record {
+    tick: u64,
+    input: Input,
+}
+
+/// The journal of a run; without one ([`Journal::default`]) nothing is recorded and nothing replayed.
+#[derive(Resource, Default)]
+pub struct Journal {
+    writer: Option<LogWriter>,
+    reader: Option<LogReader>,
+    /// The next record of the reader.
+    ahead: Option<(u64, Record)>,
+    /// The last record that was taken in or recorded.
+    sequence: u64,
+    /// Whether there is nothing beyond the end of the reader.
+    is_replay: bool,
+    bytes: Vec<u8>,
+    failure: Option<String>,
+}
+
+impl Journal {
+    /// Begins a journal in `folder`, or goes on after its end.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn record_in(folder: &Path, sync: bool) -> Result<Self, LogError> {
+        Ok(Self { writer: Some(LogWriter::open(folder, sync)?), ..Self::default() })
+    }
+
+    /// Replays the journal in `folder` from the record after `sequence`, and records after its end. Gives the digests up to there
+    /// as well: (tick, value).
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn go_on_in(folder: &Path, sequence: u64, sync: bool) -> Result<(Self, Vec<(u64, u64)>), LogError> {
+        // The writer cuts a torn tail first.
+        let writer = LogWriter::open(folder, sync)?;
+        let mut journal = Self { writer: Some(writer), ..Self::replay_of(folder)? };
+        journal.is_replay = false;
+        let mut digests = Vec::new();
+        while let Some((at, record)) = journal.ahead.take_if(|(at, _)| *at <= sequence) {
+            if let Input::Digest(value) = record.input {
+                digests.push((record.tick, value));
+            }
+            journal.sequence = at;
+            journal.look_ahead()?;
+        }
+        Ok((journal, digests))
+    }
+
+    /// Replays the journal in `folder` and nothing else.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn replay_of(folder: &Path) -> Result<Self, LogError> {
+        let mut journal = Self { reader: Some(LogReader::open(folder)?), is_replay: true, ..Self::default() };
+        journal.look_ahead()?;
+        Ok(journal)
+    }
+
+    /// The last record that the state has taken in.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Whether what comes next was recorded, or nothing else can come.
+    pub fn is_replaying(&self) -> bool {
+        self.ahead.is_some() || self.is_replay
+    }
+
+    /// The tick of the next record; none at the end.
+    pub fn next_tick(&self) -> Option<u64> {
+        self.ahead.as_ref().map(|(_, record)| record.tick)
+    }
+
+    /// The next record, if it is of `tick` and `is_wanted`.
+    pub fn replay(&mut self, tick: u64, is_wanted: fn(&Input) -> bool) -> Option<Input> {
+        let is_next = |(_, record): &mut (u64, Record)| record.tick == tick && is_wanted(&record.input);
+        let (sequence, record) = self.ahead.take_if(is_next)?;
+        self.sequence = sequence;
+        if let Err(error) = self.look_ahead() {
+            self.failure.get_or_insert(error.to_string());
+        }
+        Some(record.input)
+    }
+
+    /// Records an input of `tick`. It survives the process once it is committed: see [`Journal::commit`].
+    pub fn record(&mut self, tick: u64, input: Input) {
+        let Some(writer) = &mut self.writer else { return };
+        self.bytes.clear();
+        let record = Record { tick, input };
+        let bytes = postcard::to_extend(&record, std::mem::take(&mut self.bytes)).map_err(|e| e.to_string());
+        let appended = bytes.and_then(|bytes| {
+            self.bytes = bytes;
+            writer.append(&self.bytes).map_err(|e| e.to_string())
+        });
+        match appended {
+            Ok(sequence) => self.sequence = sequence,
+            Err(error) => _ = self.failure.get_or_insert(error),
+        }
+        if self.writer.as_ref().is_some_and(|writer| writer.waiting_bytes() >= BATCH_BYTES) {
+            self.commit();
+        }
+    }
+
+    /// Writes what was recorded: it survives the process from here on.
+    pub fn commit(&mut self) {
+        if let Some(Err(error)) = self.writer.as_mut().map(LogWriter::commit) {
+            self.failure.get_or_insert(format!("journal: {error}"));
+        }
+    }
+
+    /// Why the journal can't go on, if it can't: the run must end then, for its inputs would be lost.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    fn look_ahead(&mut self) -> Result<(), LogError> {
+        let Some(reader) = &mut self.reader else { return Ok(()) };
+        self.ahead = match reader.next_record()? {
+            None => None,
+            Some((sequence, bytes)) => {
+                let record = postcard::from_bytes(bytes);
+                Some((
+                    sequence,
+                    record.map_err(|e| reader.damaged(&format!("record {sequence}: {e}"), "an input"))?,
+                ))
+            }
+        };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_row(input: &Input) -> bool {
+        matches!(input, Input::Row { .. })
+    }
+
+    fn row(sequence: u64) -> Input {
+        Input::Row { sequence, values: vec![sequence as f64, f64::NAN], label: Some(true), is_last: false }
+    }
+
+    #[test]
+    fn inputs_come_back_in_their_ticks_and_then_live() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::record_in(folder.path(), false).unwrap();
+        for tick in 0..5 {
+            journal.record(tick, Input::Digest(tick * 11));
+            journal.record(tick, row(tick + 1));
+        }
+        assert_eq!(journal.sequence(), 10);
+        journal.commit();
+        let (mut journal, digests) = Journal::go_on_in(folder.path(), 6, false).unwrap();
+        assert_eq!((journal.sequence(), digests), (6, vec![(0, 0), (1, 11), (2, 22)]));
+        assert_eq!(journal.replay(3, is_row), None, "the digest comes first");
+        assert_eq!(journal.replay(3, |i| matches!(i, Input::Digest(33))), Some(Input::Digest(33)));
+        assert!(matches!(journal.replay(3, is_row), Some(Input::Row { sequence: 4, .. })));
+        assert_eq!(journal.replay(3, is_row), None);
+        assert_eq!(journal.next_tick(), Some(4));
+        journal.replay(4, |_| true).unwrap();
+        assert!(journal.is_replaying());
+        journal.replay(4, |_| true).unwrap();
+        assert!(!journal.is_replaying());
+        journal.record(5, row(6));
+        journal.commit();
+        assert_eq!(journal.sequence(), 11);
+        let mut all = Journal::replay_of(folder.path()).unwrap();
+        assert!(
+            (0..=5).all(|tick| all.replay(tick, |_| true).is_some()
+                && (tick == 5 || all.replay(tick, is_row).is_some()))
+        );
+        assert!(all.is_replaying() && all.next_tick().is_none() && all.failure().is_none());
+    }
+}

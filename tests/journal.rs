@@ -1,0 +1,80 @@
+//! What came from outside is in the journal, and a run can be done again from it alone.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use support::{command, corec, json, number};
+
+/// A table of rows that depend on nothing but their number.
+fn table(folder: &Path, rows: usize) {
+    let mut text = "wave,step,label\n".to_string();
+    for row in 0..rows {
+        let wave = (row * 37 % 101) as f64 / 10.0 + if row % 50 == 49 { 9.0 } else { 0.0 };
+        text += &format!("{wave},{},{}\n", row / 10, u8::from(row % 50 == 49));
+    }
+    fs::write(folder.join("table.csv"), text).unwrap();
+}
+
+fn telemetry(folder: &Path, more: &[&str]) -> Value {
+    json(folder, &[&["run", "telemetry", "--input", "table.csv"], more].concat(), 0)
+}
+
+#[test]
+fn a_run_is_replayed_without_its_input() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path(), 400);
+    let run = telemetry(folder.path(), &["--out", "run"]);
+    fs::remove_file(folder.path().join("table.csv")).unwrap();
+    for threads in ["1", "2", "8"] {
+        let found = json(folder.path(), &["replay", "run", "--threads", threads], 0);
+        assert_eq!((number(&found, "tick"), number(&found, "same")), (400.0, 40.0));
+        assert_eq!((&found["digest"], &found["differs"]), (&run["state_digest"], &Value::Null));
+    }
+    assert_eq!(number(&json(folder.path(), &["replay", "run", "--to", "55"], 0), "same"), 5.0);
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_end() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path(), 300);
+    let whole = telemetry(folder.path(), &["--out", "whole"]);
+    for kill in ["1", "37", "100", "299"] {
+        let arguments =
+            ["run", "telemetry", "--input", "table.csv", "--snapshot-interval", "20", "--out", kill];
+        let child =
+            command(folder.path(), &[&arguments[..], &["--kill-at", kill]].concat()).output().unwrap();
+        assert_eq!(child.status.code(), None, "killed");
+        // Killed at tick 1 it has no snapshot, and a journal whose one row was not written yet.
+        let on = json(folder.path(), &["run", "--restore", kill], 0);
+        assert_eq!(
+            (&on["state_digest"], &on["tick"]),
+            (&whole["state_digest"], &whole["tick"]),
+            "killed at {kill}"
+        );
+        assert_eq!(on["out"], kill, "it goes on in its own folder");
+        let found = json(folder.path(), &["replay", kill], 0);
+        assert_eq!(
+            (&found["digest"], number(&found, "same")),
+            (&whole["state_digest"], 30.0),
+            "killed at {kill}"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_journal_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path(), 400);
+    telemetry(folder.path(), &["--out", "run"]);
+    let log = folder.path().join("run/journal/00000001.log");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let output = corec(folder.path(), &["replay", "run"]);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("00000001.log: byte ") && output.status.code() != Some(0), "{err}");
+}
