@@ -78,3 +78,60 @@ fn a_damaged_journal_is_refused_with_its_place() {
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(err.contains("00000001.log: byte ") && output.status.code() != Some(0), "{err}");
 }
+
+/// Sends the rows after the acknowledged one through the pipe, until the reader is gone or all are sent.
+fn feed(folder: &Path, rows: &[String], forgets: bool) {
+    use std::io::Write;
+    let acknowledged = fs::read_to_string(folder.join("ack")).unwrap_or_default();
+    let sent: usize = if forgets { 0 } else { acknowledged.trim().parse().unwrap_or(0) };
+    let mut pipe = fs::OpenOptions::new().write(true).open(folder.join("pipe")).unwrap();
+    let text = std::iter::once("wave,step,sequence\n").chain(rows[sent..].iter().map(String::as_str));
+    for line in text {
+        if pipe.write_all(line.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn no_row_of_a_pipe_is_lost_or_taken_twice_across_kills() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let rows: Vec<String> = (1..=400).map(|row| format!("{},{},{row}\n", row * 37 % 101, row / 10)).collect();
+    fs::write(path.join("table.csv"), format!("wave,step,sequence\n{}", rows.concat())).unwrap();
+    let whole = telemetry(path, &["--out", "whole"]);
+    assert_eq!(
+        whole["table"]["columns"],
+        serde_json::json!(["wave", "step"]),
+        "a sequence is no measurement"
+    );
+    assert!(std::process::Command::new("mkfifo").arg(path.join("pipe")).status().unwrap().success());
+    let mut repeated = 0.0;
+    for (n, kill) in [30, 31, 150, 299, 0].into_iter().enumerate() {
+        let kill_at = kill.to_string();
+        let mut arguments =
+            vec!["run", "--input", "pipe", "--ack", "ack", "--snapshot-interval", "25", "--json"];
+        arguments.extend(if n == 0 {
+            ["telemetry", "--out", "run"]
+        } else {
+            ["--restore", "run", "--quiet"]
+        });
+        arguments.extend(if kill > 0 { vec!["--kill-at", &kill_at] } else { vec![] });
+        let output = std::thread::scope(|scope| {
+            // The last time it sends everything again.
+            scope.spawn(|| feed(path, &rows, kill == 0));
+            command(path, &arguments).output().unwrap()
+        });
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), (kill == 0).then_some(0), "killed at {kill}: {err}");
+        if kill == 0 {
+            let s: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!((&s["state_digest"], &s["tick"]), (&whole["state_digest"], &whole["tick"]));
+            repeated = number(&s, "rows_repeated");
+        }
+    }
+    assert_eq!(fs::read_to_string(path.join("ack")).unwrap(), "400\n");
+    assert_eq!(repeated, 299.0, "what was taken before is left out, and counted");
+    let found = json(path, &["replay", "run"], 0);
+    assert_eq!((&found["digest"], number(&found, "tick")), (&whole["state_digest"], 400.0));
+}

@@ -57,9 +57,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "HZ", value_parser = parse_rate, allow_negative_numbers = true)]
     tick_rate: Option<f64>,
 
-    /// Table to replay: CSV, plain or gzipped
+    /// Table to replay: CSV, plain or gzipped, or a named pipe whose rows are taken as they come
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+
+    /// Write the `sequence` of the last row that is safe in the journal to this file, for whoever feeds the pipe
+    #[arg(long, value_name = "FILE", requires = "input")]
+    ack: Option<PathBuf>,
 
     /// Where the table's anomalies are, as NAB's combined_windows.json has them
     #[arg(long, value_name = "FILE", requires = "input")]
@@ -160,7 +164,7 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
         keep: Some(args.snapshot_keep.into()),
     };
     plan.ticks = args.ticks.or(plan.ticks);
-    (plan.out, plan.windows) = (args.out, args.windows);
+    (plan.out, plan.windows, plan.ack) = (args.out, args.windows, args.ack);
     plan.input = args.input.or(manifest.and_then(|manifest| manifest.input));
     (plan.tick_rate, plan.profile) = (args.tick_rate, args.profile);
     let ticks = plan.ticks;

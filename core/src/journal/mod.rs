@@ -66,6 +66,15 @@ pub struct Journal {
     failure: Option<String>,
 }
 
+/// What a journal had up to where a run goes on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Taken {
+    /// Digests: (tick, value).
+    pub digests: Vec<(u64, u64)>,
+    /// The number of the last row; 0 for none.
+    pub last_row: u64,
+}
+
 impl Journal {
     /// Begins a journal in `folder`, or goes on after its end.
     ///
@@ -75,25 +84,26 @@ impl Journal {
         Ok(Self { writer: Some(LogWriter::open(folder, sync)?), ..Self::default() })
     }
 
-    /// Replays the journal in `folder` from the record after `sequence`, and records after its end. Gives the digests up to there
-    /// as well: (tick, value).
+    /// Replays the journal in `folder` from the record after `sequence`, and records after its end. Tells what it had up to there.
     ///
     /// # Errors
     /// See [`LogError`].
-    pub fn go_on_in(folder: &Path, sequence: u64, sync: bool) -> Result<(Self, Vec<(u64, u64)>), LogError> {
+    pub fn go_on_in(folder: &Path, sequence: u64, sync: bool) -> Result<(Self, Taken), LogError> {
         // The writer cuts a torn tail first.
         let writer = LogWriter::open(folder, sync)?;
         let mut journal = Self { writer: Some(writer), ..Self::replay_of(folder)? };
         journal.is_replay = false;
-        let mut digests = Vec::new();
+        let mut taken = Taken::default();
         while let Some((at, record)) = journal.ahead.take_if(|(at, _)| *at <= sequence) {
-            if let Input::Digest(value) = record.input {
-                digests.push((record.tick, value));
+            match record.input {
+                Input::Digest(value) => taken.digests.push((record.tick, value)),
+                Input::Row { sequence, .. } => taken.last_row = sequence,
+                _ => {}
             }
             journal.sequence = at;
             journal.look_ahead()?;
         }
-        Ok((journal, digests))
+        Ok((journal, taken))
     }
 
     /// Replays the journal in `folder` and nothing else.
@@ -201,8 +211,9 @@ mod tests {
         }
         assert_eq!(journal.sequence(), 10);
         journal.commit();
-        let (mut journal, digests) = Journal::go_on_in(folder.path(), 6, false).unwrap();
-        assert_eq!((journal.sequence(), digests), (6, vec![(0, 0), (1, 11), (2, 22)]));
+        let (mut journal, taken) = Journal::go_on_in(folder.path(), 6, false).unwrap();
+        let expected = Taken { digests: vec![(0, 0), (1, 11), (2, 22)], last_row: 3 };
+        assert_eq!((journal.sequence(), taken), (6, expected));
         assert_eq!(journal.replay(3, is_row), None, "the digest comes first");
         assert_eq!(journal.replay(3, |i| matches!(i, Input::Digest(33))), Some(Input::Digest(33)));
         assert!(matches!(journal.replay(3, is_row), Some(Input::Row { sequence: 4, .. })));

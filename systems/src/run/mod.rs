@@ -24,7 +24,7 @@ use corec_core::alert::Alerts;
 use corec_core::block::Population;
 use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
 use corec_core::digest::Digest;
-use corec_core::journal::{Input, Journal, LogError, LogReader, LogWriter};
+use corec_core::journal::{Input, Journal, LogError, LogReader, LogWriter, Taken};
 use corec_core::populate::PopulateError;
 use corec_core::simulation::{Ending, Simulation, SimulationError};
 use corec_core::snapshot::{About, Snapshot};
@@ -74,6 +74,8 @@ pub struct RunPlan {
     pub resume: Option<PathBuf>,
     /// Ticks between two recorded digests; 0 records none.
     pub digest_interval: u64,
+    /// Where the sequence of the last row that the journal has is written.
+    pub ack: Option<PathBuf>,
     /// Whether what the journal has committed also survives a loss of power.
     pub journal_sync: bool,
     /// Kills the process before this tick, with no time for anything: what `corec verify --kill` survives.
@@ -100,6 +102,7 @@ impl RunPlan {
             restore: None,
             resume: None,
             digest_interval: DIGEST_INTERVAL,
+            ack: None,
             journal_sync: false,
             kill_at: None,
             scenario_given: serde_json::Value::Null,
@@ -220,6 +223,8 @@ pub struct Summary {
     pub systems: Vec<SystemSummary>,
     /// The replayed table; null without one.
     pub table: Option<TableReport>,
+    /// Rows left out because they had been taken before: sent again after a kill.
+    pub rows_repeated: u64,
     /// Area under the ROC curve of row scores against labels; null without labels or with one class only.
     pub roc_auc: Option<f64>,
     /// Area under the precision-recall curve; null as `roc_auc`.
@@ -315,14 +320,22 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     let profile = profile.map(|(path, file)| (path, file, simulation.record_trace()));
 
     let sequence = restore.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
-    let (mut journal, recorded) =
-        open_journal(source.as_deref(), &out, sequence, has_input, plan.journal_sync)?;
+    let (mut journal, taken) = open_journal(source.as_deref(), &out, sequence, has_input, plan.journal_sync)?;
     if let (None, Some(columns)) = (&restore, columns)
         && journal.replay(0, |input| matches!(input, Input::Columns(_))).is_none()
     {
         journal.record(0, Input::Columns(columns));
     }
     simulation.world_mut().insert_resource(journal);
+    if let Some(mut table) = simulation.world_mut().get_resource_mut::<TableInput>() {
+        table.go_on_after(taken.last_row);
+        if plan.ack.is_some() && !table.has_sequence() {
+            return Err(RunError::Usage(
+                "--ack: the table has no column 'sequence', must have one that numbers its rows".into(),
+            ));
+        }
+        table.ack = plan.ack;
+    }
 
     let world = simulation.world();
     let about = About {
@@ -335,7 +348,8 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     (manifest.threads, manifest.epoch, manifest.input) =
         (simulation.threads(), world.resource::<Epoch>().0, input);
     manifest.restored_from = restore.as_ref().map(|snapshot| snapshot.path().to_path_buf());
-    manifest.digests = recorded.into_iter().map(|(tick, value)| (tick, format!("{value:016x}"))).collect();
+    manifest.digests =
+        taken.digests.into_iter().map(|(tick, value)| (tick, format!("{value:016x}"))).collect();
     let start = now();
     manifest.startup_seconds = (start - started).as_secs_f64();
     manifest
@@ -395,7 +409,19 @@ impl Between {
         }
         self.pace.wait_for(ticks - self.first_tick, signal);
         self.pace.tell(Progress { ticks, of: self.of, seconds: 0.0 }, progress);
-        ControlFlow::Continue(())
+        let is_live = !world.resource::<Journal>().is_replaying();
+        match world.get_resource_mut::<TableInput>() {
+            // A tick waits for its row.
+            Some(mut table) if is_live => match table.wait(&|| signal.load(Ordering::Relaxed) != 0) {
+                Ok(true) => ControlFlow::Continue(()),
+                Ok(false) => ControlFlow::Break(()),
+                Err(error) => {
+                    world.resource_mut::<Ending>().fail(error);
+                    ControlFlow::Break(())
+                }
+            },
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     /// Records the digest where one is due, or compares it with the one that was recorded.
@@ -437,11 +463,11 @@ fn open_journal(
     sequence: u64,
     has_input: bool,
     sync: bool,
-) -> Result<(Journal, Vec<(u64, u64)>), RunError> {
+) -> Result<(Journal, Taken), RunError> {
     let fail = |e: LogError| RunError::Failed(format!("journal: {e}"));
     let folder = out.join(JOURNAL);
     let Some(source) = source.map(|source| source.join(JOURNAL)) else {
-        return Ok((Journal::record_in(&folder, sync).map_err(fail)?, Vec::new()));
+        return Ok((Journal::record_in(&folder, sync).map_err(fail)?, Taken::default()));
     };
     if !source.is_dir() {
         if has_input {
@@ -449,7 +475,7 @@ fn open_journal(
                 format!("--restore: {} is missing, must be there: it has the run's inputs", source.display());
             return Err(RunError::Usage(message));
         }
-        return Ok((Journal::record_in(&folder, sync).map_err(fail)?, Vec::new()));
+        return Ok((Journal::record_in(&folder, sync).map_err(fail)?, Taken::default()));
     }
     if source != folder {
         copy_log(&source, &folder, sequence).map_err(fail)?;
@@ -681,6 +707,7 @@ fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) ->
         restored_at: None,
         snapshots: SnapshotReport::default(),
         table: world.get_resource::<TableInput>().and_then(TableInput::report),
+        rows_repeated: world.get_resource::<TableInput>().map_or(0, TableInput::repeated),
         roc_auc: areas.map(|a| a.0),
         pr_auc: areas.map(|a| a.1),
         interrupted_by: None,

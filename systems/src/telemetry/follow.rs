@@ -7,6 +7,8 @@
 //! `score_max`; 0 during `warmup`. A gap changes nothing.
 //! A column's score is the highest of its twins'; a row's is the mean of its min(3, n) highest columns.
 
+use std::path::{Path, PathBuf};
+
 use bevy_ecs::prelude::*;
 use bytemuck::{Pod, Zeroable};
 use corec_core::alert::Alerts;
@@ -56,6 +58,13 @@ pub struct TableInput {
     table: Option<TableReader>,
     /// The names of its measured columns.
     columns: Vec<String>,
+    /// Where the sequence of the last row that the journal has on disk is written.
+    pub ack: Option<PathBuf>,
+    /// The sequence of the last row taken, and rows left out because they had been taken before.
+    last_sequence: u64,
+    repeated: u64,
+    /// A row of a pipe that was read before its tick.
+    pending: Option<u64>,
     /// Spans of time that hold anomalies.
     pub windows: Option<Windows>,
     /// The row of this tick; NaN for a gap.
@@ -83,6 +92,10 @@ impl TableInput {
         Self {
             table: None,
             columns,
+            ack: None,
+            last_sequence: 0,
+            repeated: 0,
+            pending: None,
             windows: None,
             values: vec![f64::NAN; n],
             label: None,
@@ -109,11 +122,17 @@ pub fn take_row(
         ending.is_finished = true;
         return;
     }
-    match input.read(tick.0) {
+    match input.read() {
         Ok(Some((sequence, is_last))) => {
             ending.is_finished |= is_last;
             let (values, label) = (input.values.clone(), input.label);
             journal.record(tick.0, Input::Row { sequence, values, label, is_last });
+            if let Some(ack) = &input.ack {
+                journal.commit();
+                if let Err(error) = acknowledge(ack, sequence) {
+                    ending.fail(format!("--ack: {}: {error}", ack.display()));
+                }
+            }
         }
         Ok(None) => ending.is_finished = true,
         Err(error) => ending.fail(error),
@@ -132,7 +151,8 @@ impl TableInput {
     }
 
     fn replay(&mut self, row: Input, ending: &mut Ending) {
-        let Input::Row { values, label, is_last, .. } = row else { return };
+        let Input::Row { sequence, values, label, is_last } = row else { return };
+        self.last_sequence = sequence;
         if values.len() != self.values.len() {
             let (found, expected) = (values.len(), self.values.len());
             return ending.fail(format!(
@@ -143,19 +163,74 @@ impl TableInput {
         ending.is_finished |= is_last;
     }
 
-    /// Reads the row of `tick`: a tick takes one, so that a restored run passes over those it has had. Gives its number,
-    /// counted from 1, and whether it is the last.
-    fn read(&mut self, tick: u64) -> Result<Option<(u64, bool)>, TableError> {
-        let Some(table) = &mut self.table else { return Ok(None) };
-        loop {
-            let Some(meta) = table.next_row(&mut self.values)? else { return Ok(None) };
-            if table.rows() > tick {
-                let in_window = |w: &Windows| meta.timestamp.as_deref().map(|at| w.contains(at));
-                self.label = self.windows.as_ref().and_then(in_window).or(meta.label);
-                return Ok(Some((table.rows(), !table.has_next()?)));
+    /// Goes on after row `sequence`, which was taken before.
+    pub fn go_on_after(&mut self, sequence: u64) {
+        self.last_sequence = sequence;
+    }
+
+    /// Whether rows are numbered by a column `sequence`.
+    pub fn has_sequence(&self) -> bool {
+        self.table.as_ref().is_some_and(TableReader::has_sequence)
+    }
+
+    /// Rows left out because they had been taken before.
+    pub fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// Waits for the next row of a pipe; says whether there is one before the pipe is closed or `is_stopped`. A file's rows are there.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub fn wait(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<bool, TableError> {
+        while self.pending.is_none() && self.table.as_ref().is_some_and(TableReader::is_live) {
+            let Some(table) = &mut self.table else { break };
+            if !table.wait(is_stopped)? {
+                return Ok(false);
             }
+            self.pending = self.read_row()?;
+        }
+        Ok(true)
+    }
+
+    /// The next row that was not taken before: its number, and whether it is known to be the last. None at the end.
+    fn read(&mut self) -> Result<Option<(u64, bool)>, TableError> {
+        loop {
+            let row = match self.pending.take() {
+                Some(row) => Some(row),
+                None if self.table.as_mut().map_or(Ok(false), TableReader::has_next)? => self.read_row()?,
+                None => return Ok(None),
+            };
+            let Some(sequence) = row else { continue };
+            let is_last = match &mut self.table {
+                Some(table) if !table.is_live() => !table.has_next()?,
+                _ => false,
+            };
+            return Ok(Some((sequence, is_last)));
         }
     }
+
+    /// Reads a row. Gives its number, counted from 1 or from its column `sequence`; none if it was taken before.
+    fn read_row(&mut self) -> Result<Option<u64>, TableError> {
+        let Some(table) = &mut self.table else { return Ok(None) };
+        let Some(meta) = table.next_row(&mut self.values)? else { return Ok(None) };
+        let sequence = meta.sequence.unwrap_or_else(|| table.rows());
+        if sequence <= self.last_sequence {
+            self.repeated += 1;
+            return Ok(None);
+        }
+        self.last_sequence = sequence;
+        let in_window = |w: &Windows| meta.timestamp.as_deref().map(|at| w.contains(at));
+        self.label = self.windows.as_ref().and_then(in_window).or(meta.label);
+        Ok(Some(sequence))
+    }
+}
+
+/// Tells whoever feeds the pipe that it need not send rows up to `sequence` again.
+fn acknowledge(file: &Path, sequence: u64) -> std::io::Result<()> {
+    let temporary = file.with_extension("tmp");
+    std::fs::write(&temporary, format!("{sequence}\n"))?;
+    std::fs::rename(temporary, file)
 }
 
 /// Gives every twin its column and window. The twins of a column follow each other.

@@ -5,4 +5,5 @@
 
 pub mod detection;
 pub mod follow;
+mod live;
 pub mod table;

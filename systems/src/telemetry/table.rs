@@ -1,7 +1,7 @@
 //! A table of telemetry: CSV, plain or gzipped, read row by row.
 //!
 //! Recognised by themselves: the delimiter (`,` `;` tab `|`), a header, a time column (`timestamp`, `time`, `date`,
-//! `datetime`), a `label` column of 0 and 1. Every other column whose first value is a number is measured; the rest is
+//! `datetime`), a `label` column of 0 and 1, a `sequence` column that numbers rows from 1. A named pipe is read as its rows come. Every other column whose first value is a number is measured; the rest is
 //! left out and named. An empty cell, `NaN`, `NA`, `null` an infinity or a number beyond 3.4e38 is a gap; text in a measured column is a broken
 //! file.
 
@@ -15,8 +15,10 @@ use flate2::bufread::MultiGzDecoder;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::live::Lines;
+
 /// Bytes a row may have.
-const ROW_BYTES_MAX: usize = 4 << 20;
+pub(super) const ROW_BYTES_MAX: usize = 4 << 20;
 /// Columns a table may have.
 const COLUMNS_MAX: usize = 10_000;
 /// Rows looked at to tell which columns hold numbers.
@@ -78,6 +80,8 @@ pub struct RowMeta {
     pub timestamp: Option<String>,
     /// The cell of the label column.
     pub label: Option<bool>,
+    /// The cell of the sequence column.
+    pub sequence: Option<u64>,
 }
 
 /// What a table turned out to hold.
@@ -95,6 +99,21 @@ pub struct TableReport {
     pub gaps_by_column: Vec<(String, u64)>,
 }
 
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+/// The text of a file, unpacked if it is gzipped.
+fn open_file(path: &Path) -> io::Result<Box<dyn BufRead + Send + Sync>> {
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let is_gzip = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+    Ok(match is_gzip {
+        true => Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file))),
+        false => Box::new(file),
+    })
+}
+
 /// Reads a table row by row.
 pub struct TableReader {
     path: PathBuf,
@@ -105,6 +124,8 @@ pub struct TableReader {
     measured: Vec<usize>,
     time: Option<usize>,
     label: Option<usize>,
+    sequence: Option<usize>,
+    live: Option<Lines>,
     gaps: Vec<u64>,
     rows: u64,
 }
@@ -117,12 +138,13 @@ impl TableReader {
     pub fn open(path: &Path) -> Result<Self, TableError> {
         let io_error = |e: io::Error| TableError::Io { path: path.into(), message: e.to_string() };
         let header_error = |message: String| TableError::Header { path: path.into(), message };
-        let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(io_error)?);
-        let is_gzip = file.fill_buf().map_err(io_error)?.starts_with(&[0x1f, 0x8b]);
-        let mut text: Box<dyn BufRead + Send + Sync> = if is_gzip {
-            Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file)))
-        } else {
-            Box::new(file)
+        let live = match is_pipe(path) {
+            true => Some(Lines::open(path.into()).map_err(io_error)?),
+            false => None,
+        };
+        let mut text: Box<dyn BufRead + Send + Sync> = match &live {
+            Some(lines) => Box::new(BufReader::with_capacity(1 << 16, lines.clone())),
+            None => open_file(path).map_err(io_error)?,
         };
         let start = text.fill_buf().map_err(io_error)?;
         let bom = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
@@ -140,6 +162,7 @@ impl TableReader {
         let find =
             |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.to_lowercase().as_str()));
         let (time, label) = (find(&["timestamp", "time", "date", "datetime"]), find(&["label"]));
+        let sequence = find(&["sequence"]);
         let mut reader = Self {
             path: path.into(),
             csv,
@@ -149,10 +172,14 @@ impl TableReader {
             measured: Vec::new(),
             time,
             label,
+            sequence,
+            live,
             gaps: Vec::new(),
             rows: 0,
         };
-        while reader.ahead.len() < LOOK_AHEAD
+        // A pipe has no more rows than have been written so far.
+        let look_ahead = if reader.live.is_some() { 1 } else { LOOK_AHEAD };
+        while reader.ahead.len() < look_ahead
             && let Some(record) = reader.read_record()?
         {
             reader.ahead.push_back(record);
@@ -172,7 +199,9 @@ impl TableReader {
                 .map(|cell| number(cell).is_some())
         };
         reader.measured = (0..reader.names.len())
-            .filter(|&column| Some(column) != time && Some(column) != label && first(column).unwrap_or(true))
+            .filter(|&column| {
+                ![time, label, sequence].contains(&Some(column)) && first(column).unwrap_or(true)
+            })
             .collect();
         if reader.measured.is_empty() {
             let message = "found no column of numbers, must be at least one besides time and label".into();
@@ -252,11 +281,42 @@ impl TableReader {
                 _ => return Err(cell_error(column, "0 or 1")),
             },
         };
+        let sequence = match self.sequence {
+            None => None,
+            Some(column) => {
+                let text = std::str::from_utf8(trimmed(&record[column])).ok();
+                let number = text.and_then(|text| text.parse::<u64>().ok()).filter(|number| *number > 0);
+                Some(number.ok_or_else(|| cell_error(column, "a whole number of at least 1"))?)
+            }
+        };
         let timestamp =
             self.time.map(|column| String::from_utf8_lossy(trimmed(&record[column])).into_owned());
         self.rows += 1;
         self.spare = record;
-        Ok(Some(RowMeta { line, timestamp, label }))
+        Ok(Some(RowMeta { line, timestamp, label, sequence }))
+    }
+
+    /// Whether rows come from a pipe, one by one.
+    pub fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Whether rows are numbered by a column `sequence`.
+    pub fn has_sequence(&self) -> bool {
+        self.sequence.is_some()
+    }
+
+    /// Waits until a row of a pipe is there; says whether one came before the pipe was closed or `is_stopped`.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub fn wait(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<bool, TableError> {
+        match &self.live {
+            Some(lines) if self.ahead.is_empty() => lines
+                .wait(is_stopped)
+                .map_err(|e| TableError::Io { path: self.path.clone(), message: e.to_string() }),
+            _ => Ok(true),
+        }
     }
 
     /// Rows read.
@@ -266,7 +326,7 @@ impl TableReader {
 
     /// What the table has turned out to hold so far.
     pub fn report(&self) -> TableReport {
-        let is_special = |column| Some(column) == self.time || Some(column) == self.label;
+        let is_special = |column| [self.time, self.label, self.sequence].contains(&Some(column));
         TableReport {
             rows: self.rows,
             columns: self.measured.iter().map(|&c| self.names[c].clone()).collect(),
