@@ -7,6 +7,7 @@ mod blocks;
 mod digest;
 mod executor;
 mod rng;
+mod snapshot;
 mod store;
 mod tick;
 
@@ -62,7 +63,7 @@ criterion_group!(
     targets =
         executor::tiny, executor::heavy, executor::conditions, executor::commands,
         blocks::scan, blocks::due, blocks::ordered_mean, blocks::sizes, blocks::spawn, blocks::free, blocks::moves,
-        rng::philox, digest::digest, store::write,
+        rng::philox, digest::digest, snapshot::snapshot, store::write,
         tick::ecosystem, tick::sizes, tick::full_rows, tick::telemetry
 );
 criterion_main!(corec);
