@@ -57,7 +57,7 @@ fn frames_carry_what_is_above_the_threshold() {
     let frame = Frame::decode(&entries[1].data).unwrap();
     assert_eq!(
         (frame.tick, frame.sequence, frame.first_block, frame.blocks, frame.count),
-        (9, 1, 0, 6, 4700)
+        (9, 0, 0, 6, 4700)
     );
     let ids: Vec<u64> =
         frame.columns[0].bytes.chunks(8).map(|b| u64::from_le_bytes(b.try_into().unwrap())).collect();

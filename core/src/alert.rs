@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{AlertRule, AlertSignal, Scenario};
 use crate::digest::Saved;
-use crate::units::seconds_to_ticks;
+use crate::units::{Epoch, seconds_to_ticks};
 
 /// An alert as it goes out. (instance, epoch, tick, sequence) is unique: a replay gives the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,8 @@ impl AlertState {
 pub struct Alerts {
     #[serde(skip)]
     instance: String,
+    #[serde(skip)]
+    epoch: Epoch,
     #[serde(skip)]
     rules: Vec<Rule>,
     /// (rule, subject) -> state, for subjects that are past `enter` or raised.
@@ -150,6 +152,11 @@ impl Alerts {
         }
     }
 
+    /// From now on alerts belong to this history.
+    pub fn set_epoch(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+    }
+
     /// Alerts raised so far, each event once.
     pub fn raised(&self) -> u64 {
         self.raised
@@ -186,7 +193,8 @@ impl Alerts {
         let sequence = self.sequence;
         self.sequence += 1;
         let instance = self.instance.clone();
-        self.outbox.push(Alert { instance, epoch: 0, tick, sequence, name, subject, value, severity, state });
+        let epoch = self.epoch.0;
+        self.outbox.push(Alert { instance, epoch, tick, sequence, name, subject, value, severity, state });
     }
 }
 
@@ -195,7 +203,7 @@ impl Saved for Alerts {
 
     fn restore(&mut self, saved: Self) {
         let (instance, rules) = (std::mem::take(&mut self.instance), std::mem::take(&mut self.rules));
-        *self = Self { instance, rules, ..saved };
+        *self = Self { instance, rules, epoch: self.epoch, ..saved };
     }
 }
 

@@ -350,6 +350,7 @@ impl Engine {
         let world = self.main.world_mut();
         let head = snapshot.head();
         world.insert_resource(Epoch(head.epoch));
+        world.resource_mut::<Alerts>().set_epoch(Epoch(head.epoch));
         for label in std::mem::take(&mut world.resource_mut::<MainScheduleOrder>().startup_labels) {
             _ = world.try_run_schedule(label);
         }

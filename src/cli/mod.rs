@@ -1,6 +1,7 @@
 //! Subcommands, and what they have in common: logs, exit codes.
 
 mod diff;
+mod fork;
 mod inspect;
 mod replay;
 mod run;
@@ -38,6 +39,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Run a run again from its journal, and compare every recorded digest
     Replay(replay::ReplayArgs),
+    /// Go on from a tick of a run twice: as it was, and with other settings
+    Fork(fork::ForkArgs),
     /// List the runs of a folder
     Runs(runs::RunsArgs),
     /// Show what is in a snapshot
@@ -61,6 +64,7 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Run(args) => run::main(*args, started),
         Command::Verify(args) => verify::main(&args),
         Command::Replay(args) => replay::main(&args),
+        Command::Fork(args) => fork::main(&args),
         Command::Runs(args) => runs::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Diff(args) => diff::main(&args),

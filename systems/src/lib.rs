@@ -16,6 +16,7 @@ pub mod telemetry;
 pub mod bus;
 pub mod store;
 
+pub mod fork;
 pub mod plugins;
 pub mod replay;
 pub mod run;

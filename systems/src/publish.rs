@@ -17,7 +17,7 @@ use corec_core::message::{Frame, FrameColumn};
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::{Stats, Totals};
 use corec_core::store::{Batch, BlockState, Metric};
-use corec_core::units::{Tick, seconds_to_ticks};
+use corec_core::units::{Epoch, Tick, seconds_to_ticks};
 
 use crate::store::StoreWriter;
 use crate::telemetry::follow::TableInput;
@@ -49,16 +49,16 @@ pub fn publish_frames(
     blocks: Blocks<(&StableId, &Signal, &Health)>,
     stats: Res<Stats>,
     scenario: Res<RunScenario>,
-    tick: Res<Tick>,
+    (tick, epoch): (Res<Tick>, Res<Epoch>),
     mut bus: ResMut<RunBus>,
     mut ending: ResMut<Ending>,
-    mut sequence: Local<u64>,
 ) {
-    let mut frame: Option<Frame> = None;
+    // Counted within the tick: (instance, epoch, tick, sequence) is the same in a replay and after a restore.
+    let (mut frame, mut sequence): (Option<Frame>, u64) = (None, 0);
     let mut send = |frame: Option<Frame>| {
         if let Some(mut frame) = frame {
-            frame.sequence = *sequence;
-            *sequence += 1;
+            frame.sequence = sequence;
+            sequence += 1;
             if let Err(error) = bus.0.publish(DATA_STREAM, &frame.encode()) {
                 ending.fail(error);
             }
@@ -79,7 +79,7 @@ pub fn publish_frames(
             kind: kind.clone(),
             first_block: view.id().0,
             blocks: 0,
-            epoch: 0,
+            epoch: epoch.0,
             tick: tick.0,
             sequence: 0,
             count: 0,

@@ -69,6 +69,8 @@ pub struct Journal {
 /// What a journal had up to where a run goes on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Taken {
+    /// The columns of the table, if there was one.
+    pub columns: Option<Vec<String>>,
     /// Digests: (tick, value).
     pub digests: Vec<(u64, u64)>,
     /// The number of the last row; 0 for none.
@@ -91,14 +93,23 @@ impl Journal {
     pub fn go_on_in(folder: &Path, sequence: u64, sync: bool) -> Result<(Self, Taken), LogError> {
         // The writer cuts a torn tail first.
         let writer = LogWriter::open(folder, sync)?;
-        let mut journal = Self { writer: Some(writer), ..Self::replay_of(folder)? };
-        journal.is_replay = false;
+        let (journal, taken) = Self::replay_after(folder, sequence)?;
+        Ok((Self { writer: Some(writer), is_replay: false, ..journal }, taken))
+    }
+
+    /// Replays the journal in `folder` from the record after `sequence`, and nothing else. Tells what it had up to there.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn replay_after(folder: &Path, sequence: u64) -> Result<(Self, Taken), LogError> {
+        let mut journal = Self::replay_of(folder)?;
         let mut taken = Taken::default();
         while let Some((at, record)) = journal.ahead.take_if(|(at, _)| *at <= sequence) {
             match record.input {
                 Input::Digest(value) => taken.digests.push((record.tick, value)),
                 Input::Row { sequence, .. } => taken.last_row = sequence,
-                _ => {}
+                Input::Columns(columns) => taken.columns = Some(columns),
+                Input::Entries { .. } => {}
             }
             journal.sequence = at;
             journal.look_ahead()?;
@@ -140,6 +151,19 @@ impl Journal {
             self.failure.get_or_insert(error.to_string());
         }
         Some(record.input)
+    }
+
+    /// Passes over the columns and digests before `tick`: for who does not compare them. Gives the columns.
+    pub fn pass_digests(&mut self, tick: u64) -> Option<Vec<String>> {
+        let mut found = None;
+        while let Some(input) =
+            self.replay(tick, |input| matches!(input, Input::Columns(_) | Input::Digest(_)))
+        {
+            if let Input::Columns(columns) = input {
+                found = Some(columns);
+            }
+        }
+        found
     }
 
     /// Records an input of `tick`. It survives the process once it is committed: see [`Journal::commit`].
@@ -212,7 +236,7 @@ mod tests {
         assert_eq!(journal.sequence(), 10);
         journal.commit();
         let (mut journal, taken) = Journal::go_on_in(folder.path(), 6, false).unwrap();
-        let expected = Taken { digests: vec![(0, 0), (1, 11), (2, 22)], last_row: 3 };
+        let expected = Taken { columns: None, digests: vec![(0, 0), (1, 11), (2, 22)], last_row: 3 };
         assert_eq!((journal.sequence(), taken), (6, expected));
         assert_eq!(journal.replay(3, is_row), None, "the digest comes first");
         assert_eq!(journal.replay(3, |i| matches!(i, Input::Digest(33))), Some(Input::Digest(33)));

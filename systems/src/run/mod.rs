@@ -484,7 +484,7 @@ fn open_journal(
 }
 
 /// Copies the records up to `sequence`.
-fn copy_log(from: &Path, to: &Path, sequence: u64) -> Result<(), LogError> {
+pub(crate) fn copy_log(from: &Path, to: &Path, sequence: u64) -> Result<(), LogError> {
     let (mut reader, mut writer) = (LogReader::open(from)?, LogWriter::open(to, false)?);
     while let Some((at, record)) = reader.next_record()?.filter(|(at, _)| *at <= sequence) {
         writer.append(record)?;
