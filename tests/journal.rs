@@ -35,6 +35,16 @@ fn a_run_is_replayed_without_its_input() {
         assert_eq!((&found["digest"], &found["differs"]), (&run["state_digest"], &Value::Null));
     }
     assert_eq!(number(&json(folder.path(), &["replay", "run", "--to", "55"], 0), "same"), 5.0);
+    let journal = json(folder.path(), &["inspect", "run/journal"], 0);
+    let count =
+        |at: usize| (journal["inputs"][at]["input"].clone(), number(&journal["inputs"][at], "records"));
+    assert_eq!(
+        [count(0), count(1), count(2)],
+        [("columns".into(), 1.0), ("row".into(), 400.0), ("digest".into(), 40.0)]
+    );
+    let other = ["run", "--restore", "run", "--input", "other.csv"];
+    let err = String::from_utf8_lossy(&corec(folder.path(), &other).stderr).into_owned();
+    assert!(err.contains("--input: found other.csv, must be table.csv"), "{err}");
 }
 
 #[test]

@@ -84,20 +84,24 @@ fn try_fork(args: &ForkArgs) -> Result<ExitCode, RunError> {
 }
 
 fn table(same: &Summary, other: &Summary) -> String {
-    let fitness = |s: &Summary| s.fitness_end.map_or("none".into(), |fitness| format!("{fitness:.4}"));
-    let digest = |s: &Summary| s.state_digest.clone().unwrap_or_default();
+    let values = |s: &Summary| {
+        let fitness = s.fitness_end.map_or("none".into(), |fitness| format!("{fitness:.4}"));
+        let counts = [s.entity_updates, s.faults, s.repairs, s.alerts].map(grouped);
+        let [updates, faults, repairs, alerts] = counts;
+        [
+            grouped(s.tick),
+            fitness,
+            updates,
+            faults,
+            repairs,
+            alerts,
+            s.state_digest.clone().unwrap_or_default(),
+        ]
+    };
+    let names = ["tick", "fitness", "updates", "faults", "repairs", "alerts", "digest"];
     let mut out = format!("{:<14} {:>20} {:>20}\n", "", "same", "fork");
-    let rows: [(&str, &dyn Fn(&Summary) -> String); 7] = [
-        ("tick", &|s| grouped(s.tick)),
-        ("fitness", &fitness),
-        ("updates", &|s| grouped(s.entity_updates)),
-        ("faults", &|s| grouped(s.faults)),
-        ("repairs", &|s| grouped(s.repairs)),
-        ("alerts", &|s| grouped(s.alerts)),
-        ("digest", &digest),
-    ];
-    for (name, value) in rows {
-        _ = writeln!(out, "{name:<14} {:>20} {:>20}", value(same), value(other));
+    for ((name, same), other) in names.iter().zip(values(same)).zip(values(other)) {
+        _ = writeln!(out, "{name:<14} {same:>20} {other:>20}");
     }
     _ = writeln!(out, "{:<14} {}\n{:<14} {}", "folders", same.out.display(), "", other.out.display());
     out

@@ -1,4 +1,4 @@
-//! `corec inspect`: what is in a snapshot.
+//! `corec inspect`: what is in a snapshot or a journal.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use corec_systems::settings::grouped;
+use corec_systems::snapshots::summary;
 use corec_systems::snapshots::{Part, Snapshot, SnapshotError, latest};
 use serde_json::{Value, json};
 
-/// Show what is in a snapshot: its run, kinds, columns, blocks, resources and first rows
+/// Show what is in a snapshot (run, kinds, columns, blocks, resources, first rows) or in a journal (records by what they are)
 #[derive(Args)]
 pub struct InspectArgs {
-    /// A snapshot's file, or a folder of them for the newest
+    /// A snapshot's file, a folder of them or a run's folder for the newest; a journal's folder
     file: PathBuf,
 
     /// Rows to show of each kind, in hexadecimal
@@ -26,6 +27,9 @@ pub struct InspectArgs {
 
 /// Shows it.
 pub fn main(args: &InspectArgs) -> ExitCode {
+    if args.file.join("00000001.log").is_file() {
+        return journal(args);
+    }
     let folder = args.file.join("snapshots");
     let path = if folder.is_dir() { &folder } else { &args.file };
     let shown =
@@ -35,6 +39,32 @@ pub fn main(args: &InspectArgs) -> ExitCode {
         Ok((_, facts)) if args.json => super::print(&format!("{facts}\n")),
         Ok((snapshot, facts)) => super::print(&text(&snapshot, &facts)),
     }
+}
+
+fn journal(args: &InspectArgs) -> ExitCode {
+    let summary = match summary(&args.file) {
+        Ok(summary) => summary,
+        Err(error) => return super::usage(error),
+    };
+    if args.json {
+        return super::print(&format!("{}\n", json!(summary)));
+    }
+    let mut out = format!("{}\n", args.file.display());
+    for what in &summary.inputs {
+        let (name, records, bytes) = (&what.input, grouped(what.records), grouped(what.bytes));
+        _ = writeln!(
+            out,
+            "{name:<10} {records:>12} records of ticks {}..={}, {bytes} bytes",
+            what.tick_first, what.tick_last
+        );
+    }
+    _ = writeln!(
+        out,
+        "{} bytes on disk, {} of them a torn tail",
+        grouped(summary.file_bytes),
+        summary.torn_bytes
+    );
+    super::print(&out)
 }
 
 fn facts(snapshot: &Snapshot, rows: usize) -> Result<Value, SnapshotError> {

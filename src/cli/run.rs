@@ -97,6 +97,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_count, default_value = "10")]
     digest_interval: u64,
 
+    /// Where the journal is; `journal` in the run's folder if not given
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
+
     /// Let the journal wait for the disk: inputs then survive a loss of power, not only a kill
     #[arg(long)]
     journal_sync: bool,
@@ -165,7 +169,15 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
     };
     plan.ticks = args.ticks.or(plan.ticks);
     (plan.out, plan.windows, plan.ack) = (args.out, args.windows, args.ack);
-    plan.input = args.input.or(manifest.and_then(|manifest| manifest.input));
+    let input = manifest.and_then(|manifest| manifest.input);
+    if let (Some(found), Some(expected)) = (&args.input, &input)
+        && found != expected
+    {
+        let (found, expected) = (found.display(), expected.display());
+        let message = format!("--input: found {found}, must be {expected} as the run had it, or not given");
+        return Err(RunError::Usage(message));
+    }
+    (plan.input, plan.journal) = (args.input.or(input), args.journal);
     (plan.tick_rate, plan.profile) = (args.tick_rate, args.profile);
     let ticks = plan.ticks;
     let signal = listen()?;

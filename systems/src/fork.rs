@@ -41,7 +41,7 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
     let manifest = Manifest::read(fork.run).map_err(RunError::Usage)?;
     let mut changed = manifest.settings.clone();
     fork.sets.iter().try_for_each(|set| change(&mut changed, set)).map_err(RunError::Usage)?;
-    let [same, other] = [&manifest.settings, &changed].map(|settings| scenario(settings));
+    let [same, other] = [&manifest.settings, &changed].map(scenario);
     let (same, other) = (same?, other?);
     check_past(&same, &other)?;
     let (simulation, sequence) = past(fork, &same)?;

@@ -30,8 +30,9 @@ pub mod settings {
     pub use corec_core::units::{grouped, parse_count};
 }
 
-/// Snapshots, for a command line.
+/// Snapshots and journals, for a command line.
 pub mod snapshots {
+    pub use corec_core::journal::summary;
     pub use corec_core::snapshot::{Difference, Part, Snapshot, SnapshotError, diff, latest};
 }
 

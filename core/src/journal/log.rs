@@ -105,6 +105,7 @@ pub struct LogReader {
     records: Vec<u8>,
     at: usize,
     torn_bytes: u64,
+    read_bytes: u64,
     decompressor: Decompressor<'static>,
 }
 
@@ -127,6 +128,7 @@ impl LogReader {
             records: Vec::new(),
             at: 0,
             torn_bytes: 0,
+            read_bytes: 0,
             decompressor,
         })
     }
@@ -153,6 +155,11 @@ impl LogReader {
         let sequence = self.next.unwrap_or(1);
         self.next = Some(sequence + 1);
         Ok(Some((sequence, &self.records[start..start + length])))
+    }
+
+    /// Bytes of the files that have been begun.
+    pub fn read_bytes(&self) -> u64 {
+        self.read_bytes
     }
 
     /// Bytes after the last whole frame: what a process was writing when it was killed.
@@ -182,6 +189,7 @@ impl LogReader {
         let file = File::open(&self.path).map_err(|e| io_error(&self.path, &e))?;
         self.length = file.metadata().map_err(|e| io_error(&self.path, &e))?.len();
         (self.file, self.offset) = (Some(BufReader::new(file)), 0);
+        self.read_bytes += self.length;
         let mut found = [0; FILE_HEADER];
         if self.length < FILE_HEADER as u64 {
             return self.torn(self.length, "the end of the file").map(|()| true);
@@ -462,7 +470,11 @@ mod tests {
         for length in 0..whole.len() {
             fs::write(&file, &whole[..length]).unwrap();
             let kept = read(folder.path()).unwrap();
-            assert!(all.starts_with(&kept) && kept.len() % 4 == 0, "{length} bytes: {} records", kept.len());
+            assert!(
+                all.starts_with(&kept) && kept.len().is_multiple_of(4),
+                "{length} bytes: {} records",
+                kept.len()
+            );
             write(folder.path(), &[vec![vec![9]]], u64::MAX);
             let after = read(folder.path()).unwrap();
             assert_eq!(after, [&kept[..], &[vec![9]]].concat(), "{length} bytes");

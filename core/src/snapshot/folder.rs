@@ -61,10 +61,10 @@ pub fn write(
     write_state(&State { head, columns, resources: &capture.resources }, folder, keep, threads)
 }
 
-/// As [`write`], straight from the world: no copy of the columns is made.
+/// As [`write()`], straight from the world: no copy of the columns is made.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 ///
 /// # Panics
 /// If the world was not populated.

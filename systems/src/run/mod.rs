@@ -74,6 +74,8 @@ pub struct RunPlan {
     pub resume: Option<PathBuf>,
     /// Ticks between two recorded digests; 0 records none.
     pub digest_interval: u64,
+    /// Where the journal is; none for `journal` in the run's folder.
+    pub journal: Option<PathBuf>,
     /// Where the sequence of the last row that the journal has is written.
     pub ack: Option<PathBuf>,
     /// Whether what the journal has committed also survives a loss of power.
@@ -102,6 +104,7 @@ impl RunPlan {
             restore: None,
             resume: None,
             digest_interval: DIGEST_INTERVAL,
+            journal: None,
             ack: None,
             journal_sync: false,
             kill_at: None,
@@ -320,7 +323,9 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     let profile = profile.map(|(path, file)| (path, file, simulation.record_trace()));
 
     let sequence = restore.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
-    let (mut journal, taken) = open_journal(source.as_deref(), &out, sequence, has_input, plan.journal_sync)?;
+    let folder = plan.journal.clone().unwrap_or_else(|| out.join(JOURNAL));
+    let source = source.map(|source| plan.journal.unwrap_or_else(|| source.join(JOURNAL)));
+    let (mut journal, taken) = open_journal(source, &folder, sequence, has_input, plan.journal_sync)?;
     if let (None, Some(columns)) = (&restore, columns)
         && journal.replay(0, |input| matches!(input, Input::Columns(_))).is_none()
     {
@@ -455,19 +460,18 @@ impl Between {
     }
 }
 
-/// The journal of a run in `out`: a new one, or that of the run in `source` up to `sequence`, and the digests up to there. A run that
-/// goes on in its own folder replays what its journal has beyond.
+/// The journal in `folder`: a new one, or that in `source` up to `sequence`, and what it had up to there. A run that goes on with its
+/// own journal replays what that has beyond.
 fn open_journal(
-    source: Option<&Path>,
-    out: &Path,
+    source: Option<PathBuf>,
+    folder: &Path,
     sequence: u64,
     has_input: bool,
     sync: bool,
 ) -> Result<(Journal, Taken), RunError> {
     let fail = |e: LogError| RunError::Failed(format!("journal: {e}"));
-    let folder = out.join(JOURNAL);
-    let Some(source) = source.map(|source| source.join(JOURNAL)) else {
-        return Ok((Journal::record_in(&folder, sync).map_err(fail)?, Taken::default()));
+    let Some(source) = source else {
+        return Ok((Journal::record_in(folder, sync).map_err(fail)?, Taken::default()));
     };
     if !source.is_dir() {
         if has_input {
@@ -475,12 +479,12 @@ fn open_journal(
                 format!("--restore: {} is missing, must be there: it has the run's inputs", source.display());
             return Err(RunError::Usage(message));
         }
-        return Ok((Journal::record_in(&folder, sync).map_err(fail)?, Taken::default()));
+        return Ok((Journal::record_in(folder, sync).map_err(fail)?, Taken::default()));
     }
     if source != folder {
-        copy_log(&source, &folder, sequence).map_err(fail)?;
+        copy_log(&source, folder, sequence).map_err(fail)?;
     }
-    Journal::go_on_in(&folder, sequence, sync).map_err(fail)
+    Journal::go_on_in(folder, sequence, sync).map_err(fail)
 }
 
 /// Copies the records up to `sequence`.
