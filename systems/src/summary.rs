@@ -89,6 +89,9 @@ fn text(s: &Summary) -> String {
         );
         line("", last.display().to_string());
     }
+    if let Some(error) = &s.snapshots.error {
+        line("no snapshot", error.clone());
+    }
     line("store", s.store.clone());
     line("folder", s.out.display().to_string());
     if let Some(signal) = s.interrupted_by {

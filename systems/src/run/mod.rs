@@ -3,46 +3,48 @@
 //! The one place, beside the profiler, that looks at a clock: to pace a run and to say how fast it was. Nothing it
 //! reads there reaches a result.
 
+mod between;
 mod folder;
+mod journal;
 pub mod manifest;
 mod snapshots;
+mod summary;
 
 pub use folder::folder_of;
-
+pub(crate) use journal::copy_log;
 pub use snapshots::{Every, SnapshotPlan, SnapshotReport};
+pub use summary::{Summary, SystemSummary, peak_rss_bytes, rss_bytes};
 
 use std::fs;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use between::{Between, Pace};
 use bevy_app::App;
-use bevy_ecs::world::World;
-use corec_core::alert::Alerts;
 use corec_core::block::Population;
 use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
-use corec_core::digest::Digest;
-use corec_core::journal::{Input, Journal, LogError, LogReader, LogWriter, Taken};
+use corec_core::journal::{Input, Journal};
 use corec_core::populate::PopulateError;
 use corec_core::simulation::{Ending, Simulation, SimulationError};
 use corec_core::snapshot::{About, Snapshot};
 use corec_core::stats::Totals;
 use corec_core::store::RunRecord;
 use corec_core::trace::Trace;
-use corec_core::units::{Epoch, Tick, parse_bytes};
+use corec_core::units::{Epoch, parse_bytes};
+use journal::open_journal;
 use manifest::{Manifest, Status};
-use serde::Serialize;
 use snapshots::Snapshots;
+use summary::summarise;
 use thiserror::Error;
 
 use crate::CorecPlugin;
 use crate::bus;
 use crate::store::{self, StoreWriter};
-use crate::telemetry::detection::{Windows, auc};
+use crate::telemetry::detection::Windows;
 use crate::telemetry::follow::TableInput;
-use crate::telemetry::table::{TableError, TableReader, TableReport};
+use crate::telemetry::table::{TableError, TableReader};
 
 /// The journal's folder in a run's.
 pub const JOURNAL: &str = "journal";
@@ -150,92 +152,6 @@ pub struct Progress {
     pub of: Option<u64>,
     /// Seconds since the first tick began.
     pub seconds: f64,
-}
-
-/// A system's share of a run.
-#[derive(Clone, Debug, Serialize)]
-pub struct SystemSummary {
-    /// The system's function.
-    pub name: String,
-    /// Its phase, or its schedule.
-    pub phase: String,
-    /// Times it ran.
-    pub calls: u64,
-    /// Seconds it ran.
-    pub seconds: f64,
-}
-
-/// What became of a run. `--json` prints it as it is.
-#[derive(Clone, Debug, Serialize)]
-pub struct Summary {
-    /// The scenario's name.
-    pub scenario: String,
-    /// The seed.
-    pub seed: u64,
-    /// Worker threads.
-    pub threads: usize,
-    /// Live entities at the end.
-    pub entities: u64,
-    /// Blocks.
-    pub blocks: usize,
-    /// Finished ticks of the run.
-    pub tick: u64,
-    /// Ticks run by this process.
-    pub ticks: u64,
-    /// First tick's start to last tick's end, store flush included, start-up not.
-    pub seconds: f64,
-    /// Process start to first tick.
-    pub startup_seconds: f64,
-    /// `ticks / seconds`.
-    pub ticks_per_second: f64,
-    /// Live entities whose Process kernel ran, once a tick however many systems, since the run's first tick.
-    pub entity_updates: u64,
-    /// Those of this process a second.
-    pub entity_updates_per_second: f64,
-    /// The most memory the process ever held.
-    pub peak_rss_bytes: u64,
-    /// `peak_rss_bytes / entities`.
-    pub bytes_per_entity: f64,
-    /// Mean fitness over live entities after the first Measure.
-    pub fitness_start: Option<f64>,
-    /// Mean fitness over live entities after the last Measure.
-    pub fitness_end: Option<f64>,
-    /// Entities that became inactive.
-    pub faults: u64,
-    /// Entities that were repaired.
-    pub repairs: u64,
-    /// Alerts raised, each event once.
-    pub alerts: u64,
-    /// Messages taken from the input stream.
-    pub messages: u64,
-    /// Messages that could not be read or named no live entity.
-    pub messages_refused: u64,
-    /// Entries of the input stream that were gone before they could be read.
-    pub messages_lost: u64,
-    /// The digest of the state, 16 hex digits; null when its rows can't be trusted.
-    pub state_digest: Option<String>,
-    /// The store's URL, without its password.
-    pub store: String,
-    /// The run's folder.
-    pub out: PathBuf,
-    /// The tick of the snapshot that this process went on from; null if it began the run.
-    pub restored_at: Option<u64>,
-    /// What became of the run's snapshots.
-    pub snapshots: SnapshotReport,
-    /// Every system, the slowest first.
-    pub systems: Vec<SystemSummary>,
-    /// The replayed table; null without one.
-    pub table: Option<TableReport>,
-    /// Rows left out because they had been taken before: sent again after a kill.
-    pub rows_repeated: u64,
-    /// Area under the ROC curve of row scores against labels; null without labels or with one class only.
-    pub roc_auc: Option<f64>,
-    /// Area under the precision-recall curve; null as `roc_auc`.
-    pub pr_auc: Option<f64>,
-    /// The signal that ended the run early; null if none did.
-    pub interrupted_by: Option<usize>,
-    /// Why the run failed; null if it did not.
-    pub error: Option<String>,
 }
 
 /// Runs a scenario with what `app` has been given: plugins, kinds, systems.
@@ -378,127 +294,6 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     ))
 }
 
-/// What happens between two ticks.
-struct Between {
-    /// The tick to stop at.
-    of: Option<u64>,
-    first_tick: u64,
-    pace: Pace,
-    snapshots: Snapshots,
-    digest_interval: u64,
-    kill_at: Option<u64>,
-    digests: Vec<(u64, String)>,
-}
-
-impl Between {
-    fn look(
-        &mut self,
-        world: &mut World,
-        signal: &AtomicUsize,
-        progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> ControlFlow<()> {
-        let ticks = world.resource::<Tick>().0;
-        self.note_digest(world, false);
-        if let Some(failure) = world.resource::<Journal>().failure().map(str::to_string) {
-            world.resource_mut::<Ending>().fail(failure);
-        }
-        if ticks > self.first_tick {
-            self.snapshots.look(world);
-        }
-        if self.kill_at == Some(ticks) {
-            _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
-        }
-        let is_over = signal.load(Ordering::Relaxed) != 0 || self.of.is_some_and(|of| ticks >= of);
-        if is_over || world.resource::<Ending>().failure.is_some() {
-            return ControlFlow::Break(());
-        }
-        self.pace.wait_for(ticks - self.first_tick, signal);
-        self.pace.tell(Progress { ticks, of: self.of, seconds: 0.0 }, progress);
-        let is_live = !world.resource::<Journal>().is_replaying();
-        match world.get_resource_mut::<TableInput>() {
-            // A tick waits for its row.
-            Some(mut table) if is_live => match table.wait(&|| signal.load(Ordering::Relaxed) != 0) {
-                Ok(true) => ControlFlow::Continue(()),
-                Ok(false) => ControlFlow::Break(()),
-                Err(error) => {
-                    world.resource_mut::<Ending>().fail(error);
-                    ControlFlow::Break(())
-                }
-            },
-            _ => ControlFlow::Continue(()),
-        }
-    }
-
-    /// Records the digest where one is due, or compares it with the one that was recorded.
-    fn note_digest(&mut self, world: &mut World, is_end: bool) {
-        let tick = world.resource::<Tick>().0;
-        let mut journal = world.resource_mut::<Journal>();
-        let recorded = journal.replay(tick, |input| matches!(input, Input::Digest(_)));
-        let is_due = self.digest_interval > 0 && (is_end || tick.is_multiple_of(self.digest_interval));
-        let is_new = tick > 0 && self.digests.last().is_none_or(|(last, _)| *last < tick);
-        let is_live = !journal.is_replaying() && recorded.is_none();
-        if recorded.is_none() && !(is_live && is_due && is_new) {
-            return;
-        }
-        let value = Digest::of(world).value;
-        match recorded {
-            Some(Input::Digest(expected)) if expected != value => {
-                let message =
-                    format!("found the digest {value:016x}, must be {expected:016x} as the journal has it");
-                world.resource_mut::<Ending>().fail(message);
-            }
-            Some(_) => {}
-            None => {
-                let mut journal = world.resource_mut::<Journal>();
-                journal.record(tick, Input::Digest(value));
-                journal.commit();
-            }
-        }
-        if is_new {
-            self.digests.push((tick, format!("{value:016x}")));
-        }
-    }
-}
-
-/// The journal in `folder`: a new one, or that in `source` up to `sequence`, and what it had up to there. A run that goes on with its
-/// own journal replays what that has beyond.
-fn open_journal(
-    source: Option<PathBuf>,
-    folder: &Path,
-    sequence: u64,
-    has_input: bool,
-    sync: bool,
-) -> Result<(Journal, Taken), RunError> {
-    let fail = |e: LogError| RunError::Failed(format!("journal: {e}"));
-    let Some(source) = source else {
-        return Ok((Journal::record_in(folder, sync).map_err(fail)?, Taken::default()));
-    };
-    if !source.is_dir() {
-        if has_input {
-            let message =
-                format!("--restore: {} is missing, must be there: it has the run's inputs", source.display());
-            return Err(RunError::Usage(message));
-        }
-        return Ok((Journal::record_in(folder, sync).map_err(fail)?, Taken::default()));
-    }
-    if source != folder {
-        copy_log(&source, folder, sequence).map_err(fail)?;
-    }
-    Journal::go_on_in(folder, sequence, sync).map_err(fail)
-}
-
-/// Copies the records up to `sequence`.
-pub(crate) fn copy_log(from: &Path, to: &Path, sequence: u64) -> Result<(), LogError> {
-    let (mut reader, mut writer) = (LogReader::open(from)?, LogWriter::open(to, false)?);
-    while let Some((at, record)) = reader.next_record()?.filter(|(at, _)| *at <= sequence) {
-        writer.append(record)?;
-        if writer.waiting_bytes() > 1 << 20 || at == sequence {
-            writer.commit()?;
-        }
-    }
-    Ok(())
-}
-
 impl Started {
     /// Closes everything, and says what became of the run.
     fn end(mut self, mut between: Between, ran: Result<(), SimulationError>, signal: usize) -> Summary {
@@ -633,105 +428,7 @@ fn record(scenario: &Scenario) -> RunRecord {
     }
 }
 
-/// Keeps a run from going faster than it should, and its progress from being told too often.
-struct Pace {
-    start: Instant,
-    told: Instant,
-    tick_rate: Option<f64>,
-}
-
-impl Pace {
-    /// Waits until tick `tick` may begin; a signal ends the wait.
-    fn wait_for(&self, tick: u64, signal: &AtomicUsize) {
-        let Some(rate) = self.tick_rate else { return };
-        let due = self.start + Duration::from_secs_f64(tick as f64 / rate);
-        loop {
-            let left = due.saturating_duration_since(now());
-            if left.is_zero() || signal.load(Ordering::Relaxed) != 0 {
-                return;
-            }
-            std::thread::sleep(left.min(Duration::from_millis(50)));
-        }
-    }
-
-    fn tell(&mut self, progress: Progress, to: &mut (dyn FnMut(Progress) + Send)) {
-        let now = now();
-        if now - self.told >= Duration::from_millis(100) {
-            self.told = now;
-            to(Progress { seconds: (now - self.start).as_secs_f64(), ..progress });
-        }
-    }
-}
-
 #[expect(clippy::disallowed_methods, reason = "the run loop paces and times itself; no result depends on it")]
 pub(crate) fn now() -> Instant {
     Instant::now()
-}
-
-fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) -> Summary {
-    let mut systems: Vec<SystemSummary> = simulation
-        .timings()
-        .into_iter()
-        .filter(|t| t.calls > 0 && t.phase != "Main")
-        .map(|t| SystemSummary { name: t.name, phase: t.phase, calls: t.calls, seconds: t.seconds })
-        .collect();
-    systems.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-    let areas = simulation.world_mut().get_resource_mut::<TableInput>().and_then(|mut i| auc(&mut i.scored));
-    let world = simulation.world();
-    let totals = *world.resource::<Totals>();
-    let population = world.resource::<Population>();
-    let (ticks, peak) = (simulation.tick(), peak_rss_bytes());
-    Summary {
-        scenario: String::new(),
-        seed: 0,
-        threads: simulation.threads(),
-        entities: population.live(),
-        blocks: population.block_count(),
-        tick: ticks,
-        ticks,
-        seconds,
-        startup_seconds,
-        ticks_per_second: ticks as f64 / seconds,
-        entity_updates: totals.entity_updates,
-        entity_updates_per_second: totals.entity_updates as f64 / seconds,
-        peak_rss_bytes: peak,
-        bytes_per_entity: peak as f64 / population.live().max(1) as f64,
-        fitness_start: totals.fitness_start,
-        fitness_end: totals.fitness_end,
-        faults: totals.faults,
-        repairs: totals.repairs,
-        alerts: world.resource::<Alerts>().raised(),
-        messages: totals.messages,
-        messages_refused: totals.messages_refused,
-        messages_lost: totals.messages_lost,
-        state_digest: simulation.check().is_ok().then(|| simulation.digest().to_string()),
-        store: String::new(),
-        out: PathBuf::new(),
-        systems,
-        restored_at: None,
-        snapshots: SnapshotReport::default(),
-        table: world.get_resource::<TableInput>().and_then(TableInput::report),
-        rows_repeated: world.get_resource::<TableInput>().map_or(0, TableInput::repeated),
-        roc_auc: areas.map(|a| a.0),
-        pr_auc: areas.map(|a| a.1),
-        interrupted_by: None,
-        error: None,
-    }
-}
-
-/// The most memory this process has held, in bytes; 0 where the system does not tell.
-pub fn peak_rss_bytes() -> u64 {
-    status_bytes("VmHWM:")
-}
-
-/// The memory this process holds, in bytes; 0 where the system does not tell.
-pub fn rss_bytes() -> u64 {
-    status_bytes("VmRSS:")
-}
-
-fn status_bytes(key: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(key));
-    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }

@@ -1,0 +1,170 @@
+//! What became of a run, in numbers.
+
+use std::fs;
+use std::path::PathBuf;
+
+use corec_core::alert::Alerts;
+use corec_core::block::Population;
+use corec_core::simulation::Simulation;
+use corec_core::stats::Totals;
+use serde::Serialize;
+
+use super::snapshots::SnapshotReport;
+use crate::telemetry::detection::auc;
+use crate::telemetry::follow::TableInput;
+use crate::telemetry::table::TableReport;
+
+/// A system's share of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct SystemSummary {
+    /// The system's function.
+    pub name: String,
+    /// Its phase, or its schedule.
+    pub phase: String,
+    /// Times it ran.
+    pub calls: u64,
+    /// Seconds it ran.
+    pub seconds: f64,
+}
+
+/// What became of a run. `--json` prints it as it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// Worker threads.
+    pub threads: usize,
+    /// Live entities at the end.
+    pub entities: u64,
+    /// Blocks.
+    pub blocks: usize,
+    /// Finished ticks of the run.
+    pub tick: u64,
+    /// Ticks run by this process.
+    pub ticks: u64,
+    /// First tick's start to last tick's end, store flush included, start-up not.
+    pub seconds: f64,
+    /// Process start to first tick.
+    pub startup_seconds: f64,
+    /// `ticks / seconds`.
+    pub ticks_per_second: f64,
+    /// Live entities whose Process kernel ran, once a tick however many systems, since the run's first tick.
+    pub entity_updates: u64,
+    /// Those of this process a second.
+    pub entity_updates_per_second: f64,
+    /// The most memory the process ever held.
+    pub peak_rss_bytes: u64,
+    /// `peak_rss_bytes / entities`.
+    pub bytes_per_entity: f64,
+    /// Mean fitness over live entities after the first Measure.
+    pub fitness_start: Option<f64>,
+    /// Mean fitness over live entities after the last Measure.
+    pub fitness_end: Option<f64>,
+    /// Entities that became inactive.
+    pub faults: u64,
+    /// Entities that were repaired.
+    pub repairs: u64,
+    /// Alerts raised, each event once.
+    pub alerts: u64,
+    /// Messages taken from the input stream.
+    pub messages: u64,
+    /// Messages that could not be read or named no live entity.
+    pub messages_refused: u64,
+    /// Entries of the input stream that were gone before they could be read.
+    pub messages_lost: u64,
+    /// The digest of the state, 16 hex digits; null when its rows can't be trusted.
+    pub state_digest: Option<String>,
+    /// The store's URL, without its password.
+    pub store: String,
+    /// The run's folder.
+    pub out: PathBuf,
+    /// The tick of the snapshot that this process went on from; null if it began the run.
+    pub restored_at: Option<u64>,
+    /// What became of the run's snapshots.
+    pub snapshots: SnapshotReport,
+    /// Every system, the slowest first.
+    pub systems: Vec<SystemSummary>,
+    /// The replayed table; null without one.
+    pub table: Option<TableReport>,
+    /// Rows left out because they had been taken before: sent again after a kill.
+    pub rows_repeated: u64,
+    /// Area under the ROC curve of row scores against labels; null without labels or with one class only.
+    pub roc_auc: Option<f64>,
+    /// Area under the precision-recall curve; null as `roc_auc`.
+    pub pr_auc: Option<f64>,
+    /// The signal that ended the run early; null if none did.
+    pub interrupted_by: Option<usize>,
+    /// Why the run failed; null if it did not.
+    pub error: Option<String>,
+}
+
+/// The summary of a run that has ended, but for what the simulation does not know.
+pub(super) fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) -> Summary {
+    let mut systems: Vec<SystemSummary> = simulation
+        .timings()
+        .into_iter()
+        .filter(|t| t.calls > 0 && t.phase != "Main")
+        .map(|t| SystemSummary { name: t.name, phase: t.phase, calls: t.calls, seconds: t.seconds })
+        .collect();
+    systems.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    let areas = simulation.world_mut().get_resource_mut::<TableInput>().and_then(|mut i| auc(&mut i.scored));
+    let world = simulation.world();
+    let totals = *world.resource::<Totals>();
+    let population = world.resource::<Population>();
+    let (ticks, peak) = (simulation.tick(), peak_rss_bytes());
+    Summary {
+        scenario: String::new(),
+        seed: 0,
+        threads: simulation.threads(),
+        entities: population.live(),
+        blocks: population.block_count(),
+        tick: ticks,
+        ticks,
+        seconds,
+        startup_seconds,
+        ticks_per_second: ticks as f64 / seconds,
+        entity_updates: totals.entity_updates,
+        entity_updates_per_second: totals.entity_updates as f64 / seconds,
+        peak_rss_bytes: peak,
+        bytes_per_entity: peak as f64 / population.live().max(1) as f64,
+        fitness_start: totals.fitness_start,
+        fitness_end: totals.fitness_end,
+        faults: totals.faults,
+        repairs: totals.repairs,
+        alerts: world.resource::<Alerts>().raised(),
+        messages: totals.messages,
+        messages_refused: totals.messages_refused,
+        messages_lost: totals.messages_lost,
+        state_digest: simulation.check().is_ok().then(|| simulation.digest().to_string()),
+        store: String::new(),
+        out: PathBuf::new(),
+        systems,
+        restored_at: None,
+        snapshots: SnapshotReport::default(),
+        table: world.get_resource::<TableInput>().and_then(TableInput::report),
+        rows_repeated: world.get_resource::<TableInput>().map_or(0, TableInput::repeated),
+        roc_auc: areas.map(|a| a.0),
+        pr_auc: areas.map(|a| a.1),
+        interrupted_by: None,
+        error: None,
+    }
+}
+
+/// The most memory this process has held, in bytes; 0 where the system does not tell.
+pub fn peak_rss_bytes() -> u64 {
+    status_bytes("VmHWM:")
+}
+
+/// The memory this process holds, in bytes; 0 where the system does not tell.
+pub fn rss_bytes() -> u64 {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(key: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
