@@ -6,11 +6,13 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use corec::prelude::{Draws, rng};
 use corec_core::journal::{LogError, LogReader};
 use corec_core::snapshot::{Snapshot, SnapshotError};
-use support::json;
+use corec_systems::run::manifest::Manifest;
+use support::{corec, json};
 
 fn times() -> u64 {
     std::env::var("COREC_DAMAGE").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
@@ -79,4 +81,45 @@ fn a_damaged_journal_has_its_records_or_none() {
             Err(error) => panic!("damage {n}: {error}"),
         }
     }
+}
+
+#[test]
+fn a_damaged_manifest_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    json(folder.path(), &["run", "--entities", "1k", "--ticks", "40", "--out", "run"], 0);
+    let run = folder.path().join("run");
+    let (whole, manifest) = (fs::read(run.join("manifest.json")).unwrap(), Manifest::read(&run).unwrap());
+    for n in 0..times() {
+        fs::write(run.join("manifest.json"), damage(&whole, n)).unwrap();
+        if let Ok(read) = Manifest::read(&run) {
+            assert_eq!(read, manifest, "damage {n}");
+        }
+    }
+}
+
+/// A disk that is full costs the snapshot that did not fit, and no other; a journal that can't be written ends the run.
+#[test]
+fn a_full_disk_leaves_the_snapshots_that_were_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = ["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs"];
+    let mounted = Command::new(mount[0]).args(&mount[1..]).arg(&disk).output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no small file system can be mounted here");
+        return;
+    }
+    let arguments =
+        ["run", "--entities", "60k", "--ticks", "100", "--tick-rate", "200", "--snapshot-interval", "40"];
+    let arguments = [&arguments[..], &["--snapshot", "disk", "--out", "run"]].concat();
+    let s = json(folder.path(), &arguments, 0);
+    let restored = json(folder.path(), &["run", "--restore", "disk", "--ticks", "100", "--out", "on"], 0);
+    fs::write(disk.join("fill"), vec![1; 900_000]).ok();
+    let full = corec(folder.path(), &["run", "--entities", "1k", "--out", "disk/run", "--store", "memory"]);
+    Command::new("umount").arg(&disk).status().unwrap();
+    assert_eq!(s["snapshots"]["written"], 1);
+    assert!(s["snapshots"]["error"].as_str().unwrap().contains("No space left"), "{}", s["snapshots"]);
+    assert_eq!((&restored["restored_at"], &restored["state_digest"]), (&40.into(), &s["state_digest"]));
+    let err = String::from_utf8_lossy(&full.stderr);
+    assert!(full.status.code() != Some(0) && err.contains("No space left"), "{err}");
 }

@@ -6,6 +6,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use corec::prelude::{Draws, rng};
 use serde_json::Value;
 use support::{command, corec, json, number};
 
@@ -103,11 +104,15 @@ fn feed(folder: &Path, rows: &[String], forgets: bool) {
     }
 }
 
+/// `COREC_KILLS=200 cargo test --release --test journal pipe` for more of them.
 #[test]
 fn no_row_of_a_pipe_is_lost_or_taken_twice_across_kills() {
+    let kills: usize = std::env::var("COREC_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let rows: Vec<String> = (1..=400).map(|row| format!("{},{},{row}\n", row * 37 % 101, row / 10)).collect();
+    let count = 50 * (kills + 2);
+    let rows: Vec<String> =
+        (1..=count).map(|row| format!("{},{},{row}\n", row * 37 % 101, row / 10)).collect();
     fs::write(path.join("table.csv"), format!("wave,step,sequence\n{}", rows.concat())).unwrap();
     let whole = telemetry(path, &["--out", "whole"]);
     assert_eq!(
@@ -116,9 +121,17 @@ fn no_row_of_a_pipe_is_lost_or_taken_twice_across_kills() {
         "a sequence is no measurement"
     );
     assert!(std::process::Command::new("mkfifo").arg(path.join("pipe")).status().unwrap().success());
-    let mut repeated = 0.0;
-    for (n, kill) in [30, 31, 150, 299, 0].into_iter().enumerate() {
-        let kill_at = kill.to_string();
+    let draws = Draws::new(11, "kills");
+    let mut ticks: Vec<u64> = (0..kills as u64)
+        .map(|n| 1 + u64::from(rng::below(draws.words(n, 0, 0)[0], count as u32 - 1)))
+        .collect();
+    ticks.sort_unstable();
+    ticks.dedup();
+    let last = *ticks.last().unwrap();
+    for (n, kill) in ticks.iter().map(|tick| Some(*tick)).chain([None]).enumerate() {
+        // In turn between two ticks, and within one: the row is in the journal and not applied yet.
+        let flag = if n % 2 == 0 { "--kill-at" } else { "--kill-in" };
+        let tick = kill.unwrap_or(0).to_string();
         let mut arguments =
             vec!["run", "--input", "pipe", "--ack", "ack", "--snapshot-interval", "25", "--json"];
         arguments.extend(if n == 0 {
@@ -126,22 +139,36 @@ fn no_row_of_a_pipe_is_lost_or_taken_twice_across_kills() {
         } else {
             ["--restore", "run", "--quiet"]
         });
-        arguments.extend(if kill > 0 { vec!["--kill-at", &kill_at] } else { vec![] });
+        arguments.extend(if kill.is_some() { vec![flag, &tick] } else { vec![] });
         let output = std::thread::scope(|scope| {
             // The last time it sends everything again.
-            scope.spawn(|| feed(path, &rows, kill == 0));
+            scope.spawn(|| feed(path, &rows, kill.is_none()));
             command(path, &arguments).output().unwrap()
         });
         let err = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), (kill == 0).then_some(0), "killed at {kill}: {err}");
-        if kill == 0 {
-            let s: Value = serde_json::from_slice(&output.stdout).unwrap();
-            assert_eq!((&s["state_digest"], &s["tick"]), (&whole["state_digest"], &whole["tick"]));
-            repeated = number(&s, "rows_repeated");
+        let acknowledged: u64 = fs::read_to_string(path.join("ack")).unwrap().trim().parse().unwrap();
+        if let Some(kill) = kill {
+            assert_eq!(output.status.code(), None, "killed at {kill}: {err}");
+            assert_eq!(
+                acknowledged,
+                kill + (n % 2) as u64,
+                "a row a tick, and none that is not in the journal"
+            );
+            continue;
         }
+        assert_eq!(output.status.code(), Some(0), "{err}");
+        let s: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&s["state_digest"], &s["tick"]), (&whole["state_digest"], &whole["tick"]));
+        let taken = last + (ticks.len() as u64 + 1) % 2;
+        assert_eq!(
+            (acknowledged, number(&s, "rows_repeated")),
+            (count as u64, taken as f64),
+            "left out, and counted"
+        );
     }
-    assert_eq!(fs::read_to_string(path.join("ack")).unwrap(), "400\n");
-    assert_eq!(repeated, 299.0, "what was taken before is left out, and counted");
+    // The feeder's ledger, the journal and what was applied.
+    let journal = json(path, &["inspect", "run/journal"], 0);
+    assert_eq!(number(&journal["inputs"][1], "records"), count as f64);
     let found = json(path, &["replay", "run"], 0);
-    assert_eq!((&found["digest"], number(&found, "tick")), (&whole["state_digest"], 400.0));
+    assert_eq!((&found["digest"], number(&found, "tick")), (&whole["state_digest"], count as f64));
 }

@@ -3,8 +3,7 @@
 
 mod support;
 
-use std::fs;
-
+use corec_systems::run::manifest::Manifest;
 use serde_json::Value;
 use support::{corec, json, refused};
 
@@ -20,11 +19,10 @@ fn one_digest_at_every_thread_count_and_across_kills() {
     // What a run has recorded is verified as well, and a number that was changed in it is found.
     let arguments = ["verify", "run", "--threads", "2"];
     assert_eq!(json(folder.path(), &arguments, 0)["digest"], run["state_digest"]);
-    let path = folder.path().join("run/manifest.json");
-    let text = fs::read_to_string(&path).unwrap();
-    let manifest: Value = serde_json::from_str(&text).unwrap();
-    let digest = manifest["digests"][2][1].as_str().unwrap();
-    fs::write(&path, text.replace(digest, "0123456789abcdef")).unwrap();
+    let run = folder.path().join("run");
+    let mut manifest = Manifest::read(&run).unwrap();
+    manifest.digests[2].1 = "0123456789abcdef".into();
+    manifest.write(&run).unwrap();
     let found = json(folder.path(), &arguments, 1);
     assert_eq!((&found["same"], &found["recorded_tick"]), (&Value::Bool(false), &Value::from(30)));
     refused(folder.path(), &["verify", "run", "--seed", "3"], "--entities and --seed: a run's own are taken");

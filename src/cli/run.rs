@@ -109,6 +109,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "TICK", hide = true)]
     kill_at: Option<u64>,
 
+    /// Kill the process in this tick, when its row is in the journal and not applied yet
+    #[arg(long, value_name = "TICK", hide = true)]
+    kill_in: Option<u64>,
+
     /// Go on from a snapshot: its file, or the newest whole one of a folder or of a run's folder
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "scenario")]
     restore: Option<PathBuf>,
@@ -177,7 +181,7 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
         let message = format!("--input: found {found}, must be {expected} as the run had it, or not given");
         return Err(RunError::Usage(message));
     }
-    (plan.input, plan.journal) = (args.input.or(input), args.journal);
+    (plan.input, plan.journal, plan.kill_in) = (args.input.or(input), args.journal, args.kill_in);
     (plan.tick_rate, plan.profile) = (args.tick_rate, args.profile);
     let ticks = plan.ticks;
     let signal = listen()?;

@@ -59,7 +59,9 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
         let snapshots = folder.join("snapshots");
         let written = simulation.in_pool(|world| write_in_place(world, &about, &snapshots, 1, 1));
         let written = written.map_err(|e| failed(&e))?;
-        Manifest { settings: settings.clone(), ..manifest.clone() }.write(&folder).map_err(|e| failed(&e))?;
+        let mut of_future = manifest.clone();
+        of_future.settings = settings.clone();
+        of_future.write(&folder).map_err(|e| failed(&e))?;
         let mut plan = RunPlan::new(scenario, now());
         plan.ticks = fork.ticks.or(plan.ticks);
         plan.input.clone_from(&manifest.input);

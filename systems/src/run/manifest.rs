@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use corec_core::config::Scenario;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The manifest's name in a run's folder.
 pub const FILE: &str = "manifest.json";
@@ -15,6 +16,9 @@ const BYTES_MAX: u64 = 64 << 20;
 /// What a run was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// xxh3 of the file with zeros in this place, 16 hex digits: what it says is what a run wrote.
+    #[serde(default)]
+    check: String,
     /// The version of CoreC.
     pub version: String,
     /// What became of the run; "running" also if it was killed.
@@ -92,6 +96,7 @@ impl Manifest {
     /// That of a run of `scenario` that is about to begin; `given` is what `load` read, `settings` its JSON without passwords.
     pub fn new(scenario: &Scenario, given: serde_json::Value, settings: &str) -> Self {
         Self {
+            check: String::new(),
             version: env!("CARGO_PKG_VERSION").into(),
             status: Status::Running,
             scenario: scenario.name.clone(),
@@ -116,7 +121,9 @@ impl Manifest {
     /// What the system says.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let temporary = folder.join(".manifest.tmp");
-        fs::write(&temporary, serde_json::to_vec_pretty(self).expect("a manifest is text and numbers"))?;
+        let unchecked = Self { check: ZEROS.into(), ..self.clone() };
+        let text = serde_json::to_string_pretty(&unchecked).expect("a manifest is text and numbers");
+        fs::write(&temporary, text.replacen(ZEROS, &check_of(&text), 1))?;
         fs::rename(temporary, folder.join(FILE))
     }
 
@@ -131,7 +138,29 @@ impl Manifest {
         if bytes > BYTES_MAX {
             return Err(fail(format!("found {bytes} bytes, must be at most {BYTES_MAX}")));
         }
-        let text = fs::read(&path).map_err(|e| fail(e.to_string()))?;
-        serde_json::from_slice(&text).map_err(|e| fail(format!("found no manifest: {e}")))
+        let text = fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
+        Self::parse(&text).map_err(fail)
     }
+
+    /// Reads a manifest's text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let manifest: Self = serde_json::from_str(text).map_err(|e| format!("found no manifest: {e}"))?;
+        // The first of its fields, and the first place where these digits are.
+        if manifest.check.len() != ZEROS.len()
+            || check_of(&text.replacen(&manifest.check, ZEROS, 1)) != manifest.check
+        {
+            return Err("found another checksum, must be as a run wrote it".into());
+        }
+        Ok(manifest)
+    }
+}
+
+/// What stands in the check's place while it is computed.
+const ZEROS: &str = "0000000000000000";
+
+fn check_of(text: &str) -> String {
+    format!("{:016x}", xxh3_64(text.as_bytes()))
 }

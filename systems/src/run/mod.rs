@@ -84,6 +84,8 @@ pub struct RunPlan {
     pub journal_sync: bool,
     /// Kills the process before this tick, with no time for anything: what `corec verify --kill` survives.
     pub kill_at: Option<u64>,
+    /// As `kill_at`, within this tick: its row is in the journal and not applied yet.
+    pub kill_in: Option<u64>,
     /// The scenario as it was given, for the manifest.
     pub scenario_given: serde_json::Value,
     /// When the process started.
@@ -110,6 +112,7 @@ impl RunPlan {
             ack: None,
             journal_sync: false,
             kill_at: None,
+            kill_in: None,
             scenario_given: serde_json::Value::Null,
             started,
         }
@@ -255,7 +258,7 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
                 "--ack: the table has no column 'sequence', must have one that numbers its rows".into(),
             ));
         }
-        table.ack = plan.ack;
+        (table.ack, table.kill_in) = (plan.ack, plan.kill_in);
     }
 
     let world = simulation.world();

@@ -60,6 +60,8 @@ pub struct TableInput {
     columns: Vec<String>,
     /// Where the sequence of the last row that the journal has on disk is written.
     pub ack: Option<PathBuf>,
+    /// Kills the process in this tick, once its row is in the journal and before it is applied.
+    pub kill_in: Option<u64>,
     /// The sequence of the last row taken, and rows left out because they had been taken before.
     last_sequence: u64,
     repeated: u64,
@@ -93,6 +95,7 @@ impl TableInput {
             table: None,
             columns,
             ack: None,
+            kill_in: None,
             last_sequence: 0,
             repeated: 0,
             pending: None,
@@ -132,6 +135,9 @@ pub fn take_row(
                 if let Err(error) = acknowledge(ack, sequence) {
                     ending.fail(format!("--ack: {}: {error}", ack.display()));
                 }
+            }
+            if input.kill_in == Some(tick.0) {
+                _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
             }
         }
         Ok(None) => ending.is_finished = true,
