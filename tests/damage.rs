@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use corec::prelude::{Draws, rng};
-use corec_core::journal::{LogError, LogReader};
+use corec_core::journal::{LogError, LogReader, summary};
 use corec_core::snapshot::{Snapshot, SnapshotError};
 use corec_systems::run::manifest::Manifest;
 use support::{corec, json};
@@ -95,6 +95,30 @@ fn a_damaged_manifest_is_refused() {
             assert_eq!(read, manifest, "damage {n}");
         }
     }
+}
+
+/// What the fuzzer (`cd fuzz && cargo +nightly fuzz run snapshot`) started from and found: none of it makes a reader panic.
+#[test]
+fn the_corpora_of_the_fuzzer_are_read_or_refused() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("00000001.log");
+    let mut whole = [0; 3];
+    for (n, target) in ["snapshot", "journal", "manifest"].into_iter().enumerate() {
+        for entry in fs::read_dir(corpus.join(target)).unwrap() {
+            let path = entry.unwrap().path();
+            let is_whole = match target {
+                "snapshot" => Snapshot::open(&path).and_then(|snapshot| snapshot.verify()).is_ok(),
+                "journal" => {
+                    fs::copy(&path, &log).unwrap();
+                    summary(folder.path()).is_ok_and(|summary| !summary.inputs.is_empty())
+                }
+                _ => Manifest::parse(&String::from_utf8_lossy(&fs::read(&path).unwrap())).is_ok(),
+            };
+            whole[n] += u32::from(is_whole);
+        }
+    }
+    assert!(whole.iter().all(|count| *count > 0), "what the fuzzer started from is whole: {whole:?}");
 }
 
 /// A disk that is full costs the snapshot that did not fit, and no other; a journal that can't be written ends the run.

@@ -1,0 +1,6 @@
+//! Any text as a manifest.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    _ = corec_systems::run::manifest::Manifest::parse(text);
+});
