@@ -8,7 +8,7 @@
 //! a torn tail, which the next writer cuts; `check`, of the other words, tells it from a length that was damaged. Anything else that is not as it was written is damage, and named.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -78,13 +78,13 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
         })
         .collect();
     files.sort_unstable();
-    for ((before, path), (number, after)) in files.iter().zip(files.iter().skip(1)) {
-        if *number != before + 1 {
+    for ((number, path), expected) in files.iter().zip(1..) {
+        if *number != expected {
             return Err(LogError::Damaged {
-                path: after.clone(),
+                path: path.clone(),
                 offset: 0,
-                found: format!("it follows {}", path.display()),
-                expected: "the file that follows the one before",
+                found: format!("no {expected:08}.log before it"),
+                expected: "preceded by every file from 00000001.log on",
             });
         }
     }
@@ -100,8 +100,8 @@ pub struct LogReader {
     /// Where the next frame begins.
     offset: u64,
     is_last: bool,
-    /// The sequence of the next record; none before the first.
-    next: Option<u64>,
+    /// The sequence of the next record.
+    next: u64,
     records: Vec<u8>,
     at: usize,
     torn_bytes: u64,
@@ -124,7 +124,7 @@ impl LogReader {
             length: 0,
             offset: 0,
             is_last: true,
-            next: None,
+            next: 1,
             records: Vec::new(),
             at: 0,
             torn_bytes: 0,
@@ -143,17 +143,12 @@ impl LogReader {
                 return Ok(None);
             }
         }
-        let too_short = |reader: &Self| reader.damaged("a record beyond its frame", "records that fill it");
-        let Some((length, _)) = self.records[self.at..].split_first_chunk() else {
-            return Err(too_short(self));
-        };
-        let (start, length) = (self.at + 4, u32::from_le_bytes(*length) as usize);
-        if length > self.records.len() - start {
-            return Err(too_short(self));
-        }
+        let (length, rest) =
+            self.records[self.at..].split_first_chunk().expect("the frame's records were counted");
+        let (start, length) = (self.records.len() - rest.len(), u32::from_le_bytes(*length) as usize);
         self.at = start + length;
-        let sequence = self.next.unwrap_or(1);
-        self.next = Some(sequence + 1);
+        let sequence = self.next;
+        self.next += 1;
         Ok(Some((sequence, &self.records[start..start + length])))
     }
 
@@ -214,8 +209,11 @@ impl LogReader {
         let (bytes, raw_bytes, count, first, hash) =
             (word(4) as usize, word(8) as usize, word(12), long(16), long(24));
         if header == [0; FRAME_HEADER] {
-            // A system that lost power may have kept the file's length and none of its bytes.
-            return self.torn(left, "zeros").map(|()| false);
+            // A system that lost power may have kept the file's length and none of its bytes; what follows then is zeros as well.
+            return match self.is_zero_to_the_end()? {
+                true => self.torn(left, "zeros").map(|()| false),
+                false => Err(self.damaged("zeros, and more after them", "a frame")),
+            };
         }
         if word(0) != check_of(&header)
             || bytes > FRAME_BYTES_MAX
@@ -236,7 +234,7 @@ impl LogReader {
                 false => Err(self.damaged("a frame with another checksum", "as it was written")),
             };
         }
-        if self.next.is_some_and(|next| next != first) {
+        if self.next != first {
             return Err(self.damaged("a frame out of sequence", "the one that follows the last"));
         }
         let records = self.decompressor.decompress(&payload, raw_bytes);
@@ -244,9 +242,26 @@ impl LogReader {
             Ok(records) if records.len() == raw_bytes => records,
             _ => return Err(self.damaged("no zstd frame of the length it says", "one")),
         };
-        (self.at, self.next) = (0, Some(first));
+        if record_count(&self.records) != Some(count) {
+            return Err(self.damaged("records that are not as many as it says", "the frame's own"));
+        }
+        self.at = 0;
         self.offset += (FRAME_HEADER + bytes) as u64;
         Ok(true)
+    }
+
+    fn is_zero_to_the_end(&mut self) -> Result<bool, LogError> {
+        let file = self.file.as_mut().expect("a file is open while it is read");
+        loop {
+            let bytes = file.fill_buf().map_err(|e| io_error(&self.path, &e))?;
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            match bytes.len() {
+                0 => return Ok(true),
+                count => file.consume(count),
+            }
+        }
     }
 
     fn read(&mut self, into: &mut [u8]) -> Result<(), LogError> {
@@ -268,6 +283,17 @@ impl LogReader {
     }
 }
 
+/// How many records fill `records`; none if the last one does not end with them.
+fn record_count(mut records: &[u8]) -> Option<u32> {
+    let mut count = 0;
+    while !records.is_empty() {
+        let (length, rest) = records.split_first_chunk()?;
+        records = rest.get(u32::from_le_bytes(*length) as usize..)?;
+        count += 1;
+    }
+    Some(count)
+}
+
 /// The check of a frame's header: of all its words but itself.
 fn check_of(header: &[u8; FRAME_HEADER]) -> u32 {
     xxh3_64(&header[4..]) as u32
@@ -282,6 +308,8 @@ pub struct LogWriter {
     length: u64,
     file_bytes_max: u64,
     sync: bool,
+    /// Whether a failed write may have left bytes beyond `length`.
+    is_torn: bool,
     /// The sequence of the next record, and of the first that waits.
     next: u64,
     first: u64,
@@ -306,15 +334,19 @@ impl LogWriter {
         let files = files(folder)?;
         let number = files.len().max(1) as u32;
         let path = folder.join(format!("{number:08}.log"));
-        let mut file =
-            OpenOptions::new().create(true).append(true).open(&path).map_err(|e| io_error(&path, &e))?;
+        // A torn header leaves no whole byte in the last file: it is begun anew.
         let length = if files.is_empty() { 0 } else { reader.offset };
+        let file = if length == 0 {
+            begin_file(&path, sync)?
+        } else {
+            let open = || {
+                let file = OpenOptions::new().append(true).open(&path)?;
+                file.set_len(length).map(|()| file)
+            };
+            open().map_err(|e| io_error(&path, &e))?
+        };
         if reader.torn_bytes > 0 {
             tracing::warn!("{}: a torn tail of {} bytes was cut", path.display(), reader.torn_bytes);
-        }
-        file.set_len(length).map_err(|e| io_error(&path, &e))?;
-        if length == 0 {
-            file.write_all(&file_header()).map_err(|e| io_error(&path, &e))?;
         }
         Ok(Self {
             folder: folder.into(),
@@ -324,6 +356,7 @@ impl LogWriter {
             length: length.max(FILE_HEADER as u64),
             file_bytes_max: FILE_BYTES_MAX,
             sync,
+            is_torn: false,
             next,
             first: next,
             records: Vec::new(),
@@ -362,6 +395,11 @@ impl LogWriter {
         if self.records.is_empty() {
             return Ok(());
         }
+        if self.is_torn {
+            // A frame after half a one would be damage.
+            self.file.set_len(self.length).map_err(|e| io_error(&self.path, &e))?;
+            self.is_torn = false;
+        }
         if self.length >= self.file_bytes_max {
             self.rotate()?;
         }
@@ -387,8 +425,7 @@ impl LogWriter {
             .write_all(&self.frame)
             .and_then(|()| if self.sync { self.file.sync_data() } else { Ok(()) });
         if let Err(error) = written {
-            // Half a frame in the middle would be damage: the disk may have room again, and the next commit must follow.
-            _ = self.file.set_len(self.length);
+            self.is_torn = true;
             return Err(fail(error));
         }
         self.length += self.frame.len() as u64;
@@ -400,13 +437,27 @@ impl LogWriter {
     fn rotate(&mut self) -> Result<(), LogError> {
         self.file.sync_all().map_err(|e| io_error(&self.path, &e))?;
         let path = self.folder.join(format!("{:08}.log", self.number + 1));
-        let fail = |e: io::Error| io_error(&path, &e);
-        let mut file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(fail)?;
-        file.write_all(&file_header()).map_err(fail)?;
+        let file = begin_file(&path, self.sync)?;
         (self.file, self.path, self.length) = (file, path, FILE_HEADER as u64);
         self.number += 1;
         Ok(())
     }
+}
+
+/// Makes a file with nothing but its header, whatever a failed attempt left of it.
+fn begin_file(path: &Path, sync: bool) -> Result<File, LogError> {
+    let begin = || {
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        file.set_len(0)?;
+        file.write_all(&file_header())?;
+        if sync {
+            // The file, and that it is there.
+            file.sync_all()?;
+            File::open(path.parent().unwrap_or(path))?.sync_all()?;
+        }
+        Ok(file)
+    };
+    begin().map_err(|e| io_error(path, &e))
 }
 
 #[cfg(test)]
@@ -505,7 +556,57 @@ mod tests {
             }
             fs::write(name, &whole).unwrap();
         }
-        fs::remove_file(&names[1]).unwrap();
-        assert!(matches!(read(folder.path()), Err(LogError::Damaged { .. })));
+        for missing in &names[..names.len() - 1] {
+            let whole = fs::read(missing).unwrap();
+            fs::remove_file(missing).unwrap();
+            let before: Vec<Vec<u8>> = names.iter().filter_map(|name| fs::read(name).ok()).collect();
+            let said = read(folder.path()).unwrap_err().to_string();
+            assert!(said.contains(missing.file_name().unwrap().to_str().unwrap()), "{said}");
+            assert!(LogWriter::open(folder.path(), false).is_err());
+            let after: Vec<Vec<u8>> = names.iter().filter_map(|name| fs::read(name).ok()).collect();
+            assert_eq!(before, after, "a log that is refused is left as it is");
+            fs::write(missing, whole).unwrap();
+        }
+        assert_eq!(read(folder.path()).unwrap(), all);
+    }
+
+    #[test]
+    fn zeros_before_a_whole_frame_are_damage_and_nothing_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &batches(), u64::MAX);
+        let file = folder.path().join("00000001.log");
+        let (whole, all) = (fs::read(&file).unwrap(), read(folder.path()).unwrap());
+        let mut zeroed = whole.clone();
+        zeroed[FILE_HEADER..FILE_HEADER + FRAME_HEADER].fill(0);
+        fs::write(&file, &zeroed).unwrap();
+        let error = read(folder.path()).unwrap_err();
+        assert!(matches!(error, LogError::Damaged { offset: 16, .. }), "{error}");
+        assert!(LogWriter::open(folder.path(), false).is_err());
+        assert_eq!(fs::read(&file).unwrap(), zeroed);
+        // Zeros to the end are what a loss of power leaves: the records before them are whole.
+        for at in FILE_HEADER..whole.len() {
+            let mut zeroed = whole.clone();
+            zeroed[at..].fill(0);
+            fs::write(&file, &zeroed).unwrap();
+            match read(folder.path()) {
+                Ok(kept) => assert!(all.starts_with(&kept), "zeros from byte {at}"),
+                Err(error) => assert!(matches!(error, LogError::Damaged { .. }), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_failed_rotation_left_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = LogWriter::open(folder.path(), true).unwrap();
+        log.file_bytes_max = 16;
+        log.append(b"first").unwrap();
+        log.commit().unwrap();
+        for left in [&b""[..], b"COREC"] {
+            fs::write(folder.path().join(format!("{:08}.log", log.number + 1)), left).unwrap();
+            log.append(b"more").unwrap();
+            log.commit().unwrap();
+        }
+        assert_eq!(read(folder.path()).unwrap(), [&b"first"[..], b"more", b"more"]);
     }
 }
