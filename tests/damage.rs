@@ -133,6 +133,30 @@ fn the_corpora_of_the_fuzzer_are_read_or_refused() {
     assert!(whole.iter().all(|count| *count > 0), "what the fuzzer started from is whole: {whole:?}");
 }
 
+/// Feeds numbered rows through a pipe to a run whose journal is on the small disk; gives the last one acknowledged.
+fn feed_until_the_journal_is_full(folder: &Path) -> u64 {
+    use std::io::Write;
+    assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
+    let arguments =
+        ["run", "telemetry", "--input", "pipe", "--ack", "ack", "--out", "disk/piped", "--store", "memory"];
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut pipe = fs::OpenOptions::new().write(true).open(folder.join("pipe")).unwrap();
+            let draws = Draws::new(3, "rows");
+            let header: String = (0..200).map(|column| format!("c{column},")).collect();
+            let mut lines = std::iter::once(header + "sequence\n").chain((1u64..20_000).map(|row| {
+                let value = |column| f64::from(draws.words(row, column, 0)[0]) / 4096.0;
+                (0..200).map(|column| format!("{},", value(column))).collect::<String>() + &format!("{row}\n")
+            }));
+            lines.all(|line| pipe.write_all(line.as_bytes()).is_ok())
+        });
+        corec(folder, &arguments)
+    });
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && err.contains("No space left"), "{err}");
+    fs::read_to_string(folder.join("ack")).unwrap().trim().parse().unwrap()
+}
+
 /// A disk that is full costs the snapshot that did not fit, and no other; a journal that can't be written ends the run.
 #[test]
 fn a_full_disk_leaves_the_snapshots_that_were_there() {
@@ -150,10 +174,16 @@ fn a_full_disk_leaves_the_snapshots_that_were_there() {
     let arguments = [&arguments[..], &["--snapshot", "disk", "--out", "run"]].concat();
     let s = json(folder.path(), &arguments, 0);
     let restored = json(folder.path(), &["run", "--restore", "disk", "--ticks", "100", "--out", "on"], 0);
+    let acknowledged = feed_until_the_journal_is_full(folder.path());
+    let safe = json(folder.path(), &["inspect", "disk/piped/journal"], 0);
     fs::write(disk.join("fill"), vec![1; 900_000]).ok();
     let full = corec(folder.path(), &["run", "--entities", "1k", "--out", "disk/run", "--store", "memory"]);
     Command::new("umount").arg(&disk).status().unwrap();
     assert_eq!(s["snapshots"]["written"], 1);
+    assert_eq!(
+        (acknowledged.into(), &safe["inputs"][1]["input"]),
+        (safe["inputs"][1]["records"].clone(), &"row".into())
+    );
     assert!(s["snapshots"]["error"].as_str().unwrap().contains("No space left"), "{}", s["snapshots"]);
     assert_eq!((&restored["restored_at"], &restored["state_digest"]), (&40.into(), &s["state_digest"]));
     let err = String::from_utf8_lossy(&full.stderr);

@@ -172,3 +172,11 @@ fn no_row_of_a_pipe_is_lost_or_taken_twice_across_kills() {
     let found = json(path, &["replay", "run"], 0);
     assert_eq!((&found["digest"], number(&found, "tick")), (&whole["state_digest"], count as f64));
 }
+
+#[test]
+fn an_acknowledgement_needs_numbered_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    table(folder.path(), 10);
+    let arguments = ["run", "telemetry", "--input", "table.csv", "--ack", "ack"];
+    support::refused(folder.path(), &arguments, "--ack: the table has no column 'sequence'");
+}

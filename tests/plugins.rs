@@ -1,7 +1,10 @@
 //! Plain Bevy plugins under CoreC: own kinds and systems, phases, time, failures.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::atomic::AtomicUsize;
+
 use corec::prelude::*;
+use corec_systems::run::{Every, RunPlan, run};
 
 #[derive(Component, Pod, Zeroable, Clone, Copy, Default)]
 #[repr(C)]
@@ -115,6 +118,27 @@ fn a_despawned_row_ends_the_run_and_names_the_right_call() {
     let mut simulation = Simulation::new(app, scenario("cell", 10)).unwrap();
     let error = simulation.run(10).unwrap_err().to_string();
     assert!(error.starts_with("tick 0:") && error.contains("Rows::free"), "{error}");
+}
+
+/// A run whose rows can't be trusted has no digest, and no snapshot to go on from; it ends with the error and not with a panic.
+#[test]
+fn a_run_that_failed_leaves_no_snapshot() {
+    fn despawn(mut commands: Commands, tick: Res<Tick>, rows: Query<Entity, With<StableId>>) {
+        if tick.0 == 5 {
+            commands.entity(rows.iter().next().unwrap()).despawn();
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).add_systems(Update, despawn);
+    #[expect(clippy::disallowed_methods, reason = "a run times itself from here")]
+    let mut plan = RunPlan::new(scenario("cell", 10), std::time::Instant::now());
+    plan.out = Some(folder.path().join("run"));
+    plan.snapshots.every = Some(Every::Ticks(6));
+    let summary = run(app, plan, &AtomicUsize::new(0), &mut |_| {}).unwrap();
+    let error = summary.error.unwrap();
+    assert!(error.starts_with("tick 5:") && error.contains("Rows::free"), "{error}");
+    assert_eq!((summary.state_digest, summary.snapshots.written), (None, 0));
 }
 
 #[test]

@@ -36,8 +36,9 @@ impl Between {
     ) -> ControlFlow<()> {
         let ticks = world.resource::<Tick>().0;
         self.note_digest(world, false);
-        if let Some(failure) = world.resource::<Journal>().failure().map(str::to_string) {
-            world.resource_mut::<Ending>().fail(failure);
+        fail_with_journal(world);
+        if world.resource::<Ending>().failure.is_some() {
+            return ControlFlow::Break(());
         }
         if ticks > self.first_tick {
             self.snapshots.look(world);
@@ -45,8 +46,7 @@ impl Between {
         if self.kill_at == Some(ticks) {
             _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
         }
-        let is_over = signal.load(Ordering::Relaxed) != 0 || self.of.is_some_and(|of| ticks >= of);
-        if is_over || world.resource::<Ending>().failure.is_some() {
+        if signal.load(Ordering::Relaxed) != 0 || self.of.is_some_and(|of| ticks >= of) {
             return ControlFlow::Break(());
         }
         self.pace.wait_for(ticks - self.first_tick, signal);
@@ -94,6 +94,13 @@ impl Between {
         if is_new {
             self.digests.push((tick, format!("{value:016x}")));
         }
+    }
+}
+
+/// Ends the run if its journal can't go on: its inputs would be lost.
+pub(super) fn fail_with_journal(world: &mut World) {
+    if let Some(failure) = world.resource::<Journal>().failure().map(str::to_string) {
+        world.resource_mut::<Ending>().fail(failure);
     }
 }
 

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use between::{Between, Pace};
+use between::{Between, Pace, fail_with_journal};
 use bevy_app::App;
 use corec_core::block::Population;
 use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
@@ -202,6 +202,10 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     } = plan;
     check_plugins(&scenario)?;
     let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
+    if plan.ack.is_some() && table.as_ref().is_some_and(|table| !table.has_sequence()) {
+        let message = "--ack: the table has no column 'sequence', must have one that numbers its rows";
+        return Err(RunError::Usage(message.into()));
+    }
     let columns = table.as_ref().map(|table| table.columns().to_vec());
     let has_input = table.is_some() || scenario.input_stream.is_some();
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
@@ -253,11 +257,6 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     simulation.world_mut().insert_resource(journal);
     if let Some(mut table) = simulation.world_mut().get_resource_mut::<TableInput>() {
         table.go_on_after(taken.last_row);
-        if plan.ack.is_some() && !table.has_sequence() {
-            return Err(RunError::Usage(
-                "--ack: the table has no column 'sequence', must have one that numbers its rows".into(),
-            ));
-        }
         (table.ack, table.kill_in) = (plan.ack, plan.kill_in);
     }
 
@@ -300,20 +299,24 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
 impl Started {
     /// Closes everything, and says what became of the run.
     fn end(mut self, mut between: Between, ran: Result<(), SimulationError>, signal: usize) -> Summary {
-        // The last tick may have ended the run by itself.
+        let is_sound = ran.is_ok();
         self.simulation.in_pool_mut(|world| {
-            between.note_digest(world, true);
+            // The last tick may have ended the run by itself. A failed one may have left no rows to digest.
+            if is_sound {
+                between.note_digest(world, true);
+            }
             world.resource_mut::<Journal>().commit();
+            fail_with_journal(world);
         });
-        // What an interrupted run was about to do is in its snapshot; one that failed has no state worth going on from.
-        let is_interrupted = signal != 0 && ran.is_ok();
+        let ended = self.simulation.world().resource::<Ending>().failure.clone();
+        let (is_sound, is_interrupted) = (is_sound && ended.is_none(), signal != 0);
         let Between { snapshots, digests, first_tick, pace, .. } = between;
-        let snapshots = self.simulation.in_pool(|world| snapshots.finish(world, is_interrupted));
+        let snapshots =
+            self.simulation.in_pool(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
         let closed = self.simulation.shut_down();
         let seconds = pace.start.elapsed().as_secs_f64();
         let traced = self.profile.take().map_or(Ok(()), write_profile);
         let unsaved = snapshots.error.clone().filter(|_| is_interrupted);
-        let ended = self.simulation.world().resource::<Ending>().failure.clone();
         let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(ended).or(traced.err()).or(unsaved);
         let mut summary = summarise(&mut self.simulation, seconds, self.manifest.startup_seconds);
         summary.ticks = summary.tick - first_tick;

@@ -150,6 +150,9 @@ impl Snapshots {
             let mut journal = world.resource_mut::<Journal>();
             journal.commit();
             self.about.journal_sequence = journal.sequence();
+            if journal.failure().is_some() {
+                return;
+            }
             self.save(world);
         }
     }
@@ -193,10 +196,11 @@ impl Snapshots {
         }
     }
 
-    /// Waits for what is being written, and writes a last one of `world` if one is due or the run was interrupted.
-    pub fn finish(mut self, world: &World, is_interrupted: bool) -> SnapshotReport {
+    /// Waits for what is being written, and writes a last one of `world` if one is due or the run was interrupted. A run that failed
+    /// gives no world: its state is not worth going on from.
+    pub fn finish(mut self, world: Option<&World>, is_interrupted: bool) -> SnapshotReport {
         self.collect(true);
-        if self.is_due || is_interrupted {
+        if let Some(world) = world.filter(|_| self.is_due || is_interrupted) {
             self.about.journal_sequence = world.resource::<Journal>().sequence();
             self.report.error = None;
             let start = now();

@@ -132,7 +132,9 @@ pub fn take_row(
             journal.record(tick.0, Input::Row { sequence, values, label, is_last });
             if let Some(ack) = &input.ack {
                 journal.commit();
-                if let Err(error) = acknowledge(ack, sequence) {
+                // A row that is not on disk must be sent again.
+                let safe = journal.failure().is_none();
+                if safe && let Err(error) = acknowledge(ack, sequence) {
                     ending.fail(format!("--ack: {}: {error}", ack.display()));
                 }
             }

@@ -44,7 +44,13 @@ impl Lines {
                 match file.by_ref().take(ROW_BYTES_MAX as u64 + 2).read_until(b'\n', &mut line) {
                     Ok(0) => return,
                     // A writer that was killed leaves half a line, which nobody has acknowledged.
-                    Ok(_) if !line.ends_with(b"\n") && line.len() <= ROW_BYTES_MAX => return,
+                    Ok(_) if !line.ends_with(b"\n") && line.len() <= ROW_BYTES_MAX => {
+                        tracing::warn!(
+                            "the pipe ended within a line: its last {} bytes are left out",
+                            line.len()
+                        );
+                        return;
+                    }
                     Ok(_) if to.send(Ok(line)).is_err() => return,
                     Ok(_) => {}
                     Err(error) => {
