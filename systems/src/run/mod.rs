@@ -25,7 +25,7 @@ use between::{Between, Pace, fail_with_journal};
 use bevy_app::App;
 use corec_core::block::Population;
 use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
-use corec_core::journal::{Input, Journal};
+use corec_core::journal::Journal;
 use corec_core::populate::PopulateError;
 use corec_core::simulation::{Ending, Simulation, SimulationError};
 use corec_core::snapshot::{About, Snapshot};
@@ -33,7 +33,7 @@ use corec_core::stats::Totals;
 use corec_core::store::RunRecord;
 use corec_core::trace::Trace;
 use corec_core::units::{Epoch, parse_bytes};
-use journal::open_journal;
+use journal::{Place, begin_journal};
 use manifest::{Manifest, Status};
 use snapshots::Snapshots;
 use summary::summarise;
@@ -206,8 +206,6 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
         let message = "--ack: the table has no column 'sequence', must have one that numbers its rows";
         return Err(RunError::Usage(message.into()));
     }
-    let columns = table.as_ref().map(|table| table.columns().to_vec());
-    let has_input = table.is_some() || scenario.input_stream.is_some();
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
     store::parse(&scenario.store).map_err(|e| RunError::Usage(e.to_string()))?;
     if !app.is_plugin_added::<CorecPlugin>() {
@@ -245,18 +243,14 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     let profile = profile.map(|path| open_profile(&path).map(|file| (path, file))).transpose()?;
     let profile = profile.map(|(path, file)| (path, file, simulation.record_trace()));
 
-    let sequence = restore.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
-    let folder = plan.journal.clone().unwrap_or_else(|| out.join(JOURNAL));
-    let source = source.map(|source| plan.journal.unwrap_or_else(|| source.join(JOURNAL)));
-    let (mut journal, taken) = open_journal(source, &folder, sequence, has_input, plan.journal_sync)?;
-    if let (None, Some(columns)) = (&restore, columns)
-        && journal.replay(0, |input| matches!(input, Input::Columns(_))).is_none()
-    {
-        journal.record(0, Input::Columns(columns));
-    }
-    simulation.world_mut().insert_resource(journal);
+    let place = Place {
+        folder: plan.journal.clone().unwrap_or_else(|| out.join(JOURNAL)),
+        source: source.map(|source| plan.journal.unwrap_or_else(|| source.join(JOURNAL))),
+        sequence: restore.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence),
+        sync: plan.journal_sync,
+    };
+    manifest.digests = begin_journal(simulation.world_mut(), &place)?;
     if let Some(mut table) = simulation.world_mut().get_resource_mut::<TableInput>() {
-        table.go_on_after(taken.last_row);
         (table.ack, table.kill_in) = (plan.ack, plan.kill_in);
     }
 
@@ -271,8 +265,6 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     (manifest.threads, manifest.epoch, manifest.input) =
         (simulation.threads(), world.resource::<Epoch>().0, input);
     manifest.restored_from = restore.as_ref().map(|snapshot| snapshot.path().to_path_buf());
-    manifest.digests =
-        taken.digests.into_iter().map(|(tick, value)| (tick, format!("{value:016x}"))).collect();
     let start = now();
     manifest.startup_seconds = (start - started).as_secs_f64();
     manifest
