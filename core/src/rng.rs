@@ -102,7 +102,7 @@ impl<W: Width> Strips<W> {
         let width = self.width;
         let (mut c0, mut c1) = (ids, ids.map(|id| width.high(id)));
         let (mut c2, mut c3) = ([self.when[0]; VECTORS], [self.when[1]; VECTORS]);
-        // Written out: in a loop, LLVM keeps the counter in memory and the last round's unused words (1.2 times slower).
+        // Written out: in a loop, LLVM keeps the counter in memory and the last round's unused words (1.09 times the time with AVX2, 1.14 with SSE2).
         macro_rules! round {
             ($($number:literal)+) => {$(
                 for v in 0..VECTORS {
