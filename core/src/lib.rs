@@ -4,7 +4,7 @@
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
 //! Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`trace`], [`blocks`].
-//! Order: [`phase`], [`executor`]. State: [`digest`], [`snapshot`], [`populate`], [`stats`].
+//! Order: [`phase`], [`executor`], [`mod@plugin`]. State: [`digest`], [`snapshot`], [`populate`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`journal`], [`store`]. The run: [`memory`], [`simulation`].
 //!
 //! No sockets, no database and no wall clock in here: bridges live in `corec_systems`.
@@ -34,6 +34,7 @@ pub mod trace;
 #[expect(unsafe_code, reason = "runs systems with disjoint accesses on one world at the same time")]
 pub mod executor;
 pub mod phase;
+pub mod plugin;
 
 pub mod digest;
 pub mod populate;

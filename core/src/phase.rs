@@ -1,6 +1,9 @@
 //! Phases: the ordered public system sets inside Bevy's `Update`, and who a system belongs to.
 
-use bevy_ecs::schedule::{ScheduleLabel, SystemSet};
+use std::collections::BTreeMap;
+
+use bevy_ecs::resource::Resource;
+use bevy_ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SystemKey, SystemSet};
 
 /// The parts of a tick, in this order. Outside effects happen in the first and the last only.
 ///
@@ -47,6 +50,27 @@ pub enum Owner {
     BuiltIn,
     /// A CoreC plugin's.
     Plugin(&'static str),
+}
+
+/// Whose the systems are that came with a plugin and are in no set of an [`Owner`].
+#[derive(Resource, Default)]
+pub struct Owners(Vec<(InternedScheduleLabel, BTreeMap<SystemKey, Owner>)>);
+
+impl Owners {
+    /// Writes down whose systems these are.
+    pub fn add(&mut self, schedule: InternedScheduleLabel, systems: &[SystemKey], owner: Owner) {
+        let at = self.0.iter().position(|(label, _)| *label == schedule).unwrap_or_else(|| {
+            self.0.push((schedule, BTreeMap::new()));
+            self.0.len() - 1
+        });
+        self.0[at].1.extend(systems.iter().map(|key| (*key, owner)));
+    }
+
+    /// The systems of a schedule, and whose they are.
+    pub fn of(&self, schedule: InternedScheduleLabel) -> impl Iterator<Item = (SystemKey, Owner)> {
+        let of = self.0.iter().filter(move |(label, _)| *label == schedule);
+        of.flat_map(|(_, owners)| owners).map(|(key, owner)| (*key, *owner))
+    }
 }
 
 /// Runs once when a run ends, however it ends: flush, save models, close connections. The guide's `detener`.

@@ -36,6 +36,8 @@ pub mod snapshots {
     pub use corec_core::snapshot::{Difference, Part, Snapshot, SnapshotError, diff, latest};
 }
 
+pub use corec_core::plugin;
+
 use bevy_app::{App, Plugin, Startup, Update};
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use corec_core::column::{Signal, Trait};

@@ -1,15 +1,18 @@
 //! CoreC as a Bevy plugin: `App::new().add_plugins((CorecPlugins::scenario("..."), MyPlugin)).run()`.
 
 use std::num::NonZeroU8;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use bevy_app::{App, AppExit, Plugin};
 use bevy_ecs::resource::Resource;
+use corec_core::config::{ConfigError, PluginConfig, load_plugin};
+use corec_core::plugin::{Configured, NamedPlugin};
 
 use crate::CorecPlugin;
 use crate::run::{RunError, RunPlan, Summary, run};
-use crate::scenarios::find;
+use crate::scenarios::{find, read_text};
 
 /// Runs a scenario when the app is run: headless, to its end, with a summary on stdout.
 ///
@@ -21,21 +24,39 @@ use crate::scenarios::find;
 /// ```
 pub struct CorecPlugins {
     scenario: String,
+    plugins: Vec<Wanted>,
 }
+
+/// A plugin's config.json, and what makes the plugin of it.
+type Wanted = (PathBuf, fn(PluginConfig) -> Result<Configured, ConfigError>);
 
 impl CorecPlugins {
     /// A built-in scenario, or a JSON file.
     pub fn scenario(name_or_file: impl Into<String>) -> Self {
-        Self { scenario: name_or_file.into() }
+        Self { scenario: name_or_file.into(), plugins: Vec::new() }
+    }
+
+    /// Adds a plugin with the settings of a config.json.
+    ///
+    /// Its systems keep to its `interval`, its `entities` become a group of blocks, and it comes in the order of its
+    /// name: see [`plugin!`](corec_core::plugin!).
+    #[must_use]
+    pub fn plugin<P: NamedPlugin>(mut self, config: impl Into<PathBuf>) -> Self {
+        self.plugins.push((config.into(), Configured::new::<P>));
+        self
     }
 }
 
 #[derive(Resource)]
-struct Asked(String);
+struct Asked {
+    scenario: String,
+    plugins: Vec<Wanted>,
+}
 
 impl Plugin for CorecPlugins {
     fn build(&self, app: &mut App) {
-        app.add_plugins(CorecPlugin).insert_resource(Asked(self.scenario.clone())).set_runner(runner);
+        let asked = Asked { scenario: self.scenario.clone(), plugins: self.plugins.clone() };
+        app.add_plugins(CorecPlugin).insert_resource(asked).set_runner(runner);
     }
 }
 
@@ -63,13 +84,21 @@ fn print(summary: &Summary) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "start-up is timed from here")]
-fn try_run(app: App) -> Result<Summary, RunError> {
+fn try_run(mut app: App) -> Result<Summary, RunError> {
     let started = Instant::now();
-    let loaded = find(&app.world().resource::<Asked>().0, &|name| std::env::var(name).ok())?;
+    let asked = app.world_mut().remove_resource::<Asked>().expect("inserted with the runner");
+    let lookup = |name: &str| std::env::var(name).ok();
+    let loaded = find(&asked.scenario, &lookup)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     let mut plan = RunPlan::new(loaded.scenario, started);
     plan.scenario_given = loaded.given;
+    for (path, make) in asked.plugins {
+        let source = path.display().to_string();
+        let text =
+            read_text(&path).map_err(|e| RunError::Usage(format!("{source}: could not be read: {e}")))?;
+        plan.plugins.push(make(load_plugin(&source, &text, &lookup)?)?);
+    }
     run(app, plan, &AtomicUsize::new(0), &mut |_| {})
 }

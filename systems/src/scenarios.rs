@@ -53,13 +53,15 @@ pub fn find(name: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Loade
             names.join(", ")
         )));
     }
-    let read = |file: File| -> io::Result<String> {
-        let mut text = String::new();
-        file.take(TEXT_BYTES_MAX + 1).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    let text = File::open(name).and_then(read).map_err(|e| unknown(format!("could not be read: {e}")))?;
+    let text = read_text(Path::new(name)).map_err(|e| unknown(format!("could not be read: {e}")))?;
     load(name, &text, lookup)
+}
+
+/// A file's text; of one that is too long so much that [`load`] refuses it.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(TEXT_BYTES_MAX + 1).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Spreads `total` entities over the groups in the proportions they have: largest remainders first, at least one each.

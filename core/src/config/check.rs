@@ -105,7 +105,14 @@ impl Scenario {
             }
         }
         for (i, group) in self.blocks.iter().enumerate() {
-            group.check(source, i, self)?;
+            group.check(source, &format!("blocks[{i}]."))?;
+            if self.blocks[..i].iter().any(|g| g.id == group.id) {
+                let found = format!("'{}' again", group.id);
+                return fail(format!("blocks[{i}].id"), found, "a name no other group has");
+            }
+            if group.entities == 0 && self.telemetry.is_none() {
+                return fail(format!("blocks[{i}].entities"), "0".into(), "at least 1");
+            }
         }
         let total = self.blocks.iter().try_fold(0u64, |sum, g| sum.checked_add(g.entities));
         match total {
@@ -118,9 +125,10 @@ impl Scenario {
 }
 
 impl BlockGroup {
-    fn check(&self, source: &str, i: usize, scenario: &Scenario) -> Result<(), ConfigError> {
+    /// Checks what a group says of itself. `at` is its place in `source`: `blocks[0].`
+    pub(super) fn check(&self, source: &str, at: &str) -> Result<(), ConfigError> {
         let fail = |key: &str, found: String, allowed: &str| {
-            let path = format!("blocks[{i}].{key}");
+            let path = format!("{at}{key}");
             Err(ConfigError::Value { source_name: source.into(), path, found, allowed: allowed.into() })
         };
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -130,12 +138,6 @@ impl BlockGroup {
                 format!("'{}'", self.id.escape_debug()),
                 "1 to 64 letters, digits, '_', '-' or '.'",
             );
-        }
-        if scenario.blocks[..i].iter().any(|g| g.id == self.id) {
-            return fail("id", format!("'{}' again", self.id), "a name no other group has");
-        }
-        if self.entities == 0 && scenario.telemetry.is_none() {
-            return fail("entities", "0".into(), "at least 1");
         }
         if self.entities > ENTITIES_MAX {
             return fail("entities", self.entities.to_string(), "at most 1,000,000,000");

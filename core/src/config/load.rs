@@ -1,5 +1,6 @@
 //! From a scenario's text to checked settings.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -78,39 +79,13 @@ pub fn load(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, ConfigError> {
-    if text.len() as u64 > TEXT_BYTES_MAX {
-        return Err(ConfigError::Value {
-            source_name: source.into(),
-            path: "the file".into(),
-            found: format!("{} bytes", text.len()),
-            allowed: format!("at most {TEXT_BYTES_MAX} bytes"),
-        });
-    }
+    let mut root = parse(source, text, "a JSON object with the key 'blocks'")?;
     let mut warnings = Vec::new();
-    let mut root: Value =
-        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| ConfigError::Syntax {
-            source_name: source.into(),
-            line: e.line(),
-            column: e.column(),
-            message: e.to_string().split(" at line ").next().unwrap_or("not JSON").to_string(),
-        })?;
     let given = variables::redacted(&root);
-    if !root.is_object() {
-        return Err(ConfigError::Value {
-            source_name: source.into(),
-            path: "the file".into(),
-            found: kind_of(&root).into(),
-            allowed: "a JSON object with the key 'blocks'".into(),
-        });
-    }
     // First, so that what a variable brings into a URL is encoded like the rest.
     variables::expand(source, "", &mut root, lookup)?;
     names::translate(source, &mut root, &mut warnings)?;
-    let scenario: Scenario = serde_path_to_error::deserialize(root).map_err(|e| {
-        let path = e.path().to_string();
-        let message = plain(&e.inner().to_string());
-        ConfigError::Text { source_name: source.into(), path, message }
-    })?;
+    let scenario: Scenario = deserialize(source, root)?;
     scenario.check(source)?;
     for (i, group) in scenario.blocks.iter().enumerate() {
         if let Some(plugin) = &group.plugin {
@@ -122,6 +97,33 @@ pub fn load(
         }
     }
     Ok(Loaded { scenario, warnings, given })
+}
+
+/// Reads a JSON object; `allowed` says what should be there.
+pub(super) fn parse(source: &str, text: &str, allowed: &str) -> Result<Value, ConfigError> {
+    let fail = |found: String, allowed: String| {
+        Err(ConfigError::Value { source_name: source.into(), path: "the file".into(), found, allowed })
+    };
+    if text.len() as u64 > TEXT_BYTES_MAX {
+        return fail(format!("{} bytes", text.len()), format!("at most {TEXT_BYTES_MAX} bytes"));
+    }
+    let root: Value =
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| ConfigError::Syntax {
+            source_name: source.into(),
+            line: e.line(),
+            column: e.column(),
+            message: e.to_string().split(" at line ").next().unwrap_or("not JSON").to_string(),
+        })?;
+    if root.is_object() { Ok(root) } else { fail(kind_of(&root).into(), allowed.into()) }
+}
+
+/// Settings from JSON, with the path of what does not fit.
+pub(super) fn deserialize<T: DeserializeOwned>(source: &str, root: Value) -> Result<T, ConfigError> {
+    serde_path_to_error::deserialize(root).map_err(|e| {
+        let path = e.path().to_string();
+        let message = plain(&e.inner().to_string());
+        ConfigError::Text { source_name: source.into(), path, message }
+    })
 }
 
 fn kind_of(value: &Value) -> &'static str {
@@ -141,14 +143,7 @@ fn plain(message: &str) -> String {
     if message.starts_with("unknown field") || message.starts_with("unknown variant") {
         let what = if message.starts_with("unknown field") { "key" } else { "value" };
         let found = quoted.next().unwrap_or_default();
-        let known: Vec<&str> = quoted.collect();
-        let nearest = known
-            .iter()
-            .map(|k| (strsim::damerau_levenshtein(found, k), k))
-            .min()
-            .filter(|(distance, k)| *distance <= k.len().max(4) / 2);
-        let hint = nearest.map(|(_, k)| format!("did you mean '{k}'? ")).unwrap_or_default();
-        return format!("unknown {what} '{}': {hint}known are {}", found.escape_debug(), known.join(", "));
+        return unknown(what, found, &quoted.collect::<Vec<_>>());
     }
     match message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: ")) {
         Some(rest) => match rest.split_once(", expected ") {
@@ -157,6 +152,17 @@ fn plain(message: &str) -> String {
         },
         None => message.to_string(),
     }
+}
+
+/// Says that `found` is not among `known`, and which of them is the nearest.
+pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|k| (strsim::damerau_levenshtein(found, k), k))
+        .min()
+        .filter(|(distance, k)| *distance <= k.len().max(4) / 2);
+    let hint = nearest.map(|(_, k)| format!("did you mean '{k}'? ")).unwrap_or_default();
+    format!("unknown {what} '{}': {hint}known are {}", found.escape_debug(), known.join(", "))
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ const GROUP: &[(&str, &str)] = &[
     ("autoreparacion", "repair"),
     ("max_size_mb", "block_bytes_max"),
 ];
+/// Keys of a plugin's config.json that a group of blocks does not have.
+const PLUGIN: &[(&str, &str)] = &[("nombre", "name"), ("intervalo", "interval")];
 /// Keys of a repair policy.
 const REPAIR: &[(&str, &str)] = &[("max_errores", "fault_ratio_max"), ("min_fitness", "fitness_min")];
 
@@ -64,15 +66,28 @@ pub fn translate(source: &str, root: &mut Value, warnings: &mut Vec<String>) -> 
     let Some(Value::Array(groups)) = scenario.get_mut("blocks") else { return Ok(()) };
     for (i, group) in groups.iter_mut().enumerate() {
         let Value::Object(group) = group else { continue };
-        let path = format!("blocks[{i}].");
-        let megabytes = group.contains_key("max_size_mb");
-        rename(source, &path, group, GROUP)?;
-        if megabytes && let Some(size) = group.get_mut("block_bytes_max").filter(|v| v.is_number()) {
-            *size = json!((size.as_f64().unwrap_or(0.0) * 1e6) as u64);
-        }
-        if let Some(Value::Object(repair)) = group.get_mut("repair") {
-            rename(source, &format!("{path}repair."), repair, REPAIR)?;
-        }
+        translate_group(source, &format!("blocks[{i}]."), group)?;
+    }
+    Ok(())
+}
+
+/// Renames the old keys of a plugin's config.json in place.
+///
+/// # Errors
+/// As [`translate`].
+pub fn translate_plugin(source: &str, config: &mut Map<String, Value>) -> Result<(), ConfigError> {
+    rename(source, "", config, PLUGIN)?;
+    translate_group(source, "", config)
+}
+
+fn translate_group(source: &str, path: &str, group: &mut Map<String, Value>) -> Result<(), ConfigError> {
+    let megabytes = group.contains_key("max_size_mb");
+    rename(source, path, group, GROUP)?;
+    if megabytes && let Some(size) = group.get_mut("block_bytes_max").filter(|v| v.is_number()) {
+        *size = json!((size.as_f64().unwrap_or(0.0) * 1e6) as u64);
+    }
+    if let Some(Value::Object(repair)) = group.get_mut("repair") {
+        rename(source, &format!("{path}repair."), repair, REPAIR)?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ use bevy_ecs::world::World;
 use fixedbitset::FixedBitSet;
 
 use super::report::{Reports, ScheduleReport, TimingCell, display_name, lock};
-use crate::phase::{Owner, Phase};
+use crate::phase::{Owner, Owners, Phase};
 
 pub(super) type Shared = Arc<Mutex<Captured>>;
 
@@ -155,7 +155,10 @@ impl ScheduleBuildPass for CapturePass {
             let check = captured.check.clone();
             world.add_observer(move |event: On<CheckChangeTicks>| *lock(&check) = Some(*event));
         }
-        let ranks = Ranks::of(graph);
+        let mut ranks = Ranks::of(graph);
+        if let Some(owners) = world.get_resource::<Owners>() {
+            ranks.owners.extend(owners.of(captured.label));
+        }
         let mut placed = Vec::new();
         if captured.label == Update.intern() {
             placed = place_systems_without_phase(&ranks, &mut flat)?;

@@ -26,6 +26,7 @@ use bevy_app::App;
 use corec_core::block::Population;
 use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
 use corec_core::journal::Journal;
+use corec_core::plugin::Configured;
 use corec_core::populate::PopulateError;
 use corec_core::simulation::{Ending, Simulation, SimulationError};
 use corec_core::snapshot::{About, Snapshot};
@@ -60,6 +61,8 @@ pub struct RunPlan {
     pub ticks: Option<u64>,
     /// The run's folder; none for the next `runs/NNNN`.
     pub out: Option<PathBuf>,
+    /// Plugins with their settings, in any order: they are added by name.
+    pub plugins: Vec<Configured>,
     /// The table to replay.
     pub input: Option<PathBuf>,
     /// Where its anomalies are, as NAB has them.
@@ -100,6 +103,7 @@ impl RunPlan {
             scenario,
             ticks,
             out: None,
+            plugins: Vec::new(),
             input: None,
             windows: None,
             tick_rate: None,
@@ -191,6 +195,7 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
         mut scenario,
         ticks,
         out,
+        plugins,
         input,
         windows,
         tick_rate,
@@ -200,7 +205,6 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
         started,
         ..
     } = plan;
-    check_plugins(&scenario)?;
     let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
     if plan.ack.is_some() && table.as_ref().is_some_and(|table| !table.has_sequence()) {
         let message = "--ack: the table has no column 'sequence', must have one that numbers its rows";
@@ -211,6 +215,7 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     if !app.is_plugin_added::<CorecPlugin>() {
         app.add_plugins(CorecPlugin);
     }
+    add_plugins(&mut app, &mut scenario, plugins)?;
     if let Some(table) = table {
         app.insert_resource(table);
     }
@@ -342,15 +347,30 @@ fn write_profile((path, file, trace): (PathBuf, fs::File, Trace)) -> Result<(), 
     trace.write(io::BufWriter::new(file)).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-fn check_plugins(scenario: &Scenario) -> Result<(), RunError> {
-    match &scenario.plugins {
-        Plugins::Named(names) if !names.is_empty() => Err(RunError::Usage(format!(
-            "{}: plugins: found '{}', which this binary was not built with, must be a list of plugins it has: none",
-            scenario.name,
-            names[0].escape_debug()
-        ))),
-        _ => Ok(()),
+/// Adds the plugins that the scenario wants, by name.
+fn add_plugins(app: &mut App, scenario: &mut Scenario, mut plugins: Vec<Configured>) -> Result<(), RunError> {
+    plugins.sort_by_key(Configured::name);
+    let names: Vec<&str> = plugins.iter().map(Configured::name).collect();
+    let fail = |found: &str, what: &str| {
+        let known = if names.is_empty() { "none".into() } else { names.join(", ") };
+        let found = found.escape_debug();
+        Err(RunError::Usage(format!(
+            "{}: plugins: found '{found}'{what}, must be of the plugins it has: {known}",
+            scenario.name
+        )))
+    };
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return fail(twice[0], " twice");
     }
+    if let Plugins::Named(wanted) = &scenario.plugins
+        && let Some(missing) = wanted.iter().find(|name| !names.contains(&name.as_str()))
+    {
+        return fail(missing, ", which this binary was not built with");
+    }
+    for plugin in plugins.into_iter().filter(Configured::is_enabled) {
+        plugin.build(app, scenario);
+    }
+    Ok(())
 }
 
 /// Opens the table of a telemetry scenario and gives its twins their number.

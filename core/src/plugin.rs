@@ -1,0 +1,194 @@
+//! Plugins with a name: their settings, the order they are in, how often their systems run.
+//!
+//! A plugin's struct is its settings; [`plugin!`](crate::plugin!) gives it its name. [`Configured::build`] adds it to an
+//! app: the systems that appear in its `build` are its own, and so is the first kind.
+
+use std::collections::BTreeSet;
+
+use bevy_app::{App, Plugin, PostStartup, PreStartup, Startup};
+use bevy_ecs::change_detection::Res;
+use bevy_ecs::schedule::{ConditionWithAccess, InternedScheduleLabel, ScheduleLabel, Schedules, SystemKey};
+use bevy_ecs::system::IntoSystem;
+use schemars::{JsonSchema, schema_for};
+use serde::de::DeserializeOwned;
+
+use crate::config::{ConfigError, PluginConfig, Scenario};
+use crate::kind::Kinds;
+use crate::phase::{Owner, Owners, Shutdown};
+use crate::units::{Tick, seconds_to_ticks};
+
+/// A plugin whose fields are its settings. Written by [`plugin!`](crate::plugin!).
+pub trait NamedPlugin: Plugin + DeserializeOwned + JsonSchema {
+    /// Its name in config.json, reports and alerts.
+    const NAME: &'static str;
+    /// Names that an older config.json may have for it.
+    const ALIASES: &'static [&'static str];
+}
+
+/// Gives a plugin its name, and the names it is also known by.
+///
+/// The struct is the plugin's settings: `Deserialize` with defaults, `JsonSchema` with a doc comment a field. A key of its
+/// config.json that is neither a field nor one of the engine's is an error.
+///
+/// ```
+/// use bevy_app::{App, Plugin};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+///
+/// /// Entities tire under load.
+/// #[derive(Deserialize, JsonSchema, Default)]
+/// #[serde(default)]
+/// struct Fatigue {
+///     /// Tiredness gained per tick at full value.
+///     gain_per_tick: f32,
+/// }
+///
+/// impl Plugin for Fatigue {
+///     fn build(&self, _: &mut App) {}
+/// }
+///
+/// corec_core::plugin!(Fatigue, name = "fatigue", aliases = ["fatiga"]);
+/// ```
+#[macro_export]
+macro_rules! plugin {
+    ($plugin:ty, name = $name:literal $(, aliases = [$($alias:literal),* $(,)?])? $(,)?) => {
+        impl $crate::plugin::NamedPlugin for $plugin {
+            const NAME: &'static str = $name;
+            const ALIASES: &'static [&'static str] = &[$($($alias),*)?];
+        }
+    };
+}
+
+/// A plugin with its settings, ready to be built.
+pub struct Configured {
+    name: &'static str,
+    config: PluginConfig,
+    plugin: Box<dyn Plugin>,
+}
+
+impl Configured {
+    /// The plugin `P` as `config` has it.
+    ///
+    /// # Errors
+    /// A config of another plugin, or one whose own keys don't fit.
+    pub fn new<P: NamedPlugin>(config: PluginConfig) -> Result<Self, ConfigError> {
+        if config.name != P::NAME && !P::ALIASES.contains(&config.name.as_str()) {
+            let allowed: Vec<String> =
+                [P::NAME].iter().chain(P::ALIASES).map(|name| format!("'{name}'")).collect();
+            return Err(ConfigError::Value {
+                path: "name".into(),
+                found: format!("'{}'", config.name),
+                allowed: allowed.join(" or "),
+                source_name: config.source,
+            });
+        }
+        let schema = schema_for!(P);
+        let fields = schema.get("properties").and_then(|fields| fields.as_object());
+        let fields: Vec<&str> =
+            fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str)).collect();
+        let plugin: P = config.own(&fields)?;
+        Ok(Self { name: P::NAME, plugin: Box::new(plugin), config })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether its config wants it loaded.
+    pub fn is_enabled(&self) -> bool {
+        self.config.enabled
+    }
+
+    /// Adds the plugin to `app`, and its group of blocks to `scenario`: of the first kind that it registers, else of
+    /// the kind `cell`. A group of that name or kind in the scenario is left as it is.
+    ///
+    /// # Panics
+    /// If the plugin does, or if a plugin of its type was added before, as in Bevy.
+    pub fn build(self, app: &mut App, scenario: &mut Scenario) {
+        let before = systems(app);
+        let kinds = app.world_mut().get_resource_or_init::<Kinds>().specs().len();
+        app.add_plugins(Boxed(self.plugin));
+        let ticks = self.config.interval.map(|seconds| seconds_to_ticks(seconds, scenario.tick_seconds));
+        own_systems(app, self.name, &before, ticks);
+
+        let own_kind = app.world().resource::<Kinds>().specs().get(kinds).map(|kind| kind.name().to_string());
+        let Some(mut group) = self.config.group else { return };
+        let is_there = scenario
+            .blocks
+            .iter()
+            .any(|other| other.id == group.id || own_kind.as_ref().is_some_and(|kind| *kind == other.kind));
+        if !is_there {
+            if let Some(kind) = own_kind {
+                group.kind = kind;
+            }
+            scenario.blocks.push(group);
+        }
+    }
+}
+
+/// What `App::add_plugins` takes: Bevy keeps its own call for boxes to itself.
+struct Boxed(Box<dyn Plugin>);
+
+impl Plugin for Boxed {
+    fn build(&self, app: &mut App) {
+        self.0.build(app);
+    }
+
+    fn ready(&self, app: &App) -> bool {
+        self.0.ready(app)
+    }
+
+    fn finish(&self, app: &mut App) {
+        self.0.finish(app);
+    }
+
+    fn cleanup(&self, app: &mut App) {
+        self.0.cleanup(app);
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn is_unique(&self) -> bool {
+        self.0.is_unique()
+    }
+}
+
+/// The systems of every schedule.
+fn systems(app: &App) -> Vec<(InternedScheduleLabel, BTreeSet<SystemKey>)> {
+    let schedules = app.world().resource::<Schedules>();
+    schedules
+        .iter()
+        .map(|(_, schedule)| {
+            (schedule.label(), schedule.graph().systems.iter().map(|(key, ..)| key).collect())
+        })
+        .collect()
+}
+
+/// Writes down whose the systems are that were not there `before`, and how often they run.
+fn own_systems(
+    app: &mut App,
+    name: &'static str,
+    before: &[(InternedScheduleLabel, BTreeSet<SystemKey>)],
+    interval_ticks: Option<u64>,
+) {
+    let run_once = [PreStartup.intern(), Startup.intern(), PostStartup.intern(), Shutdown.intern()];
+    for (label, keys) in systems(app) {
+        let known = before.iter().find(|(other, _)| *other == label).map(|(_, keys)| keys);
+        let new: Vec<SystemKey> =
+            keys.into_iter().filter(|key| known.is_none_or(|known| !known.contains(key))).collect();
+        if let Some(ticks) = interval_ticks.filter(|_| !run_once.contains(&label)) {
+            let mut schedules = app.world_mut().resource_mut::<Schedules>();
+            let graph = schedules.get_mut(label).expect("it was listed a moment ago").graph_mut();
+            for key in &new {
+                let conditions =
+                    graph.systems.get_conditions_mut(*key).expect("every system has a list of conditions");
+                let is_due = move |tick: Res<Tick>| tick.0.is_multiple_of(ticks);
+                conditions.push(ConditionWithAccess::new(Box::new(IntoSystem::into_system(is_due))));
+            }
+        }
+        app.world_mut().get_resource_or_init::<Owners>().add(label, &new, Owner::Plugin(name));
+    }
+}

@@ -1,0 +1,212 @@
+//! Plugins with a name and settings: a group of blocks, an interval, a fixed order, the same bits at any thread count.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
+
+use corec::prelude::*;
+use corec_core::config::{Plugins, Threads, load_plugin};
+use corec_core::plugin::Configured;
+use corec_systems::run::{RunPlan, Summary, run};
+
+/// Entities tire under load; tired entities answer more weakly.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default)]
+struct Fatigue {
+    /// Tiredness gained per tick at full value.
+    gain_per_tick: f32,
+}
+
+#[derive(Component, Pod, Zeroable, Clone, Copy, Default)]
+#[repr(C)]
+struct Tiredness(f32);
+
+#[derive(Resource)]
+struct Gain(f32);
+
+impl Plugin for Fatigue {
+    fn build(&self, app: &mut App) {
+        app.insert_resource(Gain(self.gain_per_tick))
+            .add_kind(Kind::new("tired").with::<Signal>().with::<Tiredness>())
+            .add_systems(Update, tire.in_set(Phase::Process));
+    }
+}
+
+corec::plugin!(Fatigue, name = "fatigue", aliases = ["fatiga"]);
+
+fn tire(gain: Res<Gain>, blocks: Blocks<(&mut Tiredness, &mut Signal)>) {
+    blocks.par_for_each(|(tiredness, signal)| {
+        for (tiredness, signal) in tiredness.iter_mut().zip(signal) {
+            tiredness.0 += gain.0;
+            signal.value *= 1.0 - tiredness.0;
+        }
+    });
+}
+
+/// Ticks in which a system of each plugin ran, for the order and the interval.
+#[derive(Resource, Default, Serialize, Deserialize)]
+struct Ran(Vec<(String, u64)>);
+
+impl Saved for Ran {
+    const NAME: &'static str = "ran";
+}
+
+macro_rules! diarist {
+    ($type:ident, $name:literal) => {
+        #[derive(Deserialize, JsonSchema, Default)]
+        struct $type {}
+
+        impl Plugin for $type {
+            fn build(&self, app: &mut App) {
+                fn write(tick: Res<Tick>, mut ran: ResMut<Ran>) {
+                    ran.0.push(($name.into(), tick.0));
+                }
+                app.init_resource::<Ran>().save_resource::<Ran>().add_systems(
+                    Startup,
+                    |mut ran: ResMut<Ran>| {
+                        ran.0.push((concat!($name, " starts").into(), 0));
+                    },
+                );
+                app.add_systems(Update, write.in_set(Phase::Process));
+            }
+        }
+
+        corec::plugin!($type, name = $name);
+    };
+}
+diarist!(Alpha, "alpha");
+diarist!(Zeta, "zeta");
+
+fn configured<P: corec_core::plugin::NamedPlugin>(config: &str) -> Result<Configured, String> {
+    let config = load_plugin("config.json", config, &|_| None).map_err(|e| e.to_string())?;
+    Configured::new::<P>(config).map_err(|e| e.to_string())
+}
+
+fn scenario(threads: u32) -> Scenario {
+    let group = BlockGroup { id: "g".into(), entities: 3000, ..Default::default() };
+    let plugins = Plugins::Auto;
+    Scenario {
+        blocks: vec![group],
+        store: "memory".into(),
+        tick_seconds: 2.0,
+        threads: Threads::Count(threads),
+        plugins,
+        ..Default::default()
+    }
+}
+
+fn go(scenario: Scenario, plugins: Vec<Configured>, out: &Path) -> Result<Summary, String> {
+    #[expect(clippy::disallowed_methods, reason = "a run wants to know when it began")]
+    let plan =
+        RunPlan { ticks: Some(9), out: Some(out.into()), plugins, ..RunPlan::new(scenario, Instant::now()) };
+    run(App::new(), plan, &AtomicUsize::new(0), &mut |_| {}).map_err(|e| e.to_string())
+}
+
+#[test]
+fn entities_of_a_config_become_a_group_of_the_plugins_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut digests = Vec::new();
+    for threads in [1, 2, 8] {
+        let config =
+            r#"{"nombre": "fatiga", "entidades": 2500, "canal": 6, "carga": 0.25, "gain_per_tick": 0.01}"#;
+        let plugins = vec![configured::<Fatigue>(config).unwrap()];
+        let summary = go(scenario(threads), plugins, &folder.path().join(threads.to_string())).unwrap();
+        assert_eq!(summary.error, None);
+        assert_eq!((summary.entities, summary.blocks), (5500, 6), "3000 cells and 2500 tired ones");
+        digests.push(summary.state_digest);
+    }
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
+    let manifest = std::fs::read_to_string(folder.path().join("1/manifest.json")).unwrap();
+    assert!(manifest.contains("\"fatiga\"") && manifest.contains("\"tired\""), "{manifest}");
+}
+
+#[test]
+fn systems_keep_to_the_interval_and_come_by_name() {
+    let mut app = App::new();
+    let mut settings = scenario(2);
+    app.add_plugins(CorecPlugin);
+    // Added the wrong way round: the order is by name all the same.
+    configured::<Zeta>(r#"{"name": "zeta", "interval": 5}"#).unwrap().build(&mut app, &mut settings);
+    configured::<Alpha>(r#"{"name": "alpha", "interval": 6}"#).unwrap().build(&mut app, &mut settings);
+    let mut simulation = Simulation::new(app, settings).unwrap();
+    simulation.run(7).unwrap();
+    let ran = simulation.world().resource::<Ran>();
+    let ran: Vec<(&str, u64)> = ran.0.iter().map(|(name, tick)| (&name[..], *tick)).collect();
+    // Ticks of 2 seconds: 5 and 6 seconds are 3 ticks each.
+    let each = [("alpha", 0), ("zeta", 0), ("alpha", 3), ("zeta", 3), ("alpha", 6), ("zeta", 6)];
+    assert_eq!(ran, [&[("alpha starts", 0), ("zeta starts", 0)][..], &each].concat());
+}
+
+#[test]
+fn two_systems_of_a_plugin_without_an_order_are_refused() {
+    #[derive(Deserialize, JsonSchema)]
+    struct Torn {}
+    impl Plugin for Torn {
+        fn build(&self, app: &mut App) {
+            fn first(_: ResMut<Ran>) {}
+            fn second(_: ResMut<Ran>) {}
+            app.init_resource::<Ran>().add_systems(Update, (first, second));
+        }
+    }
+    corec::plugin!(Torn, name = "torn");
+    let folder = tempfile::tempdir().unwrap();
+    let plugins = vec![configured::<Torn>(r#"{"name": "torn"}"#).unwrap()];
+    let error = go(scenario(1), plugins, &folder.path().join("run")).unwrap_err();
+    assert!(error.contains("have no declared order"), "{error}");
+}
+
+#[test]
+fn a_disabled_plugin_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let without = go(scenario(1), vec![], &folder.path().join("without")).unwrap();
+    let plugins =
+        vec![configured::<Fatigue>(r#"{"name": "fatigue", "enabled": false, "entities": 9}"#).unwrap()];
+    let disabled = go(scenario(1), plugins, &folder.path().join("disabled")).unwrap();
+    assert_eq!(without.state_digest, disabled.state_digest);
+}
+
+#[test]
+fn what_is_wrong_with_a_plugin_is_said_before_anything_runs() {
+    let error = |config: &str| configured::<Fatigue>(config).err().unwrap();
+    let found = error(r#"{"name": "fatigue", "gain_per_tik": 0.1}"#);
+    assert!(
+        found.starts_with(
+            "config.json: gain_per_tik: unknown key 'gain_per_tik': did you mean 'gain_per_tick'?"
+        ),
+        "{found}"
+    );
+    let found = error(r#"{"name": "other"}"#);
+    assert_eq!(found, "config.json: name: found 'other', must be 'fatigue' or 'fatiga'");
+
+    let folder = tempfile::tempdir().unwrap();
+    let fatigue = || configured::<Fatigue>(r#"{"name": "fatigue"}"#).unwrap();
+    let named = Scenario { plugins: Plugins::Named(vec!["ghost".into()]), ..scenario(1) };
+    let found = go(named, vec![fatigue()], &folder.path().join("a")).unwrap_err();
+    assert!(
+        found.contains(
+            "found 'ghost', which this binary was not built with, must be of the plugins it has: fatigue"
+        ),
+        "{found}"
+    );
+    let found = go(scenario(1), vec![fatigue(), fatigue()], &folder.path().join("b")).unwrap_err();
+    assert!(found.contains("found 'fatigue' twice"), "{found}");
+    assert!(!folder.path().join("a").exists(), "nothing was made");
+}
+
+#[test]
+fn a_plugin_that_the_binary_lacks_is_bad_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("s.json");
+    std::fs::write(&file, r#"{"plugins": ["ghost"], "blocks": [{"id": "a", "entities": 10}]}"#).unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_corec"))
+        .arg("run")
+        .arg(&file)
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(said.contains("found 'ghost', which this binary was not built with"), "{said}");
+}
