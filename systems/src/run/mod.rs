@@ -61,7 +61,7 @@ pub struct RunPlan {
     pub ticks: Option<u64>,
     /// The run's folder; none for the next `runs/NNNN`.
     pub out: Option<PathBuf>,
-    /// Plugins with their settings, in any order: they are added by name.
+    /// Plugins with their settings, in any order: the enabled ones are added by name, named by the scenario or not.
     pub plugins: Vec<Configured>,
     /// The table to replay.
     pub input: Option<PathBuf>,
@@ -347,7 +347,7 @@ fn write_profile((path, file, trace): (PathBuf, fs::File, Trace)) -> Result<(), 
     trace.write(io::BufWriter::new(file)).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Adds the plugins that the scenario wants, by name.
+/// Adds the enabled ones of the given plugins, by name; whatever the scenario names must be among them.
 fn add_plugins(app: &mut App, scenario: &mut Scenario, mut plugins: Vec<Configured>) -> Result<(), RunError> {
     plugins.sort_by_key(Configured::name);
     let names: Vec<&str> = plugins.iter().map(Configured::name).collect();
