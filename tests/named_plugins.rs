@@ -119,7 +119,9 @@ fn entities_of_a_config_become_a_group_of_the_plugins_kind() {
     }
     assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
     let manifest = std::fs::read_to_string(folder.path().join("1/manifest.json")).unwrap();
-    assert!(manifest.contains("\"fatiga\"") && manifest.contains("\"tired\""), "{manifest}");
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["settings"]["blocks"][1]["kind"], "tired");
+    assert_eq!(manifest["plugins"][0]["nombre"], "fatiga", "as it was given");
 }
 
 #[test]

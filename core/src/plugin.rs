@@ -11,6 +11,7 @@ use bevy_ecs::schedule::{ConditionWithAccess, InternedScheduleLabel, ScheduleLab
 use bevy_ecs::system::IntoSystem;
 use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::config::{ConfigError, PluginConfig, Scenario};
 use crate::kind::Kinds;
@@ -93,6 +94,11 @@ impl Configured {
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Its config as it was given, `${VAR}` not expanded, passwords left out.
+    pub fn given(&self) -> &Value {
+        &self.config.given
     }
 
     /// Whether its config wants it loaded.

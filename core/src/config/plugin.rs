@@ -25,6 +25,8 @@ pub struct PluginConfig {
     pub interval: Option<f64>,
     /// Its group of blocks, without a kind; none if the file has no `entities`.
     pub group: Option<BlockGroup>,
+    /// As it was given, `${VAR}` not expanded, passwords left out.
+    pub given: Value,
     /// The plugin's own keys.
     own: Map<String, Value>,
 }
@@ -64,6 +66,7 @@ pub fn load_plugin(
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<PluginConfig, ConfigError> {
     let mut root = parse(source, text, "a JSON object with the key 'name'")?;
+    let given = variables::redacted(&root);
     variables::expand(source, "", &mut root, lookup)?;
     let Value::Object(mut own) = root else { unreachable!("parse gives an object") };
     names::translate_plugin(source, &mut own)?;
@@ -105,7 +108,7 @@ pub fn load_plugin(
     group.check(source, "")?;
     // The guide's plugins may have none: they only listen.
     let group = (has_entities && group.entities > 0).then_some(group);
-    Ok(PluginConfig { source: source.into(), name, enabled, interval, group, own })
+    Ok(PluginConfig { source: source.into(), name, enabled, interval, group, given, own })
 }
 
 #[cfg(test)]
@@ -144,6 +147,9 @@ mod tests {
         let own: Own = config.own(&KNOWN).unwrap();
         assert_eq!(own, Own { gain: 0.5, openrouter_api_key: "s3cret".into() });
         assert_eq!(config.group, None);
+        assert_eq!(config.given["openrouter_api_key"], "${KEY}");
+        let given = load(r#"{"name": "a", "openrouter_api_key": "s3cret"}"#).unwrap().given;
+        assert!(!given.to_string().contains("s3cret"), "{given}");
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct Manifest {
     pub scenario: String,
     /// The scenario as it was given, `${VAR}` not expanded, passwords left out.
     pub scenario_given: serde_json::Value,
+    /// The config of every plugin that was added, by name, as it was given, `${VAR}` not expanded, passwords left out.
+    #[serde(default)]
+    pub plugins: Vec<serde_json::Value>,
     /// The settings of the run, flags included, passwords left out.
     pub settings: serde_json::Value,
     /// The seed.
@@ -101,6 +104,7 @@ impl Manifest {
             status: Status::Running,
             scenario: scenario.name.clone(),
             scenario_given: given,
+            plugins: Vec::new(),
             settings: serde_json::from_str(settings).unwrap_or_default(),
             seed: scenario.seed,
             epoch: 0,

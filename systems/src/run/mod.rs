@@ -215,7 +215,7 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     if !app.is_plugin_added::<CorecPlugin>() {
         app.add_plugins(CorecPlugin);
     }
-    add_plugins(&mut app, &mut scenario, plugins)?;
+    let plugins = add_plugins(&mut app, &mut scenario, plugins)?;
     if let Some(table) = table {
         app.insert_resource(table);
     }
@@ -227,6 +227,7 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     let record = record(&scenario);
     let snapshot_memory_max = parse_bytes(&scenario.snapshot_memory_max).unwrap_or(0);
     let mut manifest = Manifest::new(&scenario, plan.scenario_given, &record.settings);
+    manifest.plugins = plugins;
     let store_url = scenario.store.clone();
     let simulation = match &restore {
         None => Simulation::new(app, scenario),
@@ -347,8 +348,13 @@ fn write_profile((path, file, trace): (PathBuf, fs::File, Trace)) -> Result<(), 
     trace.write(io::BufWriter::new(file)).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Adds the enabled ones of the given plugins, by name; whatever the scenario names must be among them.
-fn add_plugins(app: &mut App, scenario: &mut Scenario, mut plugins: Vec<Configured>) -> Result<(), RunError> {
+/// Adds the enabled ones of the given plugins, by name, and gives their configs; whatever the scenario names must be
+/// among them.
+fn add_plugins(
+    app: &mut App,
+    scenario: &mut Scenario,
+    mut plugins: Vec<Configured>,
+) -> Result<Vec<serde_json::Value>, RunError> {
     plugins.sort_by_key(Configured::name);
     let names: Vec<&str> = plugins.iter().map(Configured::name).collect();
     let fail = |found: &str, what: &str| {
@@ -367,10 +373,10 @@ fn add_plugins(app: &mut App, scenario: &mut Scenario, mut plugins: Vec<Configur
     {
         return fail(missing, ", which this binary was not built with");
     }
-    for plugin in plugins.into_iter().filter(Configured::is_enabled) {
-        plugin.build(app, scenario);
-    }
-    Ok(())
+    plugins.retain(Configured::is_enabled);
+    let given = plugins.iter().map(|plugin| plugin.given().clone()).collect();
+    plugins.into_iter().for_each(|plugin| plugin.build(app, scenario));
+    Ok(given)
 }
 
 /// Opens the table of a telemetry scenario and gives its twins their number.
