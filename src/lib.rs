@@ -2,5 +2,5 @@
 #![forbid(unsafe_code)]
 
 #[doc(no_inline)]
-pub use corec_systems::{CorecPlugin, run, scenarios};
+pub use corec_systems::{CorecPlugin, run, scenarios, testing};
 pub use corec_systems::{plugin, prelude};

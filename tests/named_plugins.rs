@@ -2,13 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use corec::prelude::*;
 use corec_core::config::{Plugins, Threads, load_plugin};
-use corec_core::plugin::Configured;
+use corec_systems::plugins::PluginSet;
 use corec_systems::run::{RunPlan, Summary, run};
 
 /// Entities tire under load; tired entities answer more weakly.
@@ -79,9 +78,13 @@ macro_rules! diarist {
 diarist!(Alpha, "alpha");
 diarist!(Zeta, "zeta");
 
-fn configured<P: corec_core::plugin::NamedPlugin>(config: &str) -> Result<Configured, String> {
+fn set<P: NamedPlugin>(config: &str) -> Result<PluginSet, String> {
+    with::<P>(PluginSet::default(), config)
+}
+
+fn with<P: NamedPlugin>(set: PluginSet, config: &str) -> Result<PluginSet, String> {
     let config = load_plugin("config.json", config, &|_| None).map_err(|e| e.to_string())?;
-    Configured::new::<P>(config).map_err(|e| e.to_string())
+    set.with::<P>(config).map_err(|e| e.to_string())
 }
 
 fn scenario(threads: u32) -> Scenario {
@@ -97,11 +100,13 @@ fn scenario(threads: u32) -> Scenario {
     }
 }
 
-fn go(scenario: Scenario, plugins: Vec<Configured>, out: &Path) -> Result<Summary, String> {
+fn go(mut scenario: Scenario, plugins: &PluginSet, out: &Path) -> Result<Summary, String> {
+    let app = plugins.app(&mut scenario);
+    let plugins = plugins.records();
     #[expect(clippy::disallowed_methods, reason = "a run wants to know when it began")]
     let plan =
         RunPlan { ticks: Some(9), out: Some(out.into()), plugins, ..RunPlan::new(scenario, Instant::now()) };
-    run(App::new(), plan, &AtomicUsize::new(0), &mut |_| {}).map_err(|e| e.to_string())
+    run(app, plan, &AtomicUsize::new(0), &mut |_| {}).map_err(|e| e.to_string())
 }
 
 #[test]
@@ -111,8 +116,8 @@ fn entities_of_a_config_become_a_group_of_the_plugins_kind() {
     for threads in [1, 2, 8] {
         let config =
             r#"{"nombre": "fatiga", "entidades": 2500, "canal": 6, "carga": 0.25, "gain_per_tick": 0.01}"#;
-        let plugins = vec![configured::<Fatigue>(config).unwrap()];
-        let summary = go(scenario(threads), plugins, &folder.path().join(threads.to_string())).unwrap();
+        let plugins = set::<Fatigue>(config).unwrap();
+        let summary = go(scenario(threads), &plugins, &folder.path().join(threads.to_string())).unwrap();
         assert_eq!(summary.error, None);
         assert_eq!((summary.entities, summary.blocks), (5500, 6), "3000 cells and 2500 tired ones");
         digests.push(summary.state_digest);
@@ -121,7 +126,7 @@ fn entities_of_a_config_become_a_group_of_the_plugins_kind() {
     let manifest = std::fs::read_to_string(folder.path().join("1/manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     assert_eq!(manifest["settings"]["blocks"][1]["kind"], "tired");
-    assert_eq!(manifest["plugins"][0]["nombre"], "fatiga", "as it was given");
+    assert_eq!(manifest["plugins"][0]["config"]["nombre"], "fatiga", "as it was given");
 }
 
 #[test]
@@ -130,8 +135,9 @@ fn systems_keep_to_the_interval_and_come_by_name() {
     let mut settings = scenario(2);
     app.add_plugins(CorecPlugin);
     // Added the wrong way round: the order is by name all the same.
-    configured::<Zeta>(r#"{"name": "zeta", "interval": 5}"#).unwrap().build(&mut app, &mut settings);
-    configured::<Alpha>(r#"{"name": "alpha", "interval": 6}"#).unwrap().build(&mut app, &mut settings);
+    let plugins = set::<Zeta>(r#"{"name": "zeta", "interval": 5}"#).unwrap();
+    let plugins = with::<Alpha>(plugins, r#"{"name": "alpha", "interval": 6}"#).unwrap();
+    plugins.add_to(&mut app, &mut settings);
     let mut simulation = Simulation::new(app, settings).unwrap();
     simulation.run(7).unwrap();
     let ran = simulation.world().resource::<Ran>();
@@ -154,24 +160,23 @@ fn two_systems_of_a_plugin_without_an_order_are_refused() {
     }
     corec::plugin!(Torn, name = "torn");
     let folder = tempfile::tempdir().unwrap();
-    let plugins = vec![configured::<Torn>(r#"{"name": "torn"}"#).unwrap()];
-    let error = go(scenario(1), plugins, &folder.path().join("run")).unwrap_err();
+    let plugins = set::<Torn>(r#"{"name": "torn"}"#).unwrap();
+    let error = go(scenario(1), &plugins, &folder.path().join("run")).unwrap_err();
     assert!(error.contains("have no declared order"), "{error}");
 }
 
 #[test]
 fn a_disabled_plugin_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let without = go(scenario(1), vec![], &folder.path().join("without")).unwrap();
-    let plugins =
-        vec![configured::<Fatigue>(r#"{"name": "fatigue", "enabled": false, "entities": 9}"#).unwrap()];
-    let disabled = go(scenario(1), plugins, &folder.path().join("disabled")).unwrap();
+    let without = go(scenario(1), &PluginSet::default(), &folder.path().join("without")).unwrap();
+    let plugins = set::<Fatigue>(r#"{"name": "fatigue", "enabled": false, "entities": 9}"#).unwrap();
+    let disabled = go(scenario(1), &plugins, &folder.path().join("disabled")).unwrap();
     assert_eq!(without.state_digest, disabled.state_digest);
 }
 
 #[test]
 fn what_is_wrong_with_a_plugin_is_said_before_anything_runs() {
-    let error = |config: &str| configured::<Fatigue>(config).err().unwrap();
+    let error = |config: &str| set::<Fatigue>(config).err().unwrap();
     let found = error(r#"{"name": "fatigue", "gain_per_tik": 0.1}"#);
     assert!(
         found.starts_with(
@@ -181,34 +186,10 @@ fn what_is_wrong_with_a_plugin_is_said_before_anything_runs() {
     );
     let found = error(r#"{"name": "other"}"#);
     assert_eq!(found, "config.json: name: found 'other', must be 'fatigue' or 'fatiga'");
-
-    let folder = tempfile::tempdir().unwrap();
-    let fatigue = || configured::<Fatigue>(r#"{"name": "fatigue"}"#).unwrap();
-    let named = Scenario { plugins: Plugins::Named(vec!["ghost".into()]), ..scenario(1) };
-    let found = go(named, vec![fatigue()], &folder.path().join("a")).unwrap_err();
+    let fatigue = r#"{"name": "fatigue"}"#;
+    let found = with::<Fatigue>(set::<Fatigue>(fatigue).unwrap(), fatigue).err().unwrap();
     assert!(
-        found.contains(
-            "found 'ghost', which this binary was not built with, must be of the plugins it has: fatigue"
-        ),
+        found.contains("'fatigue': found in config.json and in config.json, must be there once"),
         "{found}"
     );
-    let found = go(scenario(1), vec![fatigue(), fatigue()], &folder.path().join("b")).unwrap_err();
-    assert!(found.contains("found 'fatigue' twice"), "{found}");
-    assert!(!folder.path().join("a").exists(), "nothing was made");
-}
-
-#[test]
-fn a_plugin_that_the_binary_lacks_is_bad_usage() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("s.json");
-    std::fs::write(&file, r#"{"plugins": ["ghost"], "blocks": [{"id": "a", "entities": 10}]}"#).unwrap();
-    let ran = Command::new(env!("CARGO_BIN_EXE_corec"))
-        .arg("run")
-        .arg(&file)
-        .current_dir(&folder)
-        .output()
-        .unwrap();
-    assert_eq!(ran.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(said.contains("found 'ghost', which this binary was not built with"), "{said}");
 }

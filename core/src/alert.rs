@@ -12,6 +12,9 @@ use crate::config::{AlertRule, AlertSignal, Scenario};
 use crate::digest::Saved;
 use crate::units::{Epoch, seconds_to_ticks};
 
+/// The severity of the end of an alert that has no rule: the least.
+const SEVERITY_CLEARED: u8 = 5;
+
 /// An alert as it goes out. (instance, epoch, tick, sequence) is unique: a replay gives the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -143,12 +146,26 @@ impl Alerts {
         }
     }
 
-    /// Raises an alert that has no rule: once for each name and subject in a run.
+    /// Raises an alert that has no rule: once for each name and subject, until it is cleared.
     #[doc(alias = "publicar_alerta")]
     pub fn publish(&mut self, name: &str, subject: &str, value: f64, severity: u8, tick: u64) {
         if self.told.insert((name.to_string(), subject.to_string())) {
             self.raised += 1;
             self.push(name.to_string(), subject.to_string(), value, severity, tick, AlertState::Raised);
+        }
+    }
+
+    /// Clears an alert that has no rule, if it was raised.
+    pub fn clear(&mut self, name: &str, subject: &str, value: f64, tick: u64) {
+        if self.told.remove(&(name.to_string(), subject.to_string())) {
+            self.push(
+                name.to_string(),
+                subject.to_string(),
+                value,
+                SEVERITY_CLEARED,
+                tick,
+                AlertState::Cleared,
+            );
         }
     }
 

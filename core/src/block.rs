@@ -14,8 +14,9 @@ use bevy_ecs::world::World;
 use crate::column::StableId;
 use crate::config::BlockGroup;
 use crate::guard::{Guard, StructureError};
-use crate::kind::SpawnRows;
+use crate::kind::{SpawnRows, row_overhead_bytes};
 use crate::location::Locations;
+use crate::phase::Owner;
 
 /// A block, by its place in the run's list of all blocks; never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -145,6 +146,7 @@ impl Column {
 pub struct KindTable {
     pub(crate) name: String,
     pub(crate) recycled: bool,
+    pub(crate) owner: Option<Owner>,
     pub(crate) columns: Vec<Column>,
     /// The entity of row 0, which never moves: names the table.
     pub(crate) first: Entity,
@@ -164,6 +166,11 @@ impl KindTable {
         &self.name
     }
 
+    /// Who registered it; none for a plain Bevy plugin's.
+    pub fn owner(&self) -> Option<Owner> {
+        self.owner
+    }
+
     /// Whether rows are born and die.
     pub fn is_recycled(&self) -> bool {
         self.recycled
@@ -172,6 +179,14 @@ impl KindTable {
     /// The columns, `StableId` and `Health` first.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Bytes of all rows, free ones included, with what the world keeps for them beside: see
+    /// [`KindSpec::row_overhead_bytes`](crate::kind::KindSpec::row_overhead_bytes).
+    pub fn bytes(&self) -> u64 {
+        let row: usize = self.columns.iter().map(Column::size).sum();
+        let row = row as f64 + row_overhead_bytes(self.columns.len() + usize::from(self.recycled));
+        (row * f64::from(self.rows)) as u64
     }
 
     /// The blocks, in row order.

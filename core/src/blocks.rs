@@ -427,7 +427,7 @@ fn pieces<'w, D: Columns>(
 }
 
 /// What a panic said, as well as its payload tells.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     if let Some(panic) = payload.downcast_ref::<BlockPanic>() {
         format!("block {}: {}", panic.block, panic.message)
     } else if let Some(text) = payload.downcast_ref::<&str>() {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use bevy_app::App;
-use bevy_ecs::component::Mutable;
+use bevy_ecs::component::{ComponentId, Mutable};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
 use rayon::prelude::*;
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::block::{Directory, KindTable, Population};
+use crate::phase::{Owner, Owners};
 use crate::raw;
 use crate::units::Tick;
 
@@ -66,10 +67,28 @@ impl SaveResource for App {
 #[derive(Resource, Default)]
 pub(crate) struct SavedResources(Vec<SavedResource>);
 
+/// Bytes of the resources of an owner: their own size, or their saved form where that is larger.
+pub fn resource_bytes(world: &World, owner: Owner) -> u64 {
+    let saved = |id| {
+        let of =
+            world.get_resource::<SavedResources>()?.iter().find(|saved| (saved.id)(world) == Some(id))?;
+        (of.save)(world)
+    };
+    let owners = world.get_resource::<Owners>().into_iter();
+    let ids = owners.flat_map(|owners| owners.resources(owner));
+    ids.map(|id| {
+        let own = world.components().get_info(id).map_or(0, |info| info.layout().size());
+        own.max(saved(id).map_or(0, |bytes| bytes.len())) as u64
+    })
+    .sum()
+}
+
 /// How a resource of the world is saved and restored.
 #[derive(Clone, Copy)]
 pub(crate) struct SavedResource {
     pub name: &'static str,
+    /// Its component, if the world knows it.
+    pub id: fn(&World) -> Option<ComponentId>,
     /// Its bytes; none if it is not in the world.
     pub save: fn(&World) -> Option<Vec<u8>>,
     /// Restores it, from bytes that may be anything.
@@ -79,7 +98,13 @@ pub(crate) struct SavedResource {
 impl SavedResources {
     pub fn add<R: Saved>(&mut self) {
         if let Err(at) = self.0.binary_search_by_key(&R::NAME, |saved| saved.name) {
-            self.0.insert(at, SavedResource { name: R::NAME, save: save::<R>, restore: restore::<R> });
+            let saved = SavedResource {
+                name: R::NAME,
+                id: World::component_id::<R>,
+                save: save::<R>,
+                restore: restore::<R>,
+            };
+            self.0.insert(at, saved);
         }
     }
 

@@ -16,6 +16,7 @@ use bytemuck::{Pod, Zeroable};
 use thiserror::Error;
 
 use crate::column::{Health, StableId};
+use crate::phase::Owner;
 
 /// Bytes a row may have, all components together: the guide's "about 1 KB an entity".
 pub const ROW_BYTES_MAX: usize = 1024;
@@ -174,13 +175,18 @@ impl Kinds {
             return Err(KindError::RowTooLarge { kind: name, bytes, columns: columns.join(", ") });
         }
         let spawn = if recycled { spawn_recycled::<B> } else { spawn_fixed::<B> };
-        self.specs.push(KindSpec { name, recycled, columns, spawn });
+        self.specs.push(KindSpec { name, recycled, owner: None, columns, spawn });
         Ok(())
     }
 
     /// The registered kinds.
     pub fn specs(&self) -> &[KindSpec] {
         &self.specs
+    }
+
+    /// Writes down whose the kinds are that come after the first `before`.
+    pub(crate) fn own_after(&mut self, before: usize, owner: Owner) {
+        self.specs.iter_mut().skip(before).for_each(|spec| spec.owner = Some(owner));
     }
 
     /// The first kind that was refused.
@@ -193,6 +199,7 @@ impl Kinds {
 pub struct KindSpec {
     pub(crate) name: String,
     pub(crate) recycled: bool,
+    pub(crate) owner: Option<Owner>,
     pub(crate) columns: Vec<ColumnSpec>,
     pub(crate) spawn: SpawnRows,
 }
@@ -209,11 +216,8 @@ impl KindSpec {
     }
 
     /// Bytes that the world takes for a row beside the row itself and its entity's record.
-    ///
-    /// Measured with bevy_ecs 0.20: 32.4 B with one component, 8 B of change ticks for each further one. The directory
-    /// of stable ids adds 4.
     pub fn row_overhead_bytes(&self) -> f64 {
-        32.4 + 8.0 * (self.columns.len() - 1 + usize::from(self.recycled)) as f64 + 4.0
+        row_overhead_bytes(self.columns.len() + usize::from(self.recycled))
     }
 
     pub(crate) fn same_components(&self, other: &Self) -> bool {
@@ -221,6 +225,14 @@ impl KindSpec {
             && self.columns.len() == other.columns.len()
             && self.columns.iter().all(|c| other.columns.iter().any(|o| o.type_id == c.type_id))
     }
+}
+
+/// Bytes that the world takes for a row of so many components, beside the row itself and its entity's record.
+///
+/// Measured with bevy_ecs 0.20: 32.4 B with one component, 8 B of change ticks for each further one. The directory
+/// of stable ids adds 4.
+pub(crate) fn row_overhead_bytes(components: usize) -> f64 {
+    32.4 + 8.0 * (components - 1) as f64 + 4.0
 }
 
 /// A component of a kind.

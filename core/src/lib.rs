@@ -3,8 +3,8 @@
 //!
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
-//! Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`trace`], [`blocks`].
-//! Order: [`phase`], [`executor`], [`mod@plugin`]. State: [`digest`], [`snapshot`], [`populate`], [`stats`].
+//! Who does what when: [`phase`]. Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`trace`], [`blocks`].
+//! Order: [`executor`], [`mod@plugin`]. State: [`digest`], [`snapshot`], [`populate`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`journal`], [`store`]. The run: [`memory`], [`simulation`].
 //!
 //! No sockets, no database and no wall clock in here: bridges live in `corec_systems`.
@@ -15,6 +15,8 @@ compile_error!("rows, digests and kernels are little endian");
 
 pub mod config;
 pub mod units;
+
+pub mod phase;
 
 pub mod maths;
 pub mod rng;
@@ -33,7 +35,6 @@ pub mod trace;
 
 #[expect(unsafe_code, reason = "runs systems with disjoint accesses on one world at the same time")]
 pub mod executor;
-pub mod phase;
 pub mod plugin;
 
 pub mod digest;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bevy_ecs::component::ComponentId;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SystemKey, SystemSet};
 
@@ -52,26 +53,48 @@ pub enum Owner {
     Plugin(&'static str),
 }
 
-/// Whose the systems are that came with a plugin and are in no set of an [`Owner`].
+/// Whose the systems are that came with a plugin and are in no set of an [`Owner`], and whose the resources.
 #[derive(Resource, Default)]
-pub struct Owners(Vec<(InternedScheduleLabel, BTreeMap<SystemKey, Owner>)>);
+pub struct Owners {
+    systems: Vec<(InternedScheduleLabel, BTreeMap<SystemKey, Owner>)>,
+    resources: BTreeMap<ComponentId, Owner>,
+}
 
 impl Owners {
     /// Writes down whose systems these are.
-    pub fn add(&mut self, schedule: InternedScheduleLabel, systems: &[SystemKey], owner: Owner) {
-        let at = self.0.iter().position(|(label, _)| *label == schedule).unwrap_or_else(|| {
-            self.0.push((schedule, BTreeMap::new()));
-            self.0.len() - 1
+    pub fn add_systems(&mut self, schedule: InternedScheduleLabel, systems: &[SystemKey], owner: Owner) {
+        let at = self.systems.iter().position(|(label, _)| *label == schedule).unwrap_or_else(|| {
+            self.systems.push((schedule, BTreeMap::new()));
+            self.systems.len() - 1
         });
-        self.0[at].1.extend(systems.iter().map(|key| (*key, owner)));
+        self.systems[at].1.extend(systems.iter().map(|key| (*key, owner)));
     }
 
     /// The systems of a schedule, and whose they are.
-    pub fn of(&self, schedule: InternedScheduleLabel) -> impl Iterator<Item = (SystemKey, Owner)> {
-        let of = self.0.iter().filter(move |(label, _)| *label == schedule);
+    pub fn of_systems(&self, schedule: InternedScheduleLabel) -> impl Iterator<Item = (SystemKey, Owner)> {
+        let of = self.systems.iter().filter(move |(label, _)| *label == schedule);
         of.flat_map(|(_, owners)| owners).map(|(key, owner)| (*key, *owner))
     }
+
+    /// Writes down whose resources these are.
+    pub fn add_resources(&mut self, resources: impl IntoIterator<Item = ComponentId>, owner: Owner) {
+        self.resources.extend(resources.into_iter().map(|id| (id, owner)));
+    }
+
+    /// Whose a resource is; none for one that no plugin inserted while it was built.
+    pub fn of_resource(&self, id: ComponentId) -> Option<Owner> {
+        self.resources.get(&id).copied()
+    }
+
+    /// The resources of an owner.
+    pub fn resources(&self, owner: Owner) -> impl Iterator<Item = ComponentId> {
+        self.resources.iter().filter(move |(_, other)| **other == owner).map(|(id, _)| *id)
+    }
 }
+
+/// Runs after [`Shutdown`]: the engine's bridges send what is left and close.
+#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Close;
 
 /// Runs once when a run ends, however it ends: flush, save models, close connections. The guide's `detener`.
 #[doc(alias = "detener")]

@@ -353,6 +353,7 @@ fn spawn_kind(
     let table = KindTable {
         name: spec.name.clone(),
         recycled: spec.recycled,
+        owner: spec.owner,
         columns,
         first,
         table: location.table_id,

@@ -1,5 +1,6 @@
 //! The simulation: owns the world and the thread pool, and runs the tick.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,8 @@ use crate::guard::StructureError;
 use crate::journal::Journal;
 use crate::kind::{Kinds, Recycled};
 use crate::memory::{self, Need};
-use crate::phase::{Owner, Phase, Shutdown};
+use crate::phase::{Close, Owner, Phase, Shutdown};
+use crate::plugin::BuildFailures;
 use crate::populate::{PopulateError, RestoreError, populate, populate_as};
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::stats::{Stats, Totals};
@@ -198,6 +200,7 @@ impl Simulation {
         app.finish();
         app.cleanup();
         let mut main = std::mem::take(app.main_mut());
+        tell_of_build_failures(main.world_mut(), scenario.on_plugin_error)?;
         pool.install(|| -> Result<(), SimulationError> {
             match snapshot {
                 None => populate(main.world_mut(), &scenario)?,
@@ -254,7 +257,7 @@ impl Simulation {
         })
     }
 
-    /// Runs the [`Shutdown`] schedule, once.
+    /// Runs the schedules [`Shutdown`] and [`Close`], once.
     ///
     /// # Errors
     /// [`SimulationError::System`] or [`SimulationError::Failed`] if a system could not finish its work.
@@ -309,6 +312,13 @@ impl Simulation {
     /// What every system has cost so far.
     pub fn timings(&self) -> Vec<SystemTiming> {
         self.engine.reports.timings()
+    }
+
+    /// The plugins that were stopped, or could not be built.
+    pub fn stopped_plugins(&self) -> BTreeSet<&'static str> {
+        let unbuilt = self.world().get_resource::<BuildFailures>();
+        let unbuilt = unbuilt.into_iter().flat_map(|failures| &failures.0).map(|(plugin, _)| *plugin);
+        self.engine.reports.stopped().into_iter().chain(unbuilt).collect()
     }
 
     /// Keeps which thread runs what and when, from now on.
@@ -378,21 +388,33 @@ impl Engine {
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
         _ = world.try_run_schedule(Shutdown);
-        self.judge_failures(tick, true)?;
+        // Whatever failed: what was said of it must get out.
+        let judged = self.judge_failures(tick, true);
+        _ = self.main.world_mut().try_run_schedule(Close);
+        judged.and_then(|()| self.judge_failures(tick, true))?;
         self.failure(tick)
     }
 
-    /// Tells of failed systems, and ends the run if it can't do without one. At the end it can do without none.
+    /// Tells of failed systems. Ends the run if it can't do without one, else stops the plugin that it belongs to.
     fn judge_failures(&mut self, tick: u64, is_end: bool) -> Result<(), SimulationError> {
         for failure in self.reports.take_failures() {
             tracing::error!(tick, stopped = failure.stopped, "{failure}");
             let name = if failure.stopped { "system_stopped" } else { "system_error" };
             self.main.world_mut().resource_mut::<Alerts>().publish(name, &failure.system, 1.0, 1, tick);
+            if !failure.stopped {
+                continue;
+            }
             // What a stopped system would have written is missing from now on: only one that writes nothing others
             // read, and that is not the engine's, may stop without the run.
-            let needed = is_end || failure.writes || failure.owner == Some(Owner::BuiltIn);
-            if failure.stopped && (needed || self.on_plugin_error == OnPluginError::FailRun) {
-                return Err(SimulationError::System { tick, failure });
+            let needed = failure.writes || failure.owner == Some(Owner::BuiltIn);
+            match failure.owner {
+                _ if needed || self.on_plugin_error == OnPluginError::FailRun => {
+                    return Err(SimulationError::System { tick, failure });
+                }
+                Some(Owner::Plugin(plugin)) => self.reports.stop(plugin),
+                // Nobody would hear of what a plain system did not do at the end.
+                _ if is_end => return Err(SimulationError::System { tick, failure }),
+                _ => {}
             }
         }
         Ok(())
@@ -433,6 +455,19 @@ fn resume_time(world: &mut World, ticks: u64, step: Duration) {
     world.resource_mut::<Time>().advance_by(elapsed);
 }
 
+/// Tells of plugins that could not be built, or refuses to run without them.
+fn tell_of_build_failures(world: &mut World, on_plugin_error: OnPluginError) -> Result<(), SimulationError> {
+    for (plugin, message) in world.get_resource::<BuildFailures>().cloned().unwrap_or_default().0 {
+        if on_plugin_error == OnPluginError::FailRun {
+            let message = format!("plugin '{plugin}' panicked in build: {message}");
+            return Err(SimulationError::Failed { tick: 0, message });
+        }
+        tracing::error!("plugin '{plugin}' panicked in build, the run goes on without it: {message}");
+        world.resource_mut::<Alerts>().publish("plugin_stopped", plugin, 1.0, 1, 0);
+    }
+    Ok(())
+}
+
 fn check_memory(world: &mut World, scenario: &Scenario) -> Result<(), SimulationError> {
     let mut kinds = world.get_resource_or_init::<Kinds>();
     if let Some(refused) = kinds.take_refusal() {
@@ -465,7 +500,7 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) {
         Update,
         (Phase::Ingest, Phase::Process, Phase::Measure, Phase::Audit, Phase::Repair, Phase::Publish).chain(),
     );
-    app.init_schedule(Shutdown);
+    app.init_schedule(Shutdown).init_schedule(Close);
     app.init_resource::<Tick>().init_resource::<Ending>().init_resource::<Stats>().init_resource::<Totals>();
     app.init_resource::<Epoch>().init_resource::<Population>().init_resource::<Directory>();
     app.insert_resource(reports.clone());

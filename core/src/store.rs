@@ -43,6 +43,19 @@ pub struct Metric {
     pub value: f64,
 }
 
+/// A row that a plugin keeps for itself at a tick.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyValue {
+    /// The tick.
+    pub tick: u64,
+    /// The plugin.
+    pub plugin: Cow<'static, str>,
+    /// The plugin's own key.
+    pub key: String,
+    /// The value, JSON.
+    pub value: String,
+}
+
 /// What goes to the store together, in one transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
@@ -52,12 +65,15 @@ pub struct Batch {
     pub alerts: Vec<Alert>,
     /// Metrics.
     pub metrics: Vec<Metric>,
+    /// Rows of plugins.
+    pub rows: Vec<KeyValue>,
 }
 
 impl Batch {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty() && self.alerts.is_empty() && self.metrics.is_empty()
+        let Self { blocks, alerts, metrics, rows } = self;
+        blocks.is_empty() && alerts.is_empty() && metrics.is_empty() && rows.is_empty()
     }
 
     /// Empties it, keeping its memory.
@@ -65,6 +81,7 @@ impl Batch {
         self.blocks.clear();
         self.alerts.clear();
         self.metrics.clear();
+        self.rows.clear();
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use corec_plugins::REGISTRY;
 use corec_systems::fork::{Fork, fork};
 use corec_systems::run::{RunError, Summary};
 use corec_systems::settings::{grouped, parse_count};
@@ -67,6 +68,7 @@ fn try_fork(args: &ForkArgs) -> Result<ExitCode, RunError> {
         sets: &args.set,
         ticks: args.ticks,
         out: &out,
+        registry: REGISTRY,
         signal: &signal,
     })?;
     let text = if args.json {

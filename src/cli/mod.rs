@@ -3,6 +3,7 @@
 mod diff;
 mod fork;
 mod inspect;
+mod plugin;
 mod replay;
 mod run;
 mod runs;
@@ -16,6 +17,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// CoreC: a million small entities, headless, the same bits from the same seed at any thread count.
 ///
@@ -26,7 +28,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// What is logged to stderr: error, warn, info, debug, trace, or `target=level,..`; RUST_LOG if not given
+    /// What is logged to stderr: error, warn, info, debug, trace, or `target=level,..`, a plugin's name being its target; RUST_LOG if not given
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
 }
@@ -47,6 +49,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Name what differs between two snapshots
     Diff(diff::DiffArgs),
+    /// Plugins: list, check, new, sync
+    Plugin(plugin::PluginArgs),
     /// List the built-in scenarios
     Scenarios(scenarios::ScenariosArgs),
     /// Print the JSON schema of a scenario
@@ -68,19 +72,27 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Runs(args) => runs::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Diff(args) => diff::main(&args),
+        Command::Plugin(args) => plugin::main(&args),
         Command::Scenarios(args) => scenarios::main(&args),
         Command::Schema => schema::main(),
     }
 }
 
 fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
+    // What a filter says nothing of is logged from warnings on: `--log my_plugin=debug` adds to that.
+    let base = || EnvFilter::builder().with_default_directive(LevelFilter::WARN.into());
     let filter = match filter {
-        Some(filter) => EnvFilter::try_new(filter)?,
-        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+        Some(filter) => base().parse(filter)?,
+        None => base().try_from_env().unwrap_or_else(|_| EnvFilter::new("warn")),
     };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
     Ok(())
+}
+
+/// A variable of the environment, for a config.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Says what was wrong, and gives the status of bad usage.

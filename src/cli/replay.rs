@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use corec_systems::prelude::App;
+use corec_plugins::REGISTRY;
 use corec_systems::replay::replay;
 use corec_systems::run::RunError;
 use corec_systems::settings::parse_count;
@@ -45,7 +45,7 @@ pub fn main(args: &ReplayArgs) -> ExitCode {
 
 fn try_replay(args: &ReplayArgs) -> Result<ExitCode, RunError> {
     let signal = super::run::listen()?;
-    let report = replay(App::new(), &args.run, args.to, args.threads, &signal)?;
+    let report = replay(REGISTRY, &args.run, args.to, args.threads, &signal)?;
     let text = if args.json {
         format!("{}\n", serde_json::to_string(&report).expect("a report is text and numbers"))
     } else {

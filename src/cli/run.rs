@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
-use corec_systems::prelude::{App, Scenario};
+use corec_plugins::REGISTRY;
+use corec_systems::plugins::PluginSet;
+use corec_systems::prelude::Scenario;
 use corec_systems::run::manifest::Manifest;
 use corec_systems::run::{Every, Progress, RunError, RunPlan, SnapshotPlan, folder_of, rss_bytes, run};
 use corec_systems::scenarios::{find, scale};
@@ -68,6 +70,10 @@ pub struct RunArgs {
     /// Where the table's anomalies are, as NAB's combined_windows.json has them
     #[arg(long, value_name = "FILE", requires = "input")]
     windows: Option<PathBuf>,
+
+    /// Load every enabled plugin of this folder: DIR/NAME/config.json; what the scenario names if not given
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
 
     /// Message bus: memory
     #[arg(long, value_name = "URL")]
@@ -147,9 +153,7 @@ pub fn main(args: RunArgs, started: Instant) -> ExitCode {
 
 fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
     let Restored { snapshot: restore, folder, loaded } = match args.restore.as_deref() {
-        None => {
-            Restored { loaded: find(&args.scenario, &|name| std::env::var(name).ok())?, ..Default::default() }
-        }
+        None => Restored { loaded: find(&args.scenario, &super::environment)?, ..Default::default() },
         Some(path) => Restored::find(path)?,
     };
     for warning in &loaded.warnings {
@@ -161,7 +165,18 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
         check_same(&before, &scenario)?;
     }
     let manifest = folder.as_deref().map(Manifest::read).transpose().map_err(RunError::Usage)?;
+    let (mut scenario, beside) = (scenario, Path::new(&args.scenario).parent());
+    let plugins = match &manifest {
+        Some(_) if args.plugins.is_some() => {
+            let message = "--plugins: found with --restore, must not be given: a run's own plugins are taken";
+            return Err(RunError::Usage(message.into()));
+        }
+        Some(manifest) => PluginSet::recorded(&manifest.plugins, REGISTRY, &super::environment)?,
+        None => PluginSet::find(&scenario, args.plugins.as_deref(), beside, REGISTRY, &super::environment)?,
+    };
+    let app = plugins.app(&mut scenario);
     let mut plan = RunPlan::new(scenario, started);
+    plan.plugins = plugins.records();
     plan.resume = folder.filter(|_| restore.is_none());
     (plan.restore, plan.scenario_given) = (restore, loaded.given);
     (plan.digest_interval, plan.journal_sync, plan.kill_at) =
@@ -186,7 +201,7 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
     let ticks = plan.ticks;
     let signal = listen()?;
     let mut bar = Bar::new(ticks, args.quiet || args.json);
-    let summary = run(App::new(), plan, &signal, &mut |progress| bar.tell(progress))?;
+    let summary = run(app, plan, &signal, &mut |progress| bar.tell(progress))?;
     bar.finish();
     if args.json {
         super::print(&format!(
@@ -218,7 +233,7 @@ impl Restored {
     /// Looks for the newest whole snapshot of a folder or of a run's folder, or takes the file itself.
     fn find(path: &Path) -> Result<Self, RunError> {
         let usage = |e: &dyn std::fmt::Display| RunError::Usage(format!("--restore: {e}"));
-        let environment = |name: &str| std::env::var(name).ok();
+        let environment = super::environment;
         let snapshots = path.join("snapshots");
         let found = latest(if snapshots.is_dir() { &snapshots } else { path });
         let (snapshot, refused) = match found {

@@ -6,7 +6,9 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use clap::Args;
-use corec_systems::prelude::{App, Draws, Scenario, rng};
+use corec_plugins::REGISTRY;
+use corec_systems::plugins::PluginSet;
+use corec_systems::prelude::{Draws, Scenario, rng};
 use corec_systems::run::RunError;
 use corec_systems::run::manifest::Manifest;
 use corec_systems::scenarios::{find, scale};
@@ -45,6 +47,10 @@ pub struct VerifyArgs {
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Vec<u32>,
 
+    /// Load every enabled plugin of this folder; what the scenario names if not given
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
+
     /// Also kill the run (SIGKILL) at random ticks, and restore it each time
     #[arg(long, value_name = "TIMES", num_args = 0..=1, default_missing_value = "3")]
     kill: Option<u32>,
@@ -73,7 +79,16 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, RunError> {
     let interval = recorded.first().map_or(10, |(tick, _)| (*tick).max(1));
     let ticks =
         args.ticks.or(manifest.as_ref().map(|m| m.tick).filter(|tick| *tick > 0)).unwrap_or(scenario.ticks);
-    let again = Again { scenario, input: input.as_deref(), ticks, interval, app: &App::new, signal: &signal };
+    let plugins = match &manifest {
+        Some(manifest) => PluginSet::recorded(&manifest.plugins, REGISTRY, &super::environment)?,
+        None => {
+            let beside = Path::new(&args.what).parent();
+            PluginSet::find(&scenario, args.plugins.as_deref(), beside, REGISTRY, &super::environment)?
+        }
+    };
+    let plugins = plugins.read_only();
+    let app = |scenario: &mut Scenario| plugins.app(scenario);
+    let again = Again { scenario, input: input.as_deref(), ticks, interval, app: &app, signal: &signal };
 
     let mut found = vec![("recorded".to_string(), recorded)];
     for &threads in &args.threads {
@@ -118,7 +133,7 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, RunError> {
 
 /// The scenario to verify, and the manifest if it is that of a run.
 fn what(args: &VerifyArgs) -> Result<(Scenario, Option<Manifest>), RunError> {
-    let environment = |name: &str| std::env::var(name).ok();
+    let environment = super::environment;
     let folder = Path::new(&args.what);
     if folder.join("manifest.json").is_file() {
         if args.entities.is_some() || args.seed.is_some() {
@@ -176,6 +191,9 @@ fn kill_in(
         command.args(["--threads", &args.threads[args.threads.len() - 1].to_string()]);
         if let Some(input) = again.input {
             command.arg("--input").arg(input);
+        }
+        if let Some(plugins) = args.plugins.as_ref().filter(|_| !has_snapshot(&out)) {
+            command.arg("--plugins").arg(plugins);
         }
         if has_snapshot(&out) {
             command.arg("--restore").arg(&out);

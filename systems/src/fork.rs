@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 
-use bevy_app::App;
 use corec_core::config::{Scenario, load};
 use corec_core::journal::Journal;
+use corec_core::plugin::Registered;
 use corec_core::simulation::Simulation;
 use corec_core::snapshot::{About, Snapshot, list, write_in_place};
 use corec_core::units::Epoch;
 use serde_json::Value;
 
-use crate::CorecPlugin;
+use crate::plugins::PluginSet;
 use crate::run::manifest::Manifest;
 use crate::run::{JOURNAL, RunError, RunPlan, Summary, copy_log, now, refusal, run};
 use crate::telemetry::follow::TableInput;
@@ -28,6 +28,8 @@ pub struct Fork<'a> {
     pub ticks: Option<u64>,
     /// Where their folders go.
     pub out: &'a Path,
+    /// Where the run's plugins are found. They write nothing to disk.
+    pub registry: &'a [Registered],
     /// Ends it when it is not 0.
     pub signal: &'a AtomicUsize,
 }
@@ -44,7 +46,8 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
     let [same, other] = [&manifest.settings, &changed].map(scenario);
     let (same, other) = (same?, other?);
     check_past(&same, &other)?;
-    let (simulation, sequence) = past(fork, &same)?;
+    let plugins = PluginSet::recorded(&manifest.plugins, fork.registry, &environment)?.read_only();
+    let (simulation, sequence) = past(fork, &same, &plugins)?;
     let futures = [("same", same, &manifest.settings), ("fork", other, &changed)];
     let summaries = futures.map(|(name, scenario, settings)| -> Result<Summary, RunError> {
         let folder = fork.out.join(name);
@@ -62,19 +65,26 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
         let mut of_future = manifest.clone();
         of_future.settings = settings.clone();
         of_future.write(&folder).map_err(|e| failed(&e))?;
+        let mut scenario = scenario;
+        let app = plugins.app(&mut scenario);
         let mut plan = RunPlan::new(scenario, now());
+        plan.plugins = plugins.records();
         plan.ticks = fork.ticks.or(plan.ticks);
         plan.input.clone_from(&manifest.input);
         plan.restore = Some(Snapshot::open(&written.path).map_err(|e| failed(&e))?);
         plan.scenario_given = manifest.scenario_given.clone();
-        run(App::new(), plan, fork.signal, &mut |_| {})
+        run(app, plan, fork.signal, &mut |_| {})
     });
     let [same, other] = summaries;
     Ok([same?, other?])
 }
 
 fn scenario(settings: &Value) -> Result<Scenario, RunError> {
-    Ok(load("the run's settings", &settings.to_string(), &|name| std::env::var(name).ok())?.scenario)
+    Ok(load("the run's settings", &settings.to_string(), &environment)?.scenario)
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// What the past stands on can't be another in one of its futures.
@@ -93,7 +103,7 @@ fn check_past(same: &Scenario, other: &Scenario) -> Result<(), RunError> {
 }
 
 /// The run at the fork's tick, and how far its journal has been taken in.
-fn past(fork: &Fork, scenario: &Scenario) -> Result<(Simulation, u64), RunError> {
+fn past(fork: &Fork, scenario: &Scenario, plugins: &PluginSet) -> Result<(Simulation, u64), RunError> {
     let usage = |e: &dyn std::fmt::Display| RunError::Usage(format!("{}: {e}", fork.run.display()));
     let snapshots = list(&fork.run.join("snapshots")).unwrap_or_default();
     let whole =
@@ -102,15 +112,15 @@ fn past(fork: &Fork, scenario: &Scenario) -> Result<(Simulation, u64), RunError>
     let sequence = snapshot.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
     let (mut journal, taken) =
         Journal::replay_after(&fork.run.join(JOURNAL), sequence).map_err(|e| usage(&e))?;
-    let mut app = App::new();
-    app.add_plugins(CorecPlugin);
+    let mut scenario = scenario.clone();
+    let mut app = plugins.app(&mut scenario);
     if let Some(columns) = taken.columns.or_else(|| journal.pass_digests(0)) {
         app.insert_resource(TableInput::recorded(columns));
     }
     app.insert_resource(journal);
     let simulation = match &snapshot {
-        None => Simulation::new(app, scenario.clone()),
-        Some(snapshot) => Simulation::restore(app, scenario.clone(), snapshot),
+        None => Simulation::new(app, scenario),
+        Some(snapshot) => Simulation::restore(app, scenario, snapshot),
     };
     let mut simulation = simulation.map_err(refusal)?;
     while simulation.tick() < fork.at {

@@ -14,6 +14,8 @@ pub mod repair;
 pub mod telemetry;
 
 pub mod bus;
+pub mod channels;
+pub mod outbox;
 pub mod store;
 
 pub mod fork;
@@ -22,6 +24,7 @@ pub mod replay;
 pub mod run;
 pub mod scenarios;
 mod summary;
+pub mod testing;
 pub mod verify;
 
 /// Settings and the text forms of numbers, for a command line.
@@ -43,7 +46,7 @@ use bevy_ecs::schedule::IntoScheduleConfigs;
 use corec_core::column::{Signal, Trait};
 use corec_core::digest::SaveResource;
 use corec_core::kind::{AddKind, Kind};
-use corec_core::phase::{Owner, Phase, Shutdown};
+use corec_core::phase::{Close, Owner, Phase};
 
 use ingest::InputCursor;
 use telemetry::follow::{self, Twin};
@@ -51,6 +54,8 @@ use telemetry::follow::{self, Twin};
 /// What a plugin needs: the engine's types, Bevy's prelude, and the crates their derives name.
 pub mod prelude {
     pub use crate::CorecPlugin;
+    pub use crate::channels::{AddChannel, Channel, Inbox, Source, UnreadableMessage};
+    pub use crate::outbox::Outbox;
     pub use crate::plugins::CorecPlugins;
     pub use bevy_app::{self, prelude::*};
     pub use bevy_ecs::{self, prelude::*};
@@ -63,6 +68,7 @@ pub mod prelude {
     pub use corec_core::digest::{Digest, SaveResource, Saved};
     pub use corec_core::kind::{AddKind, Kind};
     pub use corec_core::phase::{Phase, Shutdown};
+    pub use corec_core::plugin::{NamedPlugin, PluginDir, PluginDirs};
     pub use corec_core::rng::{self, Draws};
     pub use corec_core::rows::Rows;
     pub use corec_core::simulation::{Ending, RunScenario, Simulation, SimulationError};
@@ -86,11 +92,22 @@ impl Plugin for CorecPlugin {
             .add_kind(Kind::new("twin").with::<Signal>().with::<Twin>());
         app.init_resource::<InputCursor>().save_resource::<InputCursor>();
         app.add_systems(Startup, (prepare, (birth::birth, follow::assign)).chain().in_set(Owner::BuiltIn));
-        let ingest = (follow::take_row, ingest::ingest.run_if(ingest::has_input_stream)).chain();
+        channels::prepare(app);
+        let ingest = (
+            channels::deliver.run_if(channels::are_any),
+            follow::take_row,
+            ingest::ingest.run_if(ingest::has_input_stream),
+        )
+            .chain();
         let process = (process::process, remember::remember, follow::follow).chain();
         let measure = (measure::measure, follow::score).chain();
-        let publish =
-            (publish::watch, publish::publish_frames.run_if(publish::is_frame_due), publish::publish).chain();
+        let publish = (
+            publish::watch,
+            publish::publish_frames.run_if(publish::is_frame_due),
+            channels::carry,
+            publish::publish,
+        )
+            .chain();
         app.add_systems(
             Update,
             (
@@ -102,7 +119,7 @@ impl Plugin for CorecPlugin {
             )
                 .in_set(Owner::BuiltIn),
         );
-        app.add_systems(Shutdown, publish::close.in_set(Owner::BuiltIn));
+        app.add_systems(Close, (channels::carry, publish::close).chain().in_set(Owner::BuiltIn));
     }
 }
 

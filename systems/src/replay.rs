@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bevy_app::App;
 use corec_core::config::Threads;
 use corec_core::digest::Digest;
 use corec_core::journal::{Input, Journal};
+use corec_core::plugin::Registered;
 use corec_core::simulation::Simulation;
 use serde::Serialize;
 
-use crate::CorecPlugin;
+use crate::plugins::PluginSet;
 use crate::run::manifest::Manifest;
 use crate::run::{JOURNAL, RunError, now, refusal};
 use crate::telemetry::follow::TableInput;
@@ -33,13 +33,13 @@ pub struct ReplayReport {
     pub ticks_per_second: f64,
 }
 
-/// Replays the run in `folder` to its last recorded tick, or to `to`, with the plugins of `app`. Needs neither its inputs nor any
-/// server. Ends at the first digest that differs.
+/// Replays the run in `folder` to its last recorded tick, or to `to`. Its plugins are of `registry`. Needs neither its inputs
+/// nor any server. Ends at the first digest that differs.
 ///
 /// # Errors
 /// A run that can't be read, or that fails.
 pub fn replay(
-    mut app: App,
+    registry: &[Registered],
     folder: &Path,
     to: Option<u64>,
     threads: Option<u32>,
@@ -48,14 +48,13 @@ pub fn replay(
     let manifest = Manifest::read(folder).map_err(RunError::Usage)?;
     let settings = manifest.settings.to_string();
     let source = format!("{}: settings", folder.display());
-    let mut scenario =
-        corec_core::config::load(&source, &settings, &|name| std::env::var(name).ok())?.scenario;
+    let lookup = |name: &str| std::env::var(name).ok();
+    let mut scenario = corec_core::config::load(&source, &settings, &lookup)?.scenario;
     scenario.threads = threads.map_or(scenario.threads, Threads::Count);
     let mut journal =
         Journal::replay_of(&folder.join(JOURNAL)).map_err(|e| RunError::Usage(format!("journal: {e}")))?;
-    if !app.is_plugin_added::<CorecPlugin>() {
-        app.add_plugins(CorecPlugin);
-    }
+    let plugins = PluginSet::recorded(&manifest.plugins, registry, &lookup)?.read_only();
+    let mut app = plugins.app(&mut scenario);
     if let Some(Input::Columns(columns)) = journal.replay(0, |input| matches!(input, Input::Columns(_))) {
         app.insert_resource(TableInput::recorded(columns));
     }

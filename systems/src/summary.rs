@@ -72,6 +72,17 @@ fn text(s: &Summary) -> String {
             format!("{share:5.1} %  {:<10} {}", system.phase, system.name),
         );
     }
+    for plugin in &s.plugins {
+        let mb = (plugin.kind_bytes + plugin.resource_bytes) as f64 / 1e6;
+        let over = plugin.budget_ms.is_some_and(|budget| plugin.ms_per_tick > budget);
+        let note = match (plugin.is_stopped, over) {
+            (true, _) => ", stopped by a failure",
+            (false, true) => ", over its budget_ms",
+            (false, false) => "",
+        };
+        let name = plugin.name;
+        line("plugin", format!("{name}: {:.3} ms a tick, {mb:.1} MB{note}", plugin.ms_per_tick));
+    }
     line(
         "digest",
         s.state_digest.clone().unwrap_or_else(|| "none: rows were changed behind the engine's back".into()),

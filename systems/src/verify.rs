@@ -23,8 +23,8 @@ pub struct Again<'a> {
     pub ticks: u64,
     /// Ticks between two digests, at least 1. The last tick has one as well.
     pub interval: u64,
-    /// An app with the run's plugins.
-    pub app: &'a (dyn Fn() -> App + Sync),
+    /// Makes an app with the run's plugins, and adds their groups of blocks to the scenario.
+    pub app: &'a (dyn Fn(&mut Scenario) -> App + Sync),
     /// Ends it when it is not 0.
     pub signal: &'a AtomicUsize,
 }
@@ -45,7 +45,7 @@ impl Again<'_> {
     fn simulation(&self, threads: u32) -> Result<Simulation, RunError> {
         let mut scenario = self.scenario.clone();
         scenario.threads = Threads::Count(threads);
-        let mut app = (self.app)();
+        let mut app = (self.app)(&mut scenario);
         if !app.is_plugin_added::<CorecPlugin>() {
             app.add_plugins(CorecPlugin);
         }
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    fn again<'a>(app: &'a (dyn Fn() -> App + Sync), signal: &'a AtomicUsize) -> Again<'a> {
+    fn again<'a>(app: &'a (dyn Fn(&mut Scenario) -> App + Sync), signal: &'a AtomicUsize) -> Again<'a> {
         let group = BlockGroup { id: "cells".into(), entities: 3000, ..Default::default() };
         let scenario = Scenario { blocks: vec![group], ..Default::default() };
         Again { scenario, input: None, ticks: 25, interval: 10, app, signal }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_run_that_does_not_look_at_its_threads_has_one_list_of_digests() {
         let signal = AtomicUsize::new(0);
-        let again = again(&App::new, &signal);
+        let again = again(&|_| App::new(), &signal);
         let first = again.run(1, &mut |_| {}).unwrap();
         assert_eq!(first.iter().map(|(tick, _)| *tick).collect::<Vec<_>>(), [10, 20, 25]);
         for threads in [2, 8] {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_system_that_counts_threads_is_found_out_by_tick_column_and_entity() {
-        let app = || {
+        let app = |_: &mut Scenario| {
             let mut app = App::new();
             let cheat = |tick: Res<Tick>, blocks: Blocks<&mut Signal>| {
                 let is_seen = tick.0 == 13 && rayon::current_num_threads() == 2;

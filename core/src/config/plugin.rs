@@ -1,5 +1,7 @@
 //! A plugin's config.json: the keys that every plugin has, and those that are its own.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value};
 
 use super::load::{deserialize, parse, unknown};
@@ -8,7 +10,7 @@ use super::{BlockGroup, ConfigError, names, variables};
 /// Keys of the plugin's group of blocks.
 const GROUP: [&str; 6] = ["channel", "entities", "entities_per_block", "load", "block_bytes_max", "repair"];
 /// Keys of the plugin itself.
-const PLUGIN: [&str; 3] = ["name", "enabled", "interval"];
+const PLUGIN: [&str; 4] = ["name", "enabled", "interval", "budget_ms"];
 
 /// A plugin's settings: what the engine takes care of, and what only the plugin knows.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,10 @@ pub struct PluginConfig {
     /// Simulated seconds between two runs of its systems, 1e-6..=1e9; none for every tick.
     #[doc(alias = "intervalo")]
     pub interval: Option<f64>,
+    /// Milliseconds that its systems may take in a tick, on average, before the summary warns; none for any.
+    pub budget_ms: Option<f64>,
+    /// The folder of the file, with the plugin's `models/` and `data/`; none for a text that is no file.
+    pub folder: Option<PathBuf>,
     /// Its group of blocks, without a kind; none if the file has no `entities`.
     pub group: Option<BlockGroup>,
     /// As it was given, `${VAR}` not expanded, passwords left out.
@@ -88,13 +94,14 @@ pub fn load_plugin(
         Some(Value::Bool(enabled)) => enabled,
         Some(found) => return Err(fail("enabled", found.to_string(), "true or false")),
     };
-    let interval = match own.shift_remove("interval") {
-        None | Some(Value::Null) => None,
-        Some(found) => match found.as_f64().filter(|seconds| (1e-6..=1e9).contains(seconds)) {
-            None => return Err(fail("interval", found.to_string(), "within 1e-6..=1e9 seconds")),
-            seconds => seconds,
+    let mut number = |key: &str, unit: &str| match own.shift_remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(found) => match found.as_f64().filter(|number| (1e-6..=1e9).contains(number)) {
+            None => Err(fail(key, found.to_string(), &format!("within 1e-6..=1e9 {unit}"))),
+            number => Ok(number),
         },
     };
+    let (interval, budget_ms) = (number("interval", "seconds")?, number("budget_ms", "milliseconds")?);
     let group: Map<String, Value> =
         GROUP.iter().filter_map(|key| Some(((*key).to_string(), own.shift_remove(*key)?))).collect();
     let has_entities = group.contains_key("entities");
@@ -108,7 +115,8 @@ pub fn load_plugin(
     group.check(source, "")?;
     // The guide's plugins may have none: they only listen.
     let group = (has_entities && group.entities > 0).then_some(group);
-    Ok(PluginConfig { source: source.into(), name, enabled, interval, group, given, own })
+    let source = source.into();
+    Ok(PluginConfig { source, name, enabled, interval, budget_ms, folder: None, group, given, own })
 }
 
 #[cfg(test)]

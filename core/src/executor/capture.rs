@@ -24,6 +24,7 @@ use bevy_ecs::system::System;
 use bevy_ecs::world::World;
 use fixedbitset::FixedBitSet;
 
+use super::reach::reaches_others;
 use super::report::{Reports, ScheduleReport, TimingCell, display_name, lock};
 use crate::phase::{Owner, Owners, Phase};
 
@@ -65,6 +66,8 @@ pub(super) struct Captured {
     /// The systems' types in that order, to notice when bevy_ecs ordered them otherwise.
     pub types: Vec<TypeId>,
     pub owners: Vec<Option<Owner>>,
+    /// Whether it can write what is not its plugin's.
+    pub writes: Vec<bool>,
     pub timings: Arc<[TimingCell]>,
     /// Declared dependencies, by index: (before, after).
     pub edges: Vec<(usize, usize)>,
@@ -103,6 +106,7 @@ impl Captured {
             order: Vec::new(),
             types: Vec::new(),
             owners: Vec::new(),
+            writes: Vec::new(),
             timings: Arc::new([]),
             edges: Vec::new(),
             system_conditions: Vec::new(),
@@ -157,7 +161,7 @@ impl ScheduleBuildPass for CapturePass {
         }
         let mut ranks = Ranks::of(graph);
         if let Some(owners) = world.get_resource::<Owners>() {
-            ranks.owners.extend(owners.of(captured.label));
+            ranks.owners.extend(owners.of_systems(captured.label));
         }
         let mut placed = Vec::new();
         if captured.label == Update.intern() {
@@ -167,6 +171,10 @@ impl ScheduleBuildPass for CapturePass {
         let index: BTreeMap<SystemKey, usize> = order.iter().enumerate().map(|(i, key)| (*key, i)).collect();
         captured.edges = flat.all_edges().map(|(a, b)| (index[&a], index[&b])).collect();
         captured.owners = order.iter().map(|key| ranks.owner(*key)).collect();
+        captured.writes = order
+            .iter()
+            .map(|key| reaches_others(world, graph.systems[*key].access(), ranks.owner(*key)))
+            .collect();
         // bevy_ecs puts its sync points before it asks us: what we have placed since gets one of ours.
         let is_after = |key: &SystemKey| ranks.phase(*key).is_some_and(|phase| phase > Phase::Process);
         let queues = placed.iter().any(|&key| graph.systems[key].has_deferred());
@@ -185,7 +193,7 @@ impl ScheduleBuildPass for CapturePass {
         };
         let new = |key: &SystemKey| {
             let name = display_name(&graph.systems[*key].name().to_string());
-            TimingCell::new(name, ranks.phase(*key), &schedule)
+            TimingCell::new(name, ranks.phase(*key), &schedule, ranks.owner(*key))
         };
         let timings: Arc<[TimingCell]> =
             order.iter().map(|key| carried(key).unwrap_or_else(|| new(key))).collect();

@@ -7,6 +7,7 @@
 
 mod capture;
 mod plan;
+mod reach;
 mod report;
 mod run;
 

@@ -47,8 +47,6 @@ pub(super) struct Plan {
     pub sets_of: Vec<Vec<usize>>,
     /// System -> whether it has commands to apply.
     pub deferred: Vec<bool>,
-    /// System -> whether it may write anything.
-    pub writes: Vec<bool>,
     /// The capture it was made from.
     pub version: u64,
 }
@@ -58,14 +56,6 @@ impl Plan {
         let mut plan =
             Self { version: captured.version, sets_of: vec![Vec::new(); systems.len()], ..Self::default() };
         plan.deferred = systems.iter().map(System::has_deferred).collect();
-        plan.writes = systems
-            .iter()
-            .map(|system| match system.access() {
-                SystemAccess::None => false,
-                SystemAccess::Shared(access) => access.combined_access().has_any_write(),
-                SystemAccess::Exclusive => true,
-            })
-            .collect();
         // A set's conditions are asked just before its first member.
         let mut node_of = vec![0; systems.len()];
         for (system, node) in node_of.iter_mut().enumerate() {

@@ -1,7 +1,8 @@
 //! What systems did: how often and how long each ran, and which failed.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bevy_ecs::resource::Resource;
@@ -18,6 +19,9 @@ pub struct Reports(Arc<Inner>);
 struct Inner {
     schedules: Mutex<Vec<Arc<Mutex<ScheduleReport>>>>,
     failures: Mutex<Vec<Failure>>,
+    stopped: Mutex<BTreeSet<&'static str>>,
+    /// How many have been stopped: rises with `stopped`.
+    stops: AtomicUsize,
     max_failures: AtomicU64,
     trace: OnceLock<Trace>,
 }
@@ -36,6 +40,8 @@ pub struct SystemTiming {
     pub name: String,
     /// Its phase, or the schedule it is in.
     pub phase: String,
+    /// Who it belongs to; none for a plain Bevy plugin's.
+    pub owner: Option<Owner>,
     /// Times it ran.
     pub calls: u64,
     /// Seconds it ran, all calls together. Systems may overlap.
@@ -55,7 +61,7 @@ pub struct Failure {
     pub message: String,
     /// Whether it will not run again.
     pub stopped: bool,
-    /// Whether it may write anything at all that others read.
+    /// Whether it can write what others read: rows of a kind or a resource that is not its plugin's.
     pub writes: bool,
 }
 
@@ -82,6 +88,23 @@ impl Reports {
     /// Stops a system at its `n`-th error.
     pub fn set_max_failures(&self, n: u32) {
         self.0.max_failures.store(n.into(), Ordering::Relaxed);
+    }
+
+    /// Stops all systems of a plugin from the next run of their schedules on.
+    pub fn stop(&self, plugin: &'static str) {
+        if lock(&self.0.stopped).insert(plugin) {
+            self.0.stops.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// The plugins that were stopped.
+    pub fn stopped(&self) -> BTreeSet<&'static str> {
+        lock(&self.0.stopped).clone()
+    }
+
+    /// How many plugins have been stopped.
+    pub(super) fn stops(&self) -> usize {
+        self.0.stops.load(Ordering::Acquire)
     }
 
     /// The failures since the last call, ordered by system.
@@ -137,14 +160,15 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(super) struct TimingCell {
     pub name: Arc<str>,
     phase: Arc<str>,
+    owner: Option<Owner>,
     calls: AtomicU64,
     nanoseconds: AtomicU64,
 }
 
 impl TimingCell {
-    pub fn new(name: String, phase: Option<Phase>, schedule: &str) -> Self {
+    pub fn new(name: String, phase: Option<Phase>, schedule: &str, owner: Option<Owner>) -> Self {
         let phase = phase.map_or(schedule, |phase| phase.name()).into();
-        Self { name: name.into(), phase, calls: AtomicU64::new(0), nanoseconds: AtomicU64::new(0) }
+        Self { name: name.into(), phase, owner, calls: AtomicU64::new(0), nanoseconds: AtomicU64::new(0) }
     }
 
     /// Times one call of `f`, and shows it to the trace if there is one.
@@ -164,13 +188,20 @@ impl TimingCell {
     pub fn carried_over(&self) -> Self {
         let counter = |from: &AtomicU64| AtomicU64::new(from.load(Ordering::Relaxed));
         let (calls, nanoseconds) = (counter(&self.calls), counter(&self.nanoseconds));
-        Self { name: Arc::clone(&self.name), phase: Arc::clone(&self.phase), calls, nanoseconds }
+        Self {
+            name: Arc::clone(&self.name),
+            phase: Arc::clone(&self.phase),
+            owner: self.owner,
+            calls,
+            nanoseconds,
+        }
     }
 
     fn timing(&self) -> SystemTiming {
         SystemTiming {
             name: self.name.to_string(),
             phase: self.phase.to_string(),
+            owner: self.owner,
             calls: self.calls.load(Ordering::Relaxed),
             seconds: self.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
         }

@@ -24,7 +24,7 @@ use super::capture::{Captured, SetConditions, Shared, SystemConditions};
 use super::plan::{Node, Plan, Segment};
 use super::report::{Failure, FailureKind, Reports, TimingCell, lock};
 use crate::blocks::panic_message;
-use crate::phase::{Owner, Shutdown};
+use crate::phase::{Close, Owner, Shutdown};
 
 /// Runs a schedule's systems on the current rayon pool.
 pub(super) struct RayonExecutor {
@@ -51,6 +51,8 @@ struct State {
     errors: Vec<AtomicU32>,
     /// System -> its key, to know it again when the schedule is built anew.
     keys: Vec<SystemKey>,
+    /// Stopped plugins that this schedule has heard of.
+    stops: usize,
 }
 
 impl State {
@@ -64,6 +66,7 @@ impl State {
             stopped: (0..systems).map(flag).collect(),
             errors: (0..systems).map(|_| AtomicU32::new(0)).collect(),
             keys: captured.order.clone(),
+            stops: 0,
         };
         // What was stopped stays so.
         for (at, key) in last.keys.iter().enumerate() {
@@ -85,6 +88,22 @@ impl RayonExecutor {
     fn rebuild(&mut self, captured: &Captured, systems: &[SystemWithAccess]) {
         self.plan = Plan::new(captured, systems);
         self.state = State::new(captured, &self.plan, &self.state);
+    }
+
+    /// Stops the systems of plugins that have been stopped since the last run. Between two runs, so that the tick in
+    /// which a plugin fails is the same at any thread count.
+    fn stop_plugins(&mut self, captured: &Captured) {
+        let stops = captured.reports.stops();
+        if stops == self.state.stops {
+            return;
+        }
+        self.state.stops = stops;
+        let stopped = captured.reports.stopped();
+        for (owner, flag) in captured.owners.iter().zip(&self.state.stopped) {
+            if matches!(owner, Some(Owner::Plugin(plugin)) if stopped.contains(plugin)) {
+                flag.store(true, Ordering::Release);
+            }
+        }
     }
 }
 
@@ -134,8 +153,18 @@ impl SystemExecutor for RayonExecutor {
         if self.plan.version != captured.version {
             self.rebuild(captured, systems);
         }
-        let Captured { label, system_conditions, set_conditions, reports, owners, timings, check, .. } =
-            captured;
+        self.stop_plugins(captured);
+        let Captured {
+            label,
+            system_conditions,
+            set_conditions,
+            reports,
+            owners,
+            writes,
+            timings,
+            check,
+            ..
+        } = captured;
         if let Some(check) = lock(check).take() {
             let of_systems = system_conditions.iter_mut().flat_map(|of| &mut of.conditions);
             let of_sets = set_conditions.iter_mut().flat_map(|of| &mut of.conditions);
@@ -143,7 +172,8 @@ impl SystemExecutor for RayonExecutor {
         }
         // A system that runs once has no second try.
         let max_failures = if is_run_once(*label) { 1 } else { reports.max_failures() };
-        let watch = Watch { reports, owners, timings, max_failures, plan: &self.plan, state: &self.state };
+        let (plan, state) = (&self.plan, &self.state);
+        let watch = Watch { reports, owners, writes, timings, max_failures, plan, state };
         for at in 0..self.plan.segments.len() {
             let segment = self.plan.segments[at].clone();
             let run = Run {
@@ -329,6 +359,7 @@ impl<'a> Run<'a> {
 struct Watch<'a> {
     reports: &'a Reports,
     owners: &'a [Option<Owner>],
+    writes: &'a [bool],
     timings: &'a [TimingCell],
     max_failures: u64,
     plan: &'a Plan,
@@ -376,11 +407,12 @@ impl Watch<'_> {
 
     fn report(&self, index: usize, kind: FailureKind, message: String, stopped: bool) {
         let (system, owner) = (self.timings[index].name.to_string(), self.owners[index]);
-        let writes = self.plan.writes[index];
+        let writes = self.writes[index];
         self.reports.add_failure(Failure { system, owner, kind, message, stopped, writes });
     }
 }
 
 fn is_run_once(label: Interned<dyn ScheduleLabel>) -> bool {
-    [PreStartup.intern(), Startup.intern(), PostStartup.intern(), Shutdown.intern()].contains(&label)
+    [PreStartup.intern(), Startup.intern(), PostStartup.intern(), Shutdown.intern(), Close.intern()]
+        .contains(&label)
 }

@@ -42,6 +42,15 @@ pub enum Input {
     },
     /// The digest of the state, before the tick.
     Digest(u64),
+    /// Messages from outside to a plugin's channel.
+    Messages {
+        /// The channel.
+        channel: String,
+        /// The stream of the bus that they come from, and the id of the last one; none from a plugin's own source.
+        cursor: Option<(String, u64)>,
+        /// Their data.
+        data: Vec<Vec<u8>>,
+    },
 }
 
 /// An input and its tick.
@@ -109,7 +118,7 @@ impl Journal {
                 Input::Digest(value) => taken.digests.push((record.tick, value)),
                 Input::Row { sequence, .. } => taken.last_row = sequence,
                 Input::Columns(columns) => taken.columns = Some(columns),
-                Input::Entries { .. } => {}
+                Input::Entries { .. } | Input::Messages { .. } => {}
             }
             journal.sequence = at;
             journal.look_ahead()?;
@@ -227,7 +236,7 @@ pub struct Summary {
 /// What a journal holds of one sort of input.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InputSummary {
-    /// "columns", "row", "entries" or "digest".
+    /// "columns", "row", "entries", "digest" or "messages".
     pub input: &'static str,
     /// How many records.
     pub records: u64,
@@ -272,6 +281,7 @@ impl Input {
             Self::Row { .. } => "row",
             Self::Entries { .. } => "entries",
             Self::Digest(_) => "digest",
+            Self::Messages { .. } => "messages",
         }
     }
 }

@@ -27,9 +27,9 @@ pub struct Manifest {
     pub scenario: String,
     /// The scenario as it was given, `${VAR}` not expanded, passwords left out.
     pub scenario_given: serde_json::Value,
-    /// The config of every plugin that was added, by name, as it was given, `${VAR}` not expanded, passwords left out.
+    /// The plugins that were built, by name.
     #[serde(default)]
-    pub plugins: Vec<serde_json::Value>,
+    pub plugins: Vec<PluginRecord>,
     /// The settings of the run, flags included, passwords left out.
     pub settings: serde_json::Value,
     /// The seed.
@@ -66,6 +66,17 @@ pub enum Status {
     Failed,
     /// A signal ended it.
     Interrupted,
+}
+
+/// A plugin of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginRecord {
+    /// Its name.
+    pub name: String,
+    /// Its folder, with `models/` and `data/`; null for a plugin without one.
+    pub folder: Option<PathBuf>,
+    /// Its config as it was given, `${VAR}` not expanded, passwords left out.
+    pub config: serde_json::Value,
 }
 
 /// The machine of a run.

@@ -13,7 +13,7 @@ mod summary;
 pub use folder::folder_of;
 pub(crate) use journal::copy_log;
 pub use snapshots::{Every, SnapshotPlan, SnapshotReport};
-pub use summary::{Summary, SystemSummary, peak_rss_bytes, rss_bytes};
+pub use summary::{PluginSummary, Summary, SystemSummary, peak_rss_bytes, rss_bytes};
 
 use std::fs;
 use std::io;
@@ -24,9 +24,8 @@ use std::time::Instant;
 use between::{Between, Pace, fail_with_journal};
 use bevy_app::App;
 use corec_core::block::Population;
-use corec_core::config::{ConfigError, Plugins, Scenario, redact_url};
+use corec_core::config::{ConfigError, Scenario, redact_url};
 use corec_core::journal::Journal;
-use corec_core::plugin::Configured;
 use corec_core::populate::PopulateError;
 use corec_core::simulation::{Ending, Simulation, SimulationError};
 use corec_core::snapshot::{About, Snapshot};
@@ -35,7 +34,7 @@ use corec_core::store::RunRecord;
 use corec_core::trace::Trace;
 use corec_core::units::{Epoch, parse_bytes};
 use journal::{Place, begin_journal};
-use manifest::{Manifest, Status};
+use manifest::{Manifest, PluginRecord, Status};
 use snapshots::Snapshots;
 use summary::summarise;
 use thiserror::Error;
@@ -61,8 +60,8 @@ pub struct RunPlan {
     pub ticks: Option<u64>,
     /// The run's folder; none for the next `runs/NNNN`.
     pub out: Option<PathBuf>,
-    /// Plugins with their settings, in any order: the enabled ones are added by name, named by the scenario or not.
-    pub plugins: Vec<Configured>,
+    /// The plugins that were built into the app, for the manifest.
+    pub plugins: Vec<PluginRecord>,
     /// The table to replay.
     pub input: Option<PathBuf>,
     /// Where its anomalies are, as NAB has them.
@@ -215,7 +214,6 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     if !app.is_plugin_added::<CorecPlugin>() {
         app.add_plugins(CorecPlugin);
     }
-    let plugins = add_plugins(&mut app, &mut scenario, plugins)?;
     if let Some(table) = table {
         app.insert_resource(table);
     }
@@ -320,6 +318,10 @@ impl Started {
         summary.ticks = summary.tick - first_tick;
         summary.ticks_per_second = summary.ticks as f64 / seconds;
         summary.entity_updates_per_second = (summary.entity_updates - self.first_updates) as f64 / seconds;
+        for plugin in &mut summary.plugins {
+            plugin.ms_per_tick /= summary.ticks.max(1) as f64;
+        }
+        warn_of_budgets(&summary.plugins);
         (summary.restored_at, summary.snapshots) = (self.restored_at, snapshots);
         (summary.scenario, summary.seed) = (self.manifest.scenario.clone(), self.manifest.seed);
         (summary.store, summary.out) = (redact_url(&self.store), self.out.clone());
@@ -341,42 +343,20 @@ impl Started {
     }
 }
 
+/// Says which plugins took more time than their configs allow.
+fn warn_of_budgets(plugins: &[PluginSummary]) {
+    for PluginSummary { name, ms_per_tick, budget_ms, .. } in plugins {
+        if let Some(budget) = budget_ms.filter(|budget| ms_per_tick > budget) {
+            tracing::warn!("plugin '{name}' took {ms_per_tick:.3} ms a tick, its budget_ms is {budget}");
+        }
+    }
+}
+
 fn write_profile((path, file, trace): (PathBuf, fs::File, Trace)) -> Result<(), String> {
     if trace.left_out() > 0 {
         tracing::warn!("{}: {} spans at the end were left out", path.display(), trace.left_out());
     }
     trace.write(io::BufWriter::new(file)).map_err(|e| format!("{}: {e}", path.display()))
-}
-
-/// Adds the enabled ones of the given plugins, by name, and gives their configs; whatever the scenario names must be
-/// among them.
-fn add_plugins(
-    app: &mut App,
-    scenario: &mut Scenario,
-    mut plugins: Vec<Configured>,
-) -> Result<Vec<serde_json::Value>, RunError> {
-    plugins.sort_by_key(Configured::name);
-    let names: Vec<&str> = plugins.iter().map(Configured::name).collect();
-    let fail = |found: &str, what: &str| {
-        let known = if names.is_empty() { "none".into() } else { names.join(", ") };
-        let found = found.escape_debug();
-        Err(RunError::Usage(format!(
-            "{}: plugins: found '{found}'{what}, must be of the plugins it has: {known}",
-            scenario.name
-        )))
-    };
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return fail(twice[0], " twice");
-    }
-    if let Plugins::Named(wanted) = &scenario.plugins
-        && let Some(missing) = wanted.iter().find(|name| !names.contains(&name.as_str()))
-    {
-        return fail(missing, ", which this binary was not built with");
-    }
-    plugins.retain(Configured::is_enabled);
-    let given = plugins.iter().map(|plugin| plugin.given().clone()).collect();
-    plugins.into_iter().for_each(|plugin| plugin.build(app, scenario));
-    Ok(given)
 }
 
 /// Opens the table of a telemetry scenario and gives its twins their number.

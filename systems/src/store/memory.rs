@@ -28,6 +28,7 @@ impl Store for MemoryStore {
         keep(&mut content.blocks, &batch.blocks);
         keep(&mut content.alerts, &batch.alerts);
         keep(&mut content.metrics, &batch.metrics);
+        keep(&mut content.rows, &batch.rows);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The SQLite store: one file, readable by anything, WAL so that readers never wait for a run.
 //!
-//! Tables: `runs`, `block_states`, `alerts`, `metrics`; every row names its run, so that one file may hold many.
+//! Tables: `runs`, `block_states`, `alerts`, `metrics`, `plugin_rows`; every row names its run, so that one file may hold many.
 
 use std::path::Path;
 
@@ -27,9 +27,13 @@ CREATE TABLE IF NOT EXISTS metrics (
     run INTEGER NOT NULL, tick INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL,
     PRIMARY KEY (run, tick, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS plugin_rows (
+    run INTEGER NOT NULL, tick INTEGER NOT NULL, plugin TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (run, tick, plugin, key)
+) WITHOUT ROWID;
 ";
 /// Raised whenever the tables change.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// A store in an SQLite file.
 pub struct SqliteStore {
@@ -141,6 +145,10 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
     let mut metrics = to.prepare("INSERT OR IGNORE INTO metrics VALUES (?1, ?2, ?3, ?4)")?;
     for m in &batch.metrics {
         metrics.execute(params![run, m.tick as i64, m.name, number(m.value)])?;
+    }
+    let mut rows = to.prepare("INSERT OR IGNORE INTO plugin_rows VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for row in &batch.rows {
+        rows.execute(params![run, row.tick as i64, row.plugin, row.key, row.value])?;
     }
     Ok(())
 }

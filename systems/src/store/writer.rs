@@ -15,7 +15,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 const QUEUE: usize = 4;
 /// How long a full queue may hold a tick before the run ends.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Alerts and metrics that are sent before their interval is over, so that a batch stays small.
+/// Alerts, metrics and rows of plugins that are sent before their interval is over, so that a batch stays small.
 const EARLY: usize = 10_000;
 
 /// Takes batches to the store.
@@ -59,7 +59,7 @@ impl StoreWriter {
 
     /// What the next flush will send.
     pub fn batch(&mut self) -> &mut Batch {
-        if self.batch.alerts.len() + self.batch.metrics.len() > EARLY {
+        if self.batch.alerts.len() + self.batch.metrics.len() + self.batch.rows.len() > EARLY {
             self.flush();
         }
         &mut self.batch

@@ -1,5 +1,9 @@
 //! CoreC as a Bevy plugin: `App::new().add_plugins((CorecPlugins::scenario("..."), MyPlugin)).run()`.
 
+mod about;
+mod set;
+mod tree;
+
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
@@ -7,12 +11,16 @@ use std::time::Instant;
 
 use bevy_app::{App, AppExit, Plugin};
 use bevy_ecs::resource::Resource;
-use corec_core::config::{ConfigError, PluginConfig, load_plugin};
-use corec_core::plugin::{Configured, NamedPlugin};
+use corec_core::config::PluginConfig;
+use corec_core::plugin::NamedPlugin;
+
+pub use about::{About, about, check};
+pub use set::{CONFIG, PluginSet, read};
+pub use tree::Tree;
 
 use crate::CorecPlugin;
 use crate::run::{RunError, RunPlan, Summary, run};
-use crate::scenarios::{find, read_text};
+use crate::scenarios::find;
 
 /// Runs a scenario when the app is run: headless, to its end, with a summary on stdout.
 ///
@@ -27,8 +35,8 @@ pub struct CorecPlugins {
     plugins: Vec<Wanted>,
 }
 
-/// A plugin's config.json, and what makes the plugin of it.
-type Wanted = (PathBuf, fn(PluginConfig) -> Result<Configured, ConfigError>);
+/// A plugin's config.json, and what adds the plugin with it.
+type Wanted = (PathBuf, fn(PluginSet, PluginConfig) -> Result<PluginSet, RunError>);
 
 impl CorecPlugins {
     /// A built-in scenario, or a JSON file.
@@ -42,7 +50,7 @@ impl CorecPlugins {
     /// name: see [`plugin!`](corec_core::plugin!).
     #[must_use]
     pub fn plugin<P: NamedPlugin>(mut self, config: impl Into<PathBuf>) -> Self {
-        self.plugins.push((config.into(), Configured::new::<P>));
+        self.plugins.push((config.into(), PluginSet::with::<P>));
         self
     }
 }
@@ -92,13 +100,13 @@ fn try_run(mut app: App) -> Result<Summary, RunError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let mut plan = RunPlan::new(loaded.scenario, started);
-    plan.scenario_given = loaded.given;
-    for (path, make) in asked.plugins {
-        let source = path.display().to_string();
-        let text =
-            read_text(&path).map_err(|e| RunError::Usage(format!("{source}: could not be read: {e}")))?;
-        plan.plugins.push(make(load_plugin(&source, &text, &lookup)?)?);
+    let mut plugins = PluginSet::default();
+    for (path, add) in asked.plugins {
+        plugins = add(plugins, read(&path, &lookup)?)?;
     }
+    let mut scenario = loaded.scenario;
+    plugins.add_to(&mut app, &mut scenario);
+    let mut plan = RunPlan::new(scenario, started);
+    (plan.scenario_given, plan.plugins) = (loaded.given, plugins.records());
     run(app, plan, &AtomicUsize::new(0), &mut |_| {})
 }

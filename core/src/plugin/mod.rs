@@ -3,20 +3,25 @@
 //! A plugin's struct is its settings; [`plugin!`](crate::plugin!) gives it its name. [`Configured::build`] adds it to an
 //! app: the systems that appear in its `build` are its own, and so is the first kind.
 
+mod dirs;
+
 use std::collections::BTreeSet;
 
 use bevy_app::{App, Plugin, PostStartup, PreStartup, Startup};
 use bevy_ecs::change_detection::Res;
+use bevy_ecs::component::ComponentId;
+use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::{ConditionWithAccess, InternedScheduleLabel, ScheduleLabel, Schedules, SystemKey};
 use bevy_ecs::system::IntoSystem;
 use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::config::{ConfigError, PluginConfig, Scenario};
 use crate::kind::Kinds;
 use crate::phase::{Owner, Owners, Shutdown};
 use crate::units::{Tick, seconds_to_ticks};
+
+pub use dirs::{FILE_BYTES_MAX, PluginDir, PluginDirs, PluginFileError};
 
 /// A plugin whose fields are its settings. Written by [`plugin!`](crate::plugin!).
 pub trait NamedPlugin: Plugin + DeserializeOwned + JsonSchema {
@@ -60,6 +65,43 @@ macro_rules! plugin {
     };
 }
 
+/// A plugin that a program was built with.
+#[derive(Clone, Copy)]
+pub struct Registered {
+    name: &'static str,
+    aliases: &'static [&'static str],
+    configure: fn(PluginConfig) -> Result<Configured, ConfigError>,
+}
+
+impl Registered {
+    /// The plugin `P`.
+    pub const fn of<P: NamedPlugin>() -> Self {
+        Self { name: P::NAME, aliases: P::ALIASES, configure: Configured::new::<P> }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether `name` is its name or an alias of it.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+
+    /// The plugin with its settings.
+    ///
+    /// # Errors
+    /// As [`Configured::new`].
+    pub fn configure(&self, config: PluginConfig) -> Result<Configured, ConfigError> {
+        (self.configure)(config)
+    }
+}
+
+/// Plugins that are not there because their `build` panicked, and what it said.
+#[derive(Resource, Clone, Default, Debug)]
+pub struct BuildFailures(pub Vec<(&'static str, String)>);
+
 /// A plugin with its settings, ready to be built.
 pub struct Configured {
     name: &'static str,
@@ -91,32 +133,24 @@ impl Configured {
         Ok(Self { name: P::NAME, plugin: Box::new(plugin), config })
     }
 
-    /// Its name.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Its config as it was given, `${VAR}` not expanded, passwords left out.
-    pub fn given(&self) -> &Value {
-        &self.config.given
-    }
-
-    /// Whether its config wants it loaded.
-    pub fn is_enabled(&self) -> bool {
-        self.config.enabled
-    }
-
     /// Adds the plugin to `app`, and its group of blocks to `scenario`: of the first kind that it registers, else of
     /// the kind `cell`. A group of that name or kind in the scenario is left as it is.
     ///
     /// # Panics
     /// If the plugin does, or if a plugin of its type was added before, as in Bevy.
     pub fn build(self, app: &mut App, scenario: &mut Scenario) {
-        let before = systems(app);
+        app.world_mut().get_resource_or_init::<PluginDirs>().insert(self.name, self.config.folder);
+        app.world_mut().get_resource_or_init::<Budgets>().0.push((self.name, self.config.budget_ms));
+        app.world_mut().get_resource_or_init::<Owners>();
+        let (systems_before, resources_before) = (systems(app), resources(app));
         let kinds = app.world_mut().get_resource_or_init::<Kinds>().specs().len();
         app.add_plugins(Boxed(self.plugin));
         let ticks = self.config.interval.map(|seconds| seconds_to_ticks(seconds, scenario.tick_seconds));
-        own_systems(app, self.name, &before, ticks);
+        own_systems(app, self.name, &systems_before, ticks);
+        let owner = Owner::Plugin(self.name);
+        let new: Vec<ComponentId> = resources(app).difference(&resources_before).copied().collect();
+        app.world_mut().resource_mut::<Owners>().add_resources(new, owner);
+        app.world_mut().resource_mut::<Kinds>().own_after(kinds, owner);
 
         let own_kind = app.world().resource::<Kinds>().specs().get(kinds).map(|kind| kind.name().to_string());
         let Some(mut group) = self.config.group else { return };
@@ -132,6 +166,10 @@ impl Configured {
         }
     }
 }
+
+/// The plugins of a run in the order they were built, and the milliseconds a tick that each may take.
+#[derive(Resource, Clone, Default, Debug)]
+pub struct Budgets(pub Vec<(&'static str, Option<f64>)>);
 
 /// What `App::add_plugins` takes: Bevy keeps its own call for boxes to itself.
 struct Boxed(Box<dyn Plugin>);
@@ -160,6 +198,11 @@ impl Plugin for Boxed {
     fn is_unique(&self) -> bool {
         self.0.is_unique()
     }
+}
+
+/// The resources that are there.
+fn resources(app: &App) -> BTreeSet<ComponentId> {
+    app.world().iter_resources().map(|(id, ..)| id).collect()
 }
 
 /// The systems of every schedule.
@@ -195,6 +238,6 @@ fn own_systems(
                 conditions.push(ConditionWithAccess::new(Box::new(IntoSystem::into_system(is_due))));
             }
         }
-        app.world_mut().get_resource_or_init::<Owners>().add(label, &new, Owner::Plugin(name));
+        app.world_mut().resource_mut::<Owners>().add_systems(label, &new, Owner::Plugin(name));
     }
 }

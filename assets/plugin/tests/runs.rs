@@ -1,0 +1,27 @@
+//! The plugin in a run: the same bits at any number of threads.
+
+use corec::prelude::*;
+use corec::testing::TestApp;
+use {name}::{Tiredness, {Type}};
+
+const CONFIG: &str = include_str!("../config.json");
+
+#[test]
+fn it_runs_with_its_own_config_and_the_same_bits_at_any_number_of_threads() {
+    let digests = [1, 2, 8].map(|threads| {
+        let app = TestApp::default().threads(threads).plugin::<{Type}>(CONFIG).expect("config.json is fine");
+        let mut run = app.start().expect("it starts");
+        run.tick(100).expect("it runs");
+        let tired = |tiredness: &Tiredness| tiredness.0 > 0.0;
+        let mut rows = run.world().query::<&Tiredness>();
+        assert!(rows.iter(run.simulation.world()).any(tired), "somebody has tired");
+        run.digest()
+    });
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+}
+
+#[test]
+fn a_key_that_it_does_not_have_is_an_error() {
+    let error = TestApp::default().plugin::<{Type}>(r#"{"name": "{name}", "gain": 1}"#).err().expect("refused");
+    assert!(error.to_string().contains("unknown key 'gain'"), "{error}");
+}

@@ -1,0 +1,163 @@
+//! Outbox: what a plugin says, to people and to other plugins.
+//!
+//! Nothing is said until the system has come to its end: a system that panics has said nothing, and one that only says
+//! things writes nothing that others read.
+
+use std::marker::PhantomData;
+
+use bevy_ecs::prelude::*;
+use bevy_ecs::system::{Deferred, SystemBuffer, SystemMeta, SystemParam};
+use bevy_ecs::world::DeferredWorld;
+use corec_core::alert::Alerts;
+use corec_core::plugin::NamedPlugin;
+use corec_core::store::{KeyValue, Metric};
+use corec_core::units::Tick;
+use serde::Serialize;
+
+use crate::channels::{Channel, Channels, MESSAGE_BYTES_MAX};
+use crate::store::StoreWriter;
+
+/// Bytes of a name, a key or an alert's subject; what is longer is cut.
+const NAME_BYTES_MAX: usize = 200;
+
+/// What the plugin `P` says: alerts, messages, metrics, rows of its own. Applied in the order of the systems.
+///
+/// ```
+/// # use corec_systems::prelude::*;
+/// # #[derive(Deserialize, JsonSchema)]
+/// # struct Fatigue {}
+/// # impl Plugin for Fatigue { fn build(&self, _: &mut App) {} }
+/// # corec_systems::plugin!(Fatigue, name = "fatigue");
+/// fn report(stats: Res<Stats>, mut out: Outbox<Fatigue>) {
+///     let fitness = f64::from(stats.of(BlockId(0)).fitness);
+///     out.metric("fitness", fitness);
+///     if fitness < 0.1 {
+///         out.alert("exhausted", "block 0", fitness, 2);
+///     }
+/// }
+/// # bevy_ecs::system::assert_is_system(report);
+/// ```
+#[derive(SystemParam)]
+pub struct Outbox<'s, P: NamedPlugin> {
+    said: Deferred<'s, Said<P>>,
+}
+
+impl<P: NamedPlugin> Outbox<'_, P> {
+    /// Raises an alert: once for `name` and `subject`, until it is cleared. `severity` 1 is the most urgent.
+    #[doc(alias = "publicar_alerta")]
+    pub fn alert(&mut self, name: &str, subject: &str, value: f64, severity: u8) {
+        self.said.push(What::Alert { name: cut(name), subject: cut(subject), value, severity });
+    }
+
+    /// Clears an alert that was raised.
+    pub fn clear_alert(&mut self, name: &str, subject: &str, value: f64) {
+        self.said.push(What::Clear { name: cut(name), subject: cut(subject), value });
+    }
+
+    /// Sends a message: to plugins here in the next tick, and on the bus.
+    ///
+    /// # Errors
+    /// A message that JSON has no form for, or of more than [`MESSAGE_BYTES_MAX`] bytes.
+    pub fn send<T: Channel>(&mut self, message: &T) -> Result {
+        let json = serde_json::to_vec(message)?;
+        if json.len() > MESSAGE_BYTES_MAX {
+            let (name, bytes) = (T::NAME, json.len());
+            return Err(format!(
+                "channel '{name}': found a message of {bytes} bytes, must be at most {MESSAGE_BYTES_MAX}"
+            )
+            .into());
+        }
+        self.said.push(What::Message { channel: T::NAME, json });
+        Ok(())
+    }
+
+    /// Keeps a number in the store, as the metric `PLUGIN.name`.
+    pub fn metric(&mut self, name: &str, value: f64) {
+        self.said.push(What::Metric { name: cut(name), value });
+    }
+
+    /// Keeps a row in the store: a key of the plugin's own and a value as JSON. A key may come again: every tick has its own.
+    ///
+    /// # Errors
+    /// A value that JSON has no form for, or of more than [`MESSAGE_BYTES_MAX`] bytes.
+    pub fn keep(&mut self, key: &str, value: &impl Serialize) -> Result {
+        let json = serde_json::to_string(value)?;
+        if json.len() > MESSAGE_BYTES_MAX {
+            return Err(format!(
+                "key '{key}': found {} bytes, must be at most {MESSAGE_BYTES_MAX}",
+                json.len()
+            )
+            .into());
+        }
+        self.said.push(What::Row { key: cut(key), json });
+        Ok(())
+    }
+}
+
+/// A text of at most so many bytes, cut between two characters.
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(NAME_BYTES_MAX)].to_string()
+}
+
+enum What {
+    Alert { name: String, subject: String, value: f64, severity: u8 },
+    Clear { name: String, subject: String, value: f64 },
+    Message { channel: &'static str, json: Vec<u8> },
+    Metric { name: String, value: f64 },
+    Row { key: String, json: String },
+}
+
+impl What {
+    fn apply(self, plugin: &'static str, world: &mut World) {
+        let tick = world.resource::<Tick>().0;
+        match self {
+            Self::Alert { name, subject, value, severity } => {
+                world.resource_mut::<Alerts>().publish(&name, &subject, value, severity, tick);
+            }
+            Self::Clear { name, subject, value } => {
+                world.resource_mut::<Alerts>().clear(&name, &subject, value, tick);
+            }
+            Self::Message { channel, json } => Channels::send(world, channel, json),
+            Self::Metric { name, value } => {
+                let name = format!("{plugin}.{name}").into();
+                world.resource_mut::<StoreWriter>().batch().metrics.push(Metric { tick, name, value });
+            }
+            Self::Row { key, json } => {
+                let row = KeyValue { tick, plugin: plugin.into(), key, value: json };
+                world.resource_mut::<StoreWriter>().batch().rows.push(row);
+            }
+        }
+    }
+}
+
+/// What has been said and not applied yet.
+pub(crate) struct Said<P> {
+    what: Vec<What>,
+    by: PhantomData<fn() -> P>,
+}
+
+impl<P> Said<P> {
+    fn push(&mut self, what: What) {
+        self.what.push(what);
+    }
+}
+
+impl<P> Default for Said<P> {
+    fn default() -> Self {
+        Self { what: Vec::new(), by: PhantomData }
+    }
+}
+
+impl<P: NamedPlugin> SystemBuffer for Said<P> {
+    fn apply(&mut self, _: &SystemMeta, world: &mut World) {
+        self.what.drain(..).for_each(|what| what.apply(P::NAME, world));
+    }
+
+    /// For an observer, which may only queue.
+    fn queue(&mut self, _: &SystemMeta, mut world: DeferredWorld) {
+        let said = std::mem::take(&mut self.what);
+        world.commands().queue(move |world: &mut World| {
+            said.into_iter().for_each(|what| what.apply(P::NAME, world));
+        });
+    }
+}

@@ -1,0 +1,268 @@
+//! The plugins of a run: found in a folder, or given in code, and built into an app in the order of their names.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use bevy_app::App;
+use corec_core::blocks::panic_message;
+use corec_core::config::{ConfigError, PluginConfig, Plugins, Scenario, load_plugin};
+use corec_core::plugin::{BuildFailures, NamedPlugin, PluginDirs, Registered};
+
+use crate::CorecPlugin;
+use crate::run::RunError;
+use crate::run::manifest::PluginRecord;
+use crate::scenarios::read_text;
+
+/// The file in a plugin's folder that says what it is.
+pub const CONFIG: &str = "config.json";
+
+/// Where a variable of a config comes from.
+pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Plugins with their settings, by name.
+#[derive(Clone, Default)]
+pub struct PluginSet {
+    plugins: Vec<(Registered, PluginConfig)>,
+    is_read_only: bool,
+}
+
+impl PluginSet {
+    /// The plugins that `scenario` wants, out of a folder: `folder` if it was asked for, which means all enabled ones,
+    /// else `plugins` in `beside` or in the working folder.
+    ///
+    /// # Errors
+    /// A folder or a name that is not there, a plugin that `registry` does not have, one that is there twice, a bad config.
+    pub fn find(
+        scenario: &Scenario,
+        folder: Option<&Path>,
+        beside: Option<&Path>,
+        registry: &[Registered],
+        lookup: Lookup,
+    ) -> Result<Self, RunError> {
+        let all = Plugins::Auto;
+        let wanted = if folder.is_some() { &all } else { &scenario.plugins };
+        let names = match wanted {
+            Plugins::Auto => None,
+            Plugins::Named(names) if names.is_empty() => return Ok(Self::default()),
+            Plugins::Named(names) => Some(names),
+        };
+        let folder = match folder {
+            Some(folder) if folder.is_dir() => folder.to_path_buf(),
+            Some(folder) => {
+                let found = folder.display();
+                return Err(RunError::Usage(format!(
+                    "--plugins: found no folder {found}, must be one with NAME/{CONFIG}"
+                )));
+            }
+            None => match default_folder(beside) {
+                Some(folder) => folder,
+                None if names.is_none() => return Ok(Self::default()),
+                None => {
+                    let names = names.into_iter().flatten().map(|name| name.escape_debug().to_string());
+                    return Err(RunError::Usage(format!(
+                        "{}: plugins: found no folder 'plugins' with {}, must be beside the scenario or in the working \
+                         folder, or named by --plugins DIR",
+                        scenario.name,
+                        names.collect::<Vec<_>>().join(", ")
+                    )));
+                }
+            },
+        };
+        let mut found = scan(&folder, lookup)?;
+        if let Some(names) = names {
+            let of = |name: &str, config: &PluginConfig| {
+                config.name == name || registry.iter().any(|r| r.is_called(name) && r.is_called(&config.name))
+            };
+            for name in names {
+                if !found.iter().any(|config| of(name, config)) {
+                    let there: Vec<&str> = found.iter().map(|config| config.name.as_str()).collect();
+                    return Err(RunError::Usage(format!(
+                        "{}: plugins: found '{}', must be of those in {}: {}",
+                        scenario.name,
+                        name.escape_debug(),
+                        folder.display(),
+                        if there.is_empty() { "none".into() } else { there.join(", ") }
+                    )));
+                }
+            }
+            found.retain(|config| names.iter().any(|name| of(name, config)));
+        }
+        Self::of(found, registry)
+    }
+
+    /// The plugins of a run that is done again, as its manifest has them.
+    ///
+    /// # Errors
+    /// A plugin that `registry` does not have, or a config that it does not take.
+    pub fn recorded(
+        records: &[PluginRecord],
+        registry: &[Registered],
+        lookup: Lookup,
+    ) -> Result<Self, RunError> {
+        let load = |record: &PluginRecord| -> Result<PluginConfig, ConfigError> {
+            let source = format!("manifest.json: plugins: {}", record.name.escape_debug());
+            let mut config = load_plugin(&source, &record.config.to_string(), lookup)?;
+            config.folder.clone_from(&record.folder);
+            Ok(config)
+        };
+        Self::of(records.iter().map(load).collect::<Result<_, _>>()?, registry)
+    }
+
+    /// The same, and nothing of theirs is written to disk: a run that is done again must find what the first one found.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.is_read_only = true;
+        self
+    }
+
+    pub(super) fn of(configs: Vec<PluginConfig>, registry: &[Registered]) -> Result<Self, RunError> {
+        let mut set = Self::default();
+        for config in configs {
+            match registry.iter().find(|registered| registered.is_called(&config.name)) {
+                Some(registered) => set.add(*registered, config)?,
+                None if !config.enabled => {}
+                None => return Err(RunError::Usage(not_built_in(&config, registry))),
+            }
+        }
+        Ok(set)
+    }
+
+    /// Adds the plugin `P`.
+    ///
+    /// # Errors
+    /// As [`PluginSet::find`].
+    pub fn with<P: NamedPlugin>(mut self, config: PluginConfig) -> Result<Self, RunError> {
+        self.add(Registered::of::<P>(), config)?;
+        Ok(self)
+    }
+
+    fn add(&mut self, registered: Registered, config: PluginConfig) -> Result<(), RunError> {
+        registered.configure(config.clone())?;
+        match self.plugins.binary_search_by_key(&registered.name(), |(other, _)| other.name()) {
+            Ok(at) => Err(RunError::Usage(format!(
+                "plugin '{}': found in {} and in {}, must be there once",
+                registered.name(),
+                self.plugins[at].1.source,
+                config.source
+            ))),
+            Err(at) => {
+                self.plugins.insert(at, (registered, config));
+                Ok(())
+            }
+        }
+    }
+
+    /// The plugins and their settings, by name, those that are not enabled too.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &PluginConfig)> {
+        self.plugins.iter().map(|(registered, config)| (registered.name(), config))
+    }
+
+    /// The plugin of that name or alias.
+    pub fn get(&self, name: &str) -> Option<(&'static str, &PluginConfig)> {
+        let mut named = self.plugins.iter().filter(|(registered, _)| registered.is_called(name));
+        named.next().map(|(registered, config)| (registered.name(), config))
+    }
+
+    /// What a manifest keeps of the enabled ones.
+    pub fn records(&self) -> Vec<PluginRecord> {
+        let record = |(name, config): (&'static str, &PluginConfig)| PluginRecord {
+            name: name.into(),
+            folder: config.folder.clone(),
+            config: config.given.clone(),
+        };
+        self.iter().filter(|(_, config)| config.enabled).map(record).collect()
+    }
+
+    /// Builds the enabled ones into `app`, and their groups of blocks into `scenario`.
+    ///
+    /// # Panics
+    /// If a plugin does, as in Bevy: see [`PluginSet::app`].
+    pub fn add_to(&self, app: &mut App, scenario: &mut Scenario) {
+        app.world_mut().get_resource_or_init::<PluginDirs>().is_read_only = self.is_read_only;
+        for (registered, config) in self.plugins.iter().filter(|(_, config)| config.enabled) {
+            let configured = registered.configure(config.clone()).expect("checked when it was added");
+            configured.build(app, scenario);
+        }
+    }
+
+    /// An app with the built-in dynamics and the enabled plugins. One whose `build` panics is left out: the app is
+    /// built again without it, and [`BuildFailures`] says so.
+    pub fn app(&self, scenario: &mut Scenario) -> App {
+        let mut set = self.clone();
+        let mut failures = BuildFailures::default();
+        'anew: loop {
+            let mut app = App::new();
+            app.add_plugins(CorecPlugin);
+            app.world_mut().get_resource_or_init::<PluginDirs>().is_read_only = self.is_read_only;
+            let mut with_groups = scenario.clone();
+            for at in 0..set.plugins.len() {
+                let (registered, config) = &set.plugins[at];
+                if !config.enabled {
+                    continue;
+                }
+                let configured = registered.configure(config.clone()).expect("checked when it was added");
+                let build = AssertUnwindSafe(|| configured.build(&mut app, &mut with_groups));
+                if let Err(panic) = catch_unwind(build) {
+                    failures.0.push((registered.name(), panic_message(&*panic)));
+                    set.plugins.remove(at);
+                    continue 'anew;
+                }
+            }
+            app.insert_resource(failures);
+            *scenario = with_groups;
+            return app;
+        }
+    }
+}
+
+/// `plugins` in `beside`, else in the working folder; none if neither is there.
+fn default_folder(beside: Option<&Path>) -> Option<PathBuf> {
+    let candidates = beside.into_iter().chain([Path::new("")]).map(|folder| folder.join("plugins"));
+    candidates.into_iter().find(|folder| folder.is_dir())
+}
+
+/// The configs in the folders of `folder`, by the folders' names. A folder without one is no plugin.
+///
+/// # Errors
+/// A folder or a file that can't be read, or a bad config.
+pub(super) fn scan(folder: &Path, lookup: Lookup) -> Result<Vec<PluginConfig>, RunError> {
+    let fail = |path: &Path, e: std::io::Error| {
+        RunError::Usage(format!("{}: could not be read: {e}", path.display()))
+    };
+    let entries = std::fs::read_dir(folder).map_err(|e| fail(folder, e))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path().join(CONFIG)))
+        .filter(|file| file.is_file())
+        .collect();
+    files.sort();
+    files.iter().map(|file| read(file, lookup)).collect()
+}
+
+/// Reads a config.json; its folder is the plugin's.
+///
+/// # Errors
+/// A file that can't be read, or a bad config.
+pub fn read(file: &Path, lookup: Lookup) -> Result<PluginConfig, RunError> {
+    let source = file.display().to_string();
+    let text = read_text(file).map_err(|e| RunError::Usage(format!("{source}: could not be read: {e}")))?;
+    let mut config = load_plugin(&source, &text, lookup)?;
+    config.folder = file.parent().map(Path::to_path_buf);
+    Ok(config)
+}
+
+/// What to do about a plugin that is there and not compiled in.
+fn not_built_in(config: &PluginConfig, registry: &[Registered]) -> String {
+    let (source, name) = (&config.source, config.name.escape_debug());
+    let known: Vec<&str> = registry.iter().map(Registered::name).collect();
+    let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+    let python = config.folder.as_ref().is_some_and(|folder| folder.join("main.py").is_file());
+    let what_to_do = if python {
+        "its main.py is Python, which is ported with `corec plugin new`: see docs/plugin-guide.md"
+    } else {
+        "run `corec plugin sync` where CoreC's sources are and build again"
+    };
+    format!(
+        "{source}: name: found '{name}', which this binary was not built with, must be one of: {known}; {what_to_do}, or \
+         set \"enabled\": false"
+    )
+}
