@@ -15,6 +15,8 @@ step docs
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 step tests and doctests
 cargo test --workspace --locked --no-fail-fast
+step "a new plugin, as a new user would make it"
+scripts/try-new-plugin.sh
 step "the same digest, a million entities: release"
 cargo test --release --locked --test same_bits --test fitness --test memory
 

@@ -116,7 +116,7 @@ fn bad_usage_is_refused_before_anything_is_made() {
     let big = r#"{"blocks": [{"id": "a", "entities": 5000, "block_bytes_max": 10}]}"#;
     refused(at, &["run", &config("c.json", big)], "block_bytes_max");
     let plugin = r#"{"plugins": ["nobody"], "blocks": [{"id": "a", "entities": 5}]}"#;
-    refused(at, &["run", &config("d.json", plugin)], "'nobody', which this binary was not built with");
+    refused(at, &["run", &config("d.json", plugin)], "found no folder 'plugins' with nobody");
 }
 
 #[test]

@@ -193,3 +193,70 @@ fn what_is_wrong_with_a_plugin_is_said_before_anything_runs() {
         "{found}"
     );
 }
+
+/// Load 0.5 and an even interval met the same half of the rows for ever: the window moved with the ticks.
+#[test]
+fn every_row_gets_its_turn_whatever_the_interval() {
+    #[derive(Deserialize, JsonSchema)]
+    struct Turns {}
+    impl Plugin for Turns {
+        fn build(&self, app: &mut App) {
+            fn count(blocks: Blocks<&mut Tiredness>) {
+                blocks.due().par_for_each(|tired| tired.iter_mut().for_each(|tired| tired.0 += 1.0));
+            }
+            app.add_kind(Kind::new("turns").with::<Tiredness>())
+                .add_systems(Update, count.in_set(Phase::Process));
+        }
+    }
+    corec::plugin!(Turns, name = "turns");
+    let config = r#"{"nombre": "turns", "entidades": 1500, "carga": 0.5, "intervalo": 60}"#;
+    let mut settings = scenario(2);
+    settings.tick_seconds = 1.0;
+    let app = set::<Turns>(config).unwrap().app(&mut settings);
+    let mut simulation = Simulation::new(app, settings).unwrap();
+    simulation.run(240).unwrap();
+    let world = simulation.world_mut();
+    let turns: Vec<f32> = world.query::<&Tiredness>().iter(world).map(|tired| tired.0).collect();
+    assert!(
+        turns.len() == 1500 && turns.iter().all(|turns| *turns == 2.0),
+        "four calls, half of the rows in each"
+    );
+}
+
+#[test]
+fn two_saved_resources_of_one_name_are_refused() {
+    #[derive(Resource, Default, Serialize, Deserialize)]
+    struct Impostor(u8);
+    impl Saved for Impostor {
+        const NAME: &'static str = "ran";
+    }
+    let mut app = App::new();
+    app.add_plugins(CorecPlugin).init_resource::<Ran>().save_resource::<Ran>().save_resource::<Ran>();
+    app.init_resource::<Impostor>().save_resource::<Impostor>();
+    let error = Simulation::new(app, scenario(1)).err().unwrap().to_string();
+    assert_eq!(
+        error,
+        "saved resource 'ran': found two types of that name, must be one: two plugins need two names"
+    );
+}
+
+#[test]
+fn a_plugin_that_takes_longer_than_its_budget_is_in_the_summary() {
+    #[derive(Deserialize, JsonSchema)]
+    struct Slow {}
+    impl Plugin for Slow {
+        fn build(&self, app: &mut App) {
+            app.add_systems(Update, || std::thread::sleep(std::time::Duration::from_millis(2)));
+            app.insert_resource(Gain(1.0)).add_kind(Kind::new("slow").with::<Tiredness>());
+        }
+    }
+    corec::plugin!(Slow, name = "slow");
+    let folder = tempfile::tempdir().unwrap();
+    let plugins = set::<Slow>(r#"{"name": "slow", "budget_ms": 0.5, "entities": 100}"#).unwrap();
+    let summary = go(scenario(1), &plugins, &folder.path().join("run")).unwrap();
+    let slow = &summary.plugins[0];
+    assert!(slow.ms_per_tick > 1.0 && slow.budget_ms == Some(0.5), "{slow:?}");
+    // StableId, Health, Tiredness: 16 bytes, and what the world keeps for three columns.
+    assert_eq!((slow.kind_bytes, slow.resource_bytes), ((100.0 * (16.0 + 32.4 + 16.0 + 4.0)) as u64, 4));
+    assert!(summary.to_string().contains("over its budget_ms"), "{summary}");
+}

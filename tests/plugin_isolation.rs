@@ -93,15 +93,18 @@ impl Plugin for Steady {
 
 corec::plugin!(Steady, name = "another");
 
+fn scenario(threads: u32, on_plugin_error: OnPluginError) -> Scenario {
+    let group = BlockGroup { id: "cells".into(), entities: 3000, ..BlockGroup::default() };
+    let threads = corec_core::config::Threads::Count(threads);
+    Scenario { blocks: vec![group], store: "memory".into(), on_plugin_error, threads, ..Scenario::default() }
+}
+
 fn start(
     threads: u32,
     how: Option<&str>,
     on_plugin_error: OnPluginError,
 ) -> Result<TestRun, SimulationError> {
-    let group = BlockGroup { id: "cells".into(), entities: 3000, ..BlockGroup::default() };
-    let scenario =
-        Scenario { blocks: vec![group], store: "memory".into(), on_plugin_error, ..Scenario::default() };
-    let app = TestApp::default().scenario(scenario).threads(threads);
+    let app = TestApp::default().scenario(scenario(threads, on_plugin_error));
     let mut app = app.plugin::<Steady>(r#"{"name": "another", "entities": 2500}"#).unwrap();
     if let Some(how) = how {
         let config = format!(r#"{{"name": "frail", "entities": 2500, "how": "{how}"}}"#);
@@ -110,10 +113,11 @@ fn start(
     app.start()
 }
 
-/// The digests of everything but the plugin that fails, the alerts that tell of it, and the list of statistics, which has
+/// The digests of everything but the plugin that fails, the alerts and the list of who stopped, and that of statistics, which has
 /// its blocks too; and the statistics of the others' six blocks.
 fn others(run: &TestRun) -> (Vec<(String, u64)>, Vec<BlockStats>) {
-    let is_others = |name: &str| !name.starts_with("frail") && !["alerts", "stats"].contains(&name);
+    let is_others =
+        |name: &str| !name.starts_with("frail") && !["alerts", "stats", "stopped_plugins"].contains(&name);
     let digests = run.digest().parts.into_iter().filter(|(name, _)| is_others(name)).collect();
     (digests, run.simulation.world().resource::<Stats>().blocks[..6].to_vec())
 }
@@ -178,4 +182,30 @@ fn every_failure_ends_a_run_that_wants_it_so() {
         };
         assert!(error.to_string().contains(": "), "{how}: {error}");
     }
+}
+
+#[test]
+fn a_stopped_plugin_stays_stopped_in_a_restored_run() {
+    use corec_core::snapshot::{About, Snapshot, write_in_place};
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = start(2, Some("system"), OnPluginError::StopPlugin).unwrap();
+    run.tick(10).unwrap();
+    let written = run
+        .simulation
+        .in_pool(|world| write_in_place(world, &About::default(), folder.path(), 1, 1))
+        .unwrap();
+    run.tick(10).unwrap();
+    let snapshot = Snapshot::open(&written.path).unwrap();
+
+    let plugins = corec_systems::plugins::PluginSet::default();
+    let config = |text: &str| corec_core::config::load_plugin("config.json", text, &|_| None).unwrap();
+    let plugins = plugins.with::<Steady>(config(r#"{"name": "another", "entities": 2500}"#)).unwrap();
+    let plugins =
+        plugins.with::<Frail>(config(r#"{"name": "frail", "entities": 2500, "how": "system"}"#)).unwrap();
+    let mut scenario = scenario(2, OnPluginError::StopPlugin);
+    let app = plugins.app(&mut scenario);
+    let mut restored = Simulation::restore(app, scenario, &snapshot).unwrap();
+    restored.run(10).unwrap();
+    assert_eq!(restored.digest(), run.digest());
+    assert_eq!(restored.world().resource::<Notes>().0, 0, "it has not run");
 }

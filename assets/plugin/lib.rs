@@ -56,14 +56,16 @@ fn tire_kernel(gain: f32, tiredness: &mut [Tiredness], signal: &mut [Signal]) {
     }
 }
 
-/// Tells of blocks that are too tired, once for each.
+/// Tells of blocks that are too tired, once for each event: an alert stands until it is cleared, a little below.
 fn report(settings: Res<Settings>, blocks: Blocks<&Tiredness>, mut out: Outbox<{Type}>) {
     blocks.for_each_block(|view, tiredness| {
         let mean = tiredness.iter().map(|t| t.0).sum::<f32>() / tiredness.len().max(1) as f32;
+        let subject = format!("{}/{}", view.group.name(), view.block.index());
         if mean > settings.tiredness_max {
-            let subject = format!("{}/{}", view.group.name(), view.block.index());
             tracing::debug!(subject, mean, "too tired");
             out.alert("too_tired", &subject, mean.into(), 3);
+        } else if mean < 0.9 * settings.tiredness_max {
+            out.clear_alert("too_tired", &subject, mean.into());
         }
     });
 }

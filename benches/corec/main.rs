@@ -6,6 +6,7 @@
 mod blocks;
 mod digest;
 mod executor;
+mod plugins;
 mod rng;
 mod snapshot;
 mod store;
@@ -62,6 +63,7 @@ criterion_group!(
     config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     targets =
         executor::tiny, executor::heavy, executor::conditions, executor::commands,
+        plugins::hundred,
         blocks::scan, blocks::due, blocks::ordered_mean, blocks::sizes, blocks::spawn, blocks::free, blocks::moves,
         rng::philox, digest::digest, snapshot::snapshot, store::write,
         tick::ecosystem, tick::sizes, tick::full_rows, tick::telemetry

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bevy_app::App;
 use bevy_ecs::resource::Resource;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AlertRule, AlertSignal, Scenario};
+use crate::config::{AlertRule, AlertSignal, ConfigError, Scenario};
 use crate::digest::Saved;
 use crate::units::{Epoch, seconds_to_ticks};
 
@@ -71,8 +72,8 @@ pub struct Alerts {
     rules: Vec<Rule>,
     /// (rule, subject) -> state, for subjects that are past `enter` or raised.
     states: BTreeMap<(u16, u32), State>,
-    /// (name, subject) of alerts that no rule clears.
-    told: BTreeSet<(String, String)>,
+    /// (who, name, subject) of alerts that no rule clears.
+    told: BTreeSet<(String, String, String)>,
     sequence: u64,
     raised: u64,
     outbox: Vec<Alert>,
@@ -90,16 +91,52 @@ struct State {
     is_raised: bool,
 }
 
+/// Rules that plugins add to the scenario's.
+#[derive(Resource, Default)]
+pub struct PluginRules(pub(crate) Vec<AlertRule>);
+
+/// Adds alert rules to an app.
+pub trait AddAlertRule {
+    /// Adds a rule to those of the scenario. One that makes no sense, or has the name of another, is reported by
+    /// `Simulation::new`, which then fails.
+    fn add_alert_rule(&mut self, rule: AlertRule) -> &mut Self;
+}
+
+impl AddAlertRule for App {
+    fn add_alert_rule(&mut self, rule: AlertRule) -> &mut Self {
+        self.world_mut().get_resource_or_init::<PluginRules>().0.push(rule);
+        self
+    }
+}
+
+impl PluginRules {
+    /// The rules, checked.
+    pub(crate) fn checked(&self, scenario: &Scenario) -> Result<&[AlertRule], ConfigError> {
+        for (at, rule) in self.0.iter().enumerate() {
+            let is_taken = scenario.alerts.iter().chain(&self.0[..at]).any(|other| other.name == rule.name);
+            let taken = || ("name", format!("'{}'", rule.name.escape_debug()), "a name of its own");
+            let checked = if is_taken { Err(taken()) } else { rule.check() };
+            checked.map_err(|(key, found, allowed)| ConfigError::Value {
+                source_name: "a plugin's alert rule".into(),
+                path: format!("{}.{key}", rule.name.escape_debug()),
+                found,
+                allowed: allowed.into(),
+            })?;
+        }
+        Ok(&self.0)
+    }
+}
+
 impl Alerts {
-    /// The rules of `scenario`.
-    pub fn new(scenario: &Scenario) -> Self {
+    /// The rules of `scenario`, and `more`.
+    pub fn new(scenario: &Scenario, more: &[AlertRule]) -> Self {
         let rule = |rule: &AlertRule| Rule {
             rule: rule.clone(),
             hold_ticks: if rule.hold > 0.0 { seconds_to_ticks(rule.hold, scenario.tick_seconds) } else { 0 },
         };
         Self {
             instance: scenario.instance_id.clone(),
-            rules: scenario.alerts.iter().map(rule).collect(),
+            rules: scenario.alerts.iter().chain(more).map(rule).collect(),
             ..Self::default()
         }
     }
@@ -146,18 +183,19 @@ impl Alerts {
         }
     }
 
-    /// Raises an alert that has no rule: once for each name and subject, until it is cleared.
+    /// Raises an alert that has no rule: once for each name and subject, until it is cleared. `by` is the plugin that says so, for
+    /// what two of them say is not the same event; empty for the engine.
     #[doc(alias = "publicar_alerta")]
-    pub fn publish(&mut self, name: &str, subject: &str, value: f64, severity: u8, tick: u64) {
-        if self.told.insert((name.to_string(), subject.to_string())) {
+    pub fn publish(&mut self, by: &str, name: &str, subject: &str, value: f64, severity: u8, tick: u64) {
+        if self.told.insert((by.to_string(), name.to_string(), subject.to_string())) {
             self.raised += 1;
             self.push(name.to_string(), subject.to_string(), value, severity, tick, AlertState::Raised);
         }
     }
 
-    /// Clears an alert that has no rule, if it was raised.
-    pub fn clear(&mut self, name: &str, subject: &str, value: f64, tick: u64) {
-        if self.told.remove(&(name.to_string(), subject.to_string())) {
+    /// Clears an alert that has no rule, if `by` has raised it.
+    pub fn clear(&mut self, by: &str, name: &str, subject: &str, value: f64, tick: u64) {
+        if self.told.remove(&(by.to_string(), name.to_string(), subject.to_string())) {
             self.push(
                 name.to_string(),
                 subject.to_string(),
@@ -237,7 +275,7 @@ mod tests {
             hold,
             severity: 1,
         };
-        Alerts::new(&Scenario { alerts: vec![rule], ..Default::default() })
+        Alerts::new(&Scenario { alerts: vec![rule], ..Default::default() }, &[])
     }
 
     fn feed(alerts: &mut Alerts, values: &[f64]) -> Vec<(u64, &'static str)> {
@@ -264,10 +302,21 @@ mod tests {
     }
 
     #[test]
+    fn what_two_plugins_say_are_two_events() {
+        let mut alerts = alerts(0.5, 0.3, 0.0);
+        alerts.publish("a", "hot", "x", 1.0, 1, 0);
+        alerts.publish("b", "hot", "x", 1.0, 1, 0);
+        alerts.clear("b", "hot", "x", 0.0, 1);
+        alerts.publish("a", "hot", "x", 1.0, 1, 2);
+        alerts.publish("b", "hot", "x", 1.0, 1, 2);
+        assert_eq!((alerts.raised(), alerts.take_outbox().count()), (3, 4));
+    }
+
+    #[test]
     fn an_alert_without_a_rule_is_told_once() {
         let mut alerts = alerts(0.5, 0.3, 0.0);
         for tick in 0..5 {
-            alerts.publish("system_error", "tire", 1.0, 1, tick);
+            alerts.publish("", "system_error", "tire", 1.0, 1, tick);
         }
         assert_eq!((alerts.raised(), alerts.take_outbox().count()), (1, 1));
     }

@@ -16,6 +16,7 @@ use bevy_ecs::query::{ArchetypeFilter, ContiguousQueryData};
 use bevy_ecs::system::SystemParam;
 
 use crate::block::{Block, BlockId, Group, GroupId, Population, Window};
+use crate::interval;
 use crate::kind::Recycled;
 use crate::trace::{Trace, What};
 use crate::units::Tick;
@@ -152,11 +153,13 @@ pub struct BlockPanic {
 }
 
 impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
-    /// Only the rows that are due in this tick: each block's share `load`, in turns.
+    /// Only the rows that are due in this tick: each block's share `load`, in turns. For a system with an `interval`, in turns
+    /// of its own calls.
     ///
     /// A block whose window wraps is met twice: its last rows first.
     pub fn due(self) -> Due<'w, 's, D, F> {
-        Due(self)
+        let turn = self.tick.0 / interval::ticks();
+        Due { blocks: self, turn }
     }
 
     /// The same rows, without giving up `self`.
@@ -233,12 +236,16 @@ impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
 }
 
 /// The rows that are due in this tick.
-pub struct Due<'w, 's, D: Columns + 'static, F: ArchetypeFilter + 'static = ()>(Blocks<'w, 's, D, F>);
+pub struct Due<'w, 's, D: Columns + 'static, F: ArchetypeFilter + 'static = ()> {
+    blocks: Blocks<'w, 's, D, F>,
+    /// How often the system has had its turn.
+    turn: u64,
+}
 
 impl<D: Columns, F: ArchetypeFilter> Due<'_, '_, D, F> {
     /// As [`Blocks::for_each`].
     pub fn for_each(self, mut f: impl FnMut(D::Slices<'_>)) {
-        serial(self.0, Reach::Due, &mut |_, slices| f(slices));
+        serial(self.blocks, Reach::Due(self.turn), &mut |_, slices| f(slices));
     }
 
     /// As [`Blocks::par_for_each`].
@@ -246,7 +253,7 @@ impl<D: Columns, F: ArchetypeFilter> Due<'_, '_, D, F> {
     /// # Panics
     /// As [`Blocks::par_for_each`].
     pub fn par_for_each(self, f: impl Fn(D::Slices<'_>) + Sync) {
-        let mut nothing = vec![(); self.0.population.block_count()];
+        let mut nothing = vec![(); self.blocks.population.block_count()];
         self.par_fold_blocks(&mut nothing, |(), _, slices| f(slices));
     }
 
@@ -259,20 +266,20 @@ impl<D: Columns, F: ArchetypeFilter> Due<'_, '_, D, F> {
         out: &mut [R],
         f: impl Fn(&mut R, &BlockView, D::Slices<'_>) + Sync,
     ) {
-        parallel(self.0, Reach::Due, out, &f);
+        parallel(self.blocks, Reach::Due(self.turn), out, &f);
     }
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Reach {
     Live,
-    Due,
+    /// Due at this turn.
+    Due(u64),
 }
 
 /// What a pass over blocks needs to know, whatever the columns.
 struct Pass<'p, R> {
     population: &'p Population,
-    tick: u64,
     reach: Reach,
     trace: Option<&'p Trace>,
     panic: Mutex<Option<(BlockId, Box<dyn Any + Send>)>>,
@@ -284,12 +291,12 @@ fn serial<D: Columns, F: ArchetypeFilter>(
     reach: Reach,
     f: &mut dyn FnMut(&BlockView, D::Slices<'_>),
 ) {
-    let Blocks { query, population, tick, .. } = blocks;
+    let Blocks { query, population, .. } = blocks;
     for_each_table::<D, F>(query, &population, |table, mut slices| {
         for block in table {
             let (rows, rest) = D::cut(slices, block.capacity as usize);
             slices = rest;
-            pieces::<D>(&population, tick.0, reach, block, rows, &mut *f);
+            pieces::<D>(&population, reach, block, rows, &mut *f);
         }
     });
 }
@@ -300,11 +307,10 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
     out: &mut [R],
     f: &(impl Fn(&mut R, &BlockView, D::Slices<'_>) + Sync),
 ) {
-    let Blocks { query, population, tick, trace } = blocks;
+    let Blocks { query, population, trace, .. } = blocks;
     assert_eq!(out.len(), population.block_count(), "one item of `out` for each block");
     let pass = Pass {
         population: &population,
-        tick: tick.0,
         reach,
         trace: trace.as_deref(),
         panic: Mutex::new(None),
@@ -385,9 +391,7 @@ fn run_leaf<D: Columns, R: Send>(
         slices = rest;
         let item = &mut out[(block.id.0 - out_first) as usize];
         let run = AssertUnwindSafe(|| {
-            pieces::<D>(pass.population, pass.tick, pass.reach, block, rows, &mut |view, rows| {
-                f(item, view, rows)
-            });
+            pieces::<D>(pass.population, pass.reach, block, rows, &mut |view, rows| f(item, view, rows));
         });
         if let Err(payload) = catch_unwind(run) {
             let mut lowest = pass.panic.lock().expect("nothing panics while it holds the lock");
@@ -402,7 +406,6 @@ fn run_leaf<D: Columns, R: Send>(
 #[inline]
 fn pieces<'w, D: Columns>(
     population: &Population,
-    tick: u64,
     reach: Reach,
     block: &Block,
     rows: D::Slices<'w>,
@@ -412,7 +415,7 @@ fn pieces<'w, D: Columns>(
     let live = D::cut(rows, block.live as usize).0;
     let window = match reach {
         Reach::Live => Window { offset: 0, count: block.live },
-        Reach::Due => block.due(tick, group.settings.load),
+        Reach::Due(turn) => block.due(turn, group.settings.load),
     };
     if window.count == 0 {
         return;

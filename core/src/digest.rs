@@ -4,6 +4,7 @@
 //! row order), then of every registered resource that is there, by name. Not in it: free rows, Bevy's `Entity`, plain Bevy
 //! entities, timings. Little endian, like the rows.
 
+use std::any::TypeId;
 use std::fmt;
 
 use bevy_app::App;
@@ -25,7 +26,8 @@ const FORMAT: u64 = 2;
 
 /// A resource that is part of the run's state: of its digest, and of its snapshots.
 ///
-/// What serde makes of it must depend on nothing but the state: no clock, no `HashMap`. What belongs to the scenario or
+/// What serde makes of it must depend on nothing but the state: no clock, no `HashMap`. It is written by postcard, which is
+/// not self-describing: no `serde_json::Value`, no `flatten`, no `untagged`. What belongs to the scenario or
 /// to this process is left out with `#[serde(skip)]`.
 ///
 /// ```
@@ -65,7 +67,11 @@ impl SaveResource for App {
 
 /// The resources that are part of the state, by name.
 #[derive(Resource, Default)]
-pub(crate) struct SavedResources(Vec<SavedResource>);
+pub(crate) struct SavedResources {
+    resources: Vec<SavedResource>,
+    /// A name that two types want.
+    taken_twice: Option<&'static str>,
+}
 
 /// Bytes of the resources of an owner: their own size, or their saved form where that is larger.
 pub fn resource_bytes(world: &World, owner: Owner) -> u64 {
@@ -87,6 +93,8 @@ pub fn resource_bytes(world: &World, owner: Owner) -> u64 {
 #[derive(Clone, Copy)]
 pub(crate) struct SavedResource {
     pub name: &'static str,
+    /// Its type.
+    pub type_id: TypeId,
     /// Its component, if the world knows it.
     pub id: fn(&World) -> Option<ComponentId>,
     /// Its bytes; none if it is not in the world.
@@ -97,20 +105,30 @@ pub(crate) struct SavedResource {
 
 impl SavedResources {
     pub fn add<R: Saved>(&mut self) {
-        if let Err(at) = self.0.binary_search_by_key(&R::NAME, |saved| saved.name) {
-            let saved = SavedResource {
-                name: R::NAME,
-                id: World::component_id::<R>,
-                save: save::<R>,
-                restore: restore::<R>,
-            };
-            self.0.insert(at, saved);
+        match self.resources.binary_search_by_key(&R::NAME, |saved| saved.name) {
+            Ok(at) if self.resources[at].type_id == TypeId::of::<R>() => {}
+            Ok(_) => self.taken_twice = Some(R::NAME),
+            Err(at) => {
+                let saved = SavedResource {
+                    name: R::NAME,
+                    type_id: TypeId::of::<R>(),
+                    id: World::component_id::<R>,
+                    save: save::<R>,
+                    restore: restore::<R>,
+                };
+                self.resources.insert(at, saved);
+            }
         }
+    }
+
+    /// A name that two types of resources want, if there is one.
+    pub fn taken_twice(&self) -> Option<&'static str> {
+        self.taken_twice
     }
 
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = SavedResource> {
-        self.0.iter().copied()
+        self.resources.iter().copied()
     }
 }
 

@@ -26,6 +26,7 @@ pub mod block;
 pub mod blocks;
 pub mod column;
 pub mod guard;
+mod interval;
 pub mod kind;
 pub mod location;
 #[expect(unsafe_code, reason = "copies rows inside a table, which bevy_ecs has no safe call for")]

@@ -53,27 +53,36 @@ pub enum Owner {
     Plugin(&'static str),
 }
 
+/// Whose a system is, and how often it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owned {
+    /// Who it belongs to.
+    pub owner: Owner,
+    /// Every how many ticks it runs, at least 1.
+    pub interval_ticks: u64,
+}
+
 /// Whose the systems are that came with a plugin and are in no set of an [`Owner`], and whose the resources.
 #[derive(Resource, Default)]
 pub struct Owners {
-    systems: Vec<(InternedScheduleLabel, BTreeMap<SystemKey, Owner>)>,
+    systems: Vec<(InternedScheduleLabel, BTreeMap<SystemKey, Owned>)>,
     resources: BTreeMap<ComponentId, Owner>,
 }
 
 impl Owners {
-    /// Writes down whose systems these are.
-    pub fn add_systems(&mut self, schedule: InternedScheduleLabel, systems: &[SystemKey], owner: Owner) {
+    /// Writes down whose systems these are, and every how many ticks they run.
+    pub fn add_systems(&mut self, schedule: InternedScheduleLabel, systems: &[SystemKey], owned: Owned) {
         let at = self.systems.iter().position(|(label, _)| *label == schedule).unwrap_or_else(|| {
             self.systems.push((schedule, BTreeMap::new()));
             self.systems.len() - 1
         });
-        self.systems[at].1.extend(systems.iter().map(|key| (*key, owner)));
+        self.systems[at].1.extend(systems.iter().map(|key| (*key, owned)));
     }
 
     /// The systems of a schedule, and whose they are.
-    pub fn of_systems(&self, schedule: InternedScheduleLabel) -> impl Iterator<Item = (SystemKey, Owner)> {
+    pub fn of_systems(&self, schedule: InternedScheduleLabel) -> impl Iterator<Item = (SystemKey, Owned)> {
         let of = self.systems.iter().filter(move |(label, _)| *label == schedule);
-        of.flat_map(|(_, owners)| owners).map(|(key, owner)| (*key, *owner))
+        of.flat_map(|(_, owned)| owned).map(|(key, owned)| (*key, *owned))
     }
 
     /// Writes down whose resources these are.

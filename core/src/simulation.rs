@@ -13,20 +13,21 @@ use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule, Schedules};
 use bevy_ecs::system::{System, SystemAccess};
 use bevy_ecs::world::World;
 use bevy_time::{Fixed, Real, Time, TimePlugin, TimeUpdateStrategy, Virtual};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::alert::Alerts;
+use crate::alert::{Alerts, PluginRules};
 use crate::block::{Directory, KindTable, Population};
 use crate::blocks::panic_message;
 use crate::config::{ConfigError, OnPluginError, Scenario, Threads};
-use crate::digest::{Digest, SavedResources};
+use crate::digest::{Digest, Saved, SavedResources};
 use crate::executor::{self, Ambiguity, Failure, Reports, SystemTiming};
 use crate::guard::StructureError;
 use crate::journal::Journal;
 use crate::kind::{Kinds, Recycled};
 use crate::memory::{self, Need};
 use crate::phase::{Close, Owner, Phase, Shutdown};
-use crate::plugin::BuildFailures;
+use crate::plugin::{Budgets, BuildFailures};
 use crate::populate::{PopulateError, RestoreError, populate, populate_as};
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::stats::{Stats, Totals};
@@ -51,6 +52,14 @@ impl Ending {
     pub fn fail(&mut self, why: impl ToString) {
         self.failure.get_or_insert_with(|| why.to_string());
     }
+}
+
+/// The plugins that failures have stopped. Part of the state: they stay stopped in a restored run.
+#[derive(Resource, Default, Serialize, Deserialize)]
+pub struct StoppedPlugins(pub BTreeSet<String>);
+
+impl Saved for StoppedPlugins {
+    const NAME: &'static str = "stopped_plugins";
 }
 
 /// Why a simulation can't start or go on.
@@ -87,6 +96,9 @@ pub enum SimulationError {
     /// Systems of one plugin conflict and have no declared order.
     #[error("{}", list(.0))]
     Ambiguous(Vec<Ambiguity>),
+    /// Two resources are to be saved under one name.
+    #[error("saved resource '{0}': found two types of that name, must be one: two plugins need two names")]
+    SavedTwice(&'static str),
     /// The thread pool can't be made.
     #[error("threads: found {count}, but the pool could not be started: {message}")]
     Threads {
@@ -196,7 +208,7 @@ impl Simulation {
             .map_err(|e| SimulationError::Threads { count: threads, message: e.to_string() })?;
         let reports = Reports::default();
         reports.set_max_failures(scenario.max_failures);
-        prepare(&mut app, &scenario, &reports);
+        prepare(&mut app, &scenario, &reports)?;
         app.finish();
         app.cleanup();
         let mut main = std::mem::take(app.main_mut());
@@ -370,6 +382,13 @@ impl Engine {
         world.insert_resource(Tick(head.tick));
         resume_time(world, head.tick, step);
         snapshot.fill(world)?;
+        // A plugin that was stopped stays so.
+        let stopped =
+            world.get_resource::<StoppedPlugins>().map(|stopped| stopped.0.clone()).unwrap_or_default();
+        let plugins = world.get_resource::<Budgets>().cloned().unwrap_or_default().0;
+        for (plugin, _) in plugins.iter().filter(|(plugin, _)| stopped.contains(*plugin)) {
+            self.reports.stop(plugin);
+        }
         let found = Digest::of(world).value;
         if found != head.digest {
             let message = format!(
@@ -400,7 +419,7 @@ impl Engine {
         for failure in self.reports.take_failures() {
             tracing::error!(tick, stopped = failure.stopped, "{failure}");
             let name = if failure.stopped { "system_stopped" } else { "system_error" };
-            self.main.world_mut().resource_mut::<Alerts>().publish(name, &failure.system, 1.0, 1, tick);
+            self.main.world_mut().resource_mut::<Alerts>().publish("", name, &failure.system, 1.0, 1, tick);
             if !failure.stopped {
                 continue;
             }
@@ -411,7 +430,11 @@ impl Engine {
                 _ if needed || self.on_plugin_error == OnPluginError::FailRun => {
                     return Err(SimulationError::System { tick, failure });
                 }
-                Some(Owner::Plugin(plugin)) => self.reports.stop(plugin),
+                Some(Owner::Plugin(plugin)) => {
+                    self.reports.stop(plugin);
+                    let mut stopped = self.main.world_mut().get_resource_or_init::<StoppedPlugins>();
+                    stopped.0.insert(plugin.into());
+                }
                 // Nobody would hear of what a plain system did not do at the end.
                 _ if is_end => return Err(SimulationError::System { tick, failure }),
                 _ => {}
@@ -463,7 +486,7 @@ fn tell_of_build_failures(world: &mut World, on_plugin_error: OnPluginError) -> 
             return Err(SimulationError::Failed { tick: 0, message });
         }
         tracing::error!("plugin '{plugin}' panicked in build, the run goes on without it: {message}");
-        world.resource_mut::<Alerts>().publish("plugin_stopped", plugin, 1.0, 1, 0);
+        world.resource_mut::<Alerts>().publish("", "plugin_stopped", plugin, 1.0, 1, 0);
     }
     Ok(())
 }
@@ -487,7 +510,7 @@ fn check_memory(world: &mut World, scenario: &Scenario) -> Result<(), Simulation
 }
 
 /// The resources and sets that every run has.
-fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) {
+fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> Result<(), SimulationError> {
     if !app.is_plugin_added::<TimePlugin>() {
         app.add_plugins(TimePlugin);
     }
@@ -504,11 +527,18 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) {
     app.init_resource::<Tick>().init_resource::<Ending>().init_resource::<Stats>().init_resource::<Totals>();
     app.init_resource::<Epoch>().init_resource::<Population>().init_resource::<Directory>();
     app.insert_resource(reports.clone());
-    app.insert_resource(Alerts::new(scenario)).init_resource::<Journal>();
+    let alerts =
+        Alerts::new(scenario, app.world_mut().get_resource_or_init::<PluginRules>().checked(scenario)?);
+    app.insert_resource(alerts).init_resource::<Journal>();
     let mut saved = app.world_mut().get_resource_or_init::<SavedResources>();
     saved.add::<Stats>();
     saved.add::<Totals>();
     saved.add::<Alerts>();
+    saved.add::<StoppedPlugins>();
+    match saved.taken_twice() {
+        Some(name) => Err(SimulationError::SavedTwice(name)),
+        None => Ok(()),
+    }
 }
 
 /// Builds every schedule on the rayon executor; a schedule that can't be built is an error, never a panic.

@@ -4,4 +4,9 @@
 use corec_systems::plugin::Registered;
 
 /// Every plugin, by its crate's name.
-pub const REGISTRY: &[Registered] = &[];
+#[rustfmt::skip]
+pub const REGISTRY: &[Registered] = &[
+    Registered::of::<alerts::BlockAlerts>(),
+    Registered::of::<analyzer::Analyzer>(),
+    Registered::of::<communicator::Communicator>(),
+];

@@ -1,5 +1,6 @@
 //! Subcommands, and what they have in common: logs, exit codes.
 
+mod ask;
 mod diff;
 mod fork;
 mod inspect;
@@ -43,6 +44,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Go on from a tick of a run twice: as it was, and with other settings
     Fork(fork::ForkArgs),
+    /// Ask a run something, in Spanish or English
+    Ask(ask::AskArgs),
     /// List the runs of a folder
     Runs(runs::RunsArgs),
     /// Show what is in a snapshot
@@ -69,6 +72,7 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Verify(args) => verify::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Fork(args) => fork::main(&args),
+        Command::Ask(args) => ask::main(&args),
         Command::Runs(args) => runs::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Diff(args) => diff::main(&args),

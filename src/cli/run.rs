@@ -119,6 +119,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "TICK", hide = true)]
     kill_in: Option<u64>,
 
+    /// Let plugins write no files, for `corec verify --kill`
+    #[arg(long, hide = true)]
+    plugins_read_only: bool,
+
     /// Go on from a snapshot: its file, or the newest whole one of a folder or of a run's folder
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "scenario")]
     restore: Option<PathBuf>,
@@ -174,6 +178,7 @@ fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
         Some(manifest) => PluginSet::recorded(&manifest.plugins, REGISTRY, &super::environment)?,
         None => PluginSet::find(&scenario, args.plugins.as_deref(), beside, REGISTRY, &super::environment)?,
     };
+    let plugins = if args.plugins_read_only { plugins.read_only() } else { plugins };
     let app = plugins.app(&mut scenario);
     let mut plan = RunPlan::new(scenario, started);
     plan.plugins = plugins.records();

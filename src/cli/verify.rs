@@ -187,7 +187,14 @@ fn kill_in(
     for kill in kills.iter().map(Some).chain([None]) {
         let program = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
         let mut command = Command::new(program);
-        command.arg("run").args(["--ticks", &ticks, "--snapshot-interval", &every, "--quiet"]);
+        command.arg("run").args([
+            "--ticks",
+            &ticks,
+            "--snapshot-interval",
+            &every,
+            "--quiet",
+            "--plugins-read-only",
+        ]);
         command.args(["--threads", &args.threads[args.threads.len() - 1].to_string()]);
         if let Some(input) = again.input {
             command.arg("--input").arg(input);

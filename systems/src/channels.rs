@@ -14,7 +14,9 @@ use bevy_ecs::system::{Deferred, SystemBuffer, SystemMeta, SystemParam};
 use bevy_ecs::world::DeferredWorld;
 use corec_core::bus::RunBus;
 use corec_core::digest::{SaveResource, Saved};
-use corec_core::journal::{Input, Journal};
+use corec_core::executor::Reports;
+use corec_core::journal::Input;
+pub use corec_core::journal::Journal;
 use corec_core::plugin::NamedPlugin;
 use corec_core::simulation::Ending;
 use corec_core::units::Tick;
@@ -195,6 +197,13 @@ impl Channels {
     }
 }
 
+impl Channels {
+    /// Bytes for a stream of the bus, which nobody here reads.
+    pub(crate) fn send_raw(world: &mut World, stream: String, data: Vec<u8>) {
+        world.get_resource_or_init::<Outside>().outgoing.push((stream, data));
+    }
+}
+
 /// Whether there is a channel or a stream to look at.
 pub(crate) fn are_any(channels: Option<Res<Channels>>, outside: Option<Res<Outside>>) -> bool {
     channels.is_some() || outside.is_some()
@@ -205,8 +214,13 @@ pub(crate) fn deliver(world: &mut World) {
     if let Err(error) = take_in(world) {
         world.resource_mut::<Ending>().fail(error);
     }
+    let stopped = world.resource::<Reports>().stopped();
     if let Some(mut channels) = world.get_resource_mut::<Channels>() {
-        channels.channels.values_mut().for_each(Queue::deliver);
+        for queue in channels.channels.values_mut() {
+            // What a stopped plugin has not read, nobody will.
+            queue.readers.retain(|reader, _| !stopped.contains(reader.as_str()));
+            queue.deliver();
+        }
     }
 }
 
@@ -271,6 +285,29 @@ fn accept(world: &mut World, channel: String, cursor: Option<(String, u64)>, dat
     data.into_iter().for_each(|message| channels.push(&channel, message));
 }
 
+/// What the plugin `P` reads from outside in `Startup`: a log, a model. It is `live` the first time, and in the journal for a
+/// run that is done again, whatever became of the file since.
+///
+/// # Errors
+/// What `live` says.
+pub fn recorded<P: NamedPlugin>(
+    world: &mut World,
+    live: impl FnOnce() -> Result<Vec<u8>>,
+) -> Result<Vec<u8>> {
+    let tick = world.resource::<Tick>().0;
+    let mut journal = world.resource_mut::<Journal>();
+    if let Some(Input::Messages { data, .. }) =
+        journal.replay(tick, |input| matches!(input, Input::Messages { .. }))
+    {
+        return Ok(data.concat());
+    }
+    let bytes = live()?;
+    journal
+        .record(tick, Input::Messages { channel: P::NAME.into(), cursor: None, data: vec![bytes.clone()] });
+    journal.commit();
+    Ok(bytes)
+}
+
 /// Publish: sends on the bus what plugins have said.
 pub(crate) fn carry(outside: Option<ResMut<Outside>>, mut bus: ResMut<RunBus>, mut ending: ResMut<Ending>) {
     let Some(mut outside) = outside else { return };
@@ -303,16 +340,20 @@ pub struct UnreadableMessage {
 impl<P: NamedPlugin, T: Channel> Inbox<'_, '_, P, T> {
     /// The messages since the last call, oldest first.
     pub fn read(&mut self) -> impl Iterator<Item = Result<T, UnreadableMessage>> {
+        self.read_bytes().map(|message| {
+            let channel = T::NAME;
+            serde_json::from_slice(message).map_err(|e| UnreadableMessage { channel, message: e.to_string() })
+        })
+    }
+
+    /// As [`Inbox::read`], as they came: for a plugin that reads them by its own rules.
+    pub fn read_bytes(&mut self) -> impl Iterator<Item = &[u8]> {
         let queue = self.channels.channels.get(T::NAME);
         let from = queue.map_or(0, |queue| queue.readers.get(P::NAME).copied().unwrap_or(queue.delivered));
         self.read.until = queue.map(|queue| queue.delivered);
-        let new = queue.into_iter().flat_map(move |queue| {
+        queue.into_iter().flat_map(move |queue| {
             let ready = queue.messages.iter().take((queue.delivered - queue.first) as usize);
-            ready.skip(from.saturating_sub(queue.first) as usize)
-        });
-        new.map(|message| {
-            let channel = T::NAME;
-            serde_json::from_slice(message).map_err(|e| UnreadableMessage { channel, message: e.to_string() })
+            ready.skip(from.saturating_sub(queue.first) as usize).map(Vec::as_slice)
         })
     }
 }

@@ -1,20 +1,18 @@
 //! Fork: two futures from one past, one as it was and one with other settings.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
 use corec_core::config::{Scenario, load};
-use corec_core::journal::Journal;
 use corec_core::plugin::Registered;
-use corec_core::simulation::Simulation;
-use corec_core::snapshot::{About, Snapshot, list, write_in_place};
+use corec_core::snapshot::{About, Snapshot, write_in_place};
 use corec_core::units::Epoch;
 use serde_json::Value;
 
+use crate::past::past;
 use crate::plugins::PluginSet;
 use crate::run::manifest::Manifest;
-use crate::run::{JOURNAL, RunError, RunPlan, Summary, copy_log, now, refusal, run};
-use crate::telemetry::follow::TableInput;
+use crate::run::{JOURNAL, RunError, RunPlan, Summary, copy_log, now, run};
 
 /// What to fork.
 pub struct Fork<'a> {
@@ -47,7 +45,8 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
     let (same, other) = (same?, other?);
     check_past(&same, &other)?;
     let plugins = PluginSet::recorded(&manifest.plugins, fork.registry, &environment)?.read_only();
-    let (simulation, sequence) = past(fork, &same, &plugins)?;
+    let (mut simulation, sequence) = past(fork.run, same.clone(), &plugins, fork.at, "--at")?;
+    simulation.world_mut().resource_mut::<Epoch>().0 += 1;
     let futures = [("same", same, &manifest.settings), ("fork", other, &changed)];
     let summaries = futures.map(|(name, scenario, settings)| -> Result<Summary, RunError> {
         let folder = fork.out.join(name);
@@ -100,46 +99,6 @@ fn check_past(same: &Scenario, other: &Scenario) -> Result<(), RunError> {
     }
     let fixed = "seed, tick_seconds, and of blocks: id, kind, entities, entities_per_block, replicas";
     Err(RunError::Usage(format!("--set: found a change of the past, must not be one of {fixed}")))
-}
-
-/// The run at the fork's tick, and how far its journal has been taken in.
-fn past(fork: &Fork, scenario: &Scenario, plugins: &PluginSet) -> Result<(Simulation, u64), RunError> {
-    let usage = |e: &dyn std::fmt::Display| RunError::Usage(format!("{}: {e}", fork.run.display()));
-    let snapshots = list(&fork.run.join("snapshots")).unwrap_or_default();
-    let whole =
-        |path: &PathBuf| Snapshot::open(path).ok().filter(|s| s.head().tick <= fork.at && s.verify().is_ok());
-    let snapshot = snapshots.iter().rev().find_map(whole);
-    let sequence = snapshot.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
-    let (mut journal, taken) =
-        Journal::replay_after(&fork.run.join(JOURNAL), sequence).map_err(|e| usage(&e))?;
-    let mut scenario = scenario.clone();
-    let mut app = plugins.app(&mut scenario);
-    if let Some(columns) = taken.columns.or_else(|| journal.pass_digests(0)) {
-        app.insert_resource(TableInput::recorded(columns));
-    }
-    app.insert_resource(journal);
-    let simulation = match &snapshot {
-        None => Simulation::new(app, scenario),
-        Some(snapshot) => Simulation::restore(app, scenario, snapshot),
-    };
-    let mut simulation = simulation.map_err(refusal)?;
-    while simulation.tick() < fork.at {
-        let tick = simulation.tick();
-        simulation.world_mut().resource_mut::<Journal>().pass_digests(tick);
-        simulation.run(1).map_err(|e| RunError::Failed(e.to_string()))?;
-        if simulation.tick() == tick {
-            return Err(usage(&format!(
-                "--at: found {}, must be at most {tick}, where its journal ends",
-                fork.at
-            )));
-        }
-    }
-    let world = simulation.world_mut();
-    let mut journal = world.resource_mut::<Journal>();
-    journal.pass_digests(fork.at);
-    let sequence = journal.sequence();
-    world.resource_mut::<Epoch>().0 += 1;
-    Ok((simulation, sequence))
 }
 
 /// Changes one setting: `path=value`, the path as errors have it, the value JSON or a text.

@@ -18,7 +18,9 @@ pub mod channels;
 pub mod outbox;
 pub mod store;
 
+pub mod ask;
 pub mod fork;
+mod past;
 pub mod plugins;
 pub mod replay;
 pub mod run;
@@ -57,14 +59,15 @@ pub mod prelude {
     pub use crate::channels::{AddChannel, Channel, Inbox, Source, UnreadableMessage};
     pub use crate::outbox::Outbox;
     pub use crate::plugins::CorecPlugins;
+    pub use crate::telemetry::follow::TableInput;
     pub use bevy_app::{self, prelude::*};
     pub use bevy_ecs::{self, prelude::*};
     pub use bytemuck::{Pod, Zeroable};
-    pub use corec_core::alert::Alerts;
-    pub use corec_core::block::{BlockId, GroupId, Population};
+    pub use corec_core::alert::{AddAlertRule, Alert, AlertState, Alerts};
+    pub use corec_core::block::{Block, BlockId, GroupId, Population};
     pub use corec_core::blocks::{BlockView, Blocks};
     pub use corec_core::column::{Health, Signal, StableId, Trait};
-    pub use corec_core::config::{BlockGroup, Dynamics, RepairPolicy, Scenario};
+    pub use corec_core::config::{AlertRule, AlertSignal, BlockGroup, Dynamics, RepairPolicy, Scenario};
     pub use corec_core::digest::{Digest, SaveResource, Saved};
     pub use corec_core::kind::{AddKind, Kind};
     pub use corec_core::phase::{Phase, Shutdown};
@@ -73,8 +76,8 @@ pub mod prelude {
     pub use corec_core::rows::Rows;
     pub use corec_core::simulation::{Ending, RunScenario, Simulation, SimulationError};
     pub use corec_core::stats::{BlockStats, Stats, Totals};
-    pub use corec_core::units::Tick;
-    pub use corec_core::{maths, message};
+    pub use corec_core::units::{ChannelId, Tick};
+    pub use corec_core::{maths, message, width};
     pub use schemars::{self, JsonSchema};
     pub use serde::{Deserialize, Serialize};
 }

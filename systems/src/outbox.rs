@@ -9,6 +9,8 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::system::{Deferred, SystemBuffer, SystemMeta, SystemParam};
 use bevy_ecs::world::DeferredWorld;
 use corec_core::alert::Alerts;
+use corec_core::block::{BlockId, Population};
+use corec_core::config::AlertSignal;
 use corec_core::plugin::NamedPlugin;
 use corec_core::store::{KeyValue, Metric};
 use corec_core::units::Tick;
@@ -16,6 +18,7 @@ use serde::Serialize;
 
 use crate::channels::{Channel, Channels, MESSAGE_BYTES_MAX};
 use crate::store::StoreWriter;
+use crate::telemetry::follow::TableInput;
 
 /// Bytes of a name, a key or an alert's subject; what is longer is cut.
 const NAME_BYTES_MAX: usize = 200;
@@ -43,7 +46,8 @@ pub struct Outbox<'s, P: NamedPlugin> {
 }
 
 impl<P: NamedPlugin> Outbox<'_, P> {
-    /// Raises an alert: once for `name` and `subject`, until it is cleared. `severity` 1 is the most urgent.
+    /// Raises an alert: once for `name` and `subject`, until it is cleared. `severity` is 1 (the most urgent)
+    /// to 5.
     #[doc(alias = "publicar_alerta")]
     pub fn alert(&mut self, name: &str, subject: &str, value: f64, severity: u8) {
         self.said.push(What::Alert { name: cut(name), subject: cut(subject), value, severity });
@@ -52,6 +56,16 @@ impl<P: NamedPlugin> Outbox<'_, P> {
     /// Clears an alert that was raised.
     pub fn clear_alert(&mut self, name: &str, subject: &str, value: f64) {
         self.said.push(What::Clear { name: cut(name), subject: cut(subject), value });
+    }
+
+    /// Shows the alert rules about `signal` the value of a block.
+    pub fn observe(&mut self, signal: AlertSignal, block: BlockId, value: f64) {
+        self.said.push(What::Observe { signal, block, value });
+    }
+
+    /// Gives the table's row of this tick a score, in place of the twins': from a system in Process.
+    pub fn score_row(&mut self, score: f32) {
+        self.said.push(What::RowScore(score));
     }
 
     /// Sends a message: to plugins here in the next tick, and on the bus.
@@ -71,12 +85,19 @@ impl<P: NamedPlugin> Outbox<'_, P> {
         Ok(())
     }
 
-    /// Keeps a number in the store, as the metric `PLUGIN.name`.
+    /// Sends bytes on a stream of the bus, as they are: a [`Record`](corec_core::message::Record) for programs that read the guide's binary
+    /// messages. No plugin here reads them.
+    pub fn publish(&mut self, stream: &str, data: &[u8]) {
+        self.said.push(What::Bytes { stream: cut(stream), data: data.into() });
+    }
+
+    /// Keeps a number in the store, as the metric `PLUGIN.name`. The first of a name counts in a tick.
     pub fn metric(&mut self, name: &str, value: f64) {
         self.said.push(What::Metric { name: cut(name), value });
     }
 
-    /// Keeps a row in the store: a key of the plugin's own and a value as JSON. A key may come again: every tick has its own.
+    /// Keeps a row in the store: a key of the plugin's own and a value as JSON. The first of a key counts in
+    /// a tick.
     ///
     /// # Errors
     /// A value that JSON has no form for, or of more than [`MESSAGE_BYTES_MAX`] bytes.
@@ -102,7 +123,10 @@ fn cut(text: &str) -> String {
 enum What {
     Alert { name: String, subject: String, value: f64, severity: u8 },
     Clear { name: String, subject: String, value: f64 },
+    Observe { signal: AlertSignal, block: BlockId, value: f64 },
+    RowScore(f32),
     Message { channel: &'static str, json: Vec<u8> },
+    Bytes { stream: String, data: Vec<u8> },
     Metric { name: String, value: f64 },
     Row { key: String, json: String },
 }
@@ -112,12 +136,25 @@ impl What {
         let tick = world.resource::<Tick>().0;
         match self {
             Self::Alert { name, subject, value, severity } => {
-                world.resource_mut::<Alerts>().publish(&name, &subject, value, severity, tick);
+                let severity = severity.clamp(1, 5);
+                world.resource_mut::<Alerts>().publish(plugin, &name, &subject, value, severity, tick);
             }
             Self::Clear { name, subject, value } => {
-                world.resource_mut::<Alerts>().clear(&name, &subject, value, tick);
+                world.resource_mut::<Alerts>().clear(plugin, &name, &subject, value, tick);
+            }
+            Self::Observe { signal, block, value } => {
+                world.resource_scope(|world, mut alerts: Mut<Alerts>| {
+                    let name = || world.resource::<Population>().block_name(block);
+                    alerts.observe(signal, block.0, value, tick, name);
+                })
+            }
+            Self::RowScore(score) => {
+                if let Some(mut input) = world.get_resource_mut::<TableInput>() {
+                    input.given_score = Some(score).filter(|score| score.is_finite());
+                }
             }
             Self::Message { channel, json } => Channels::send(world, channel, json),
+            Self::Bytes { stream, data } => Channels::send_raw(world, stream, data),
             Self::Metric { name, value } => {
                 let name = format!("{plugin}.{name}").into();
                 world.resource_mut::<StoreWriter>().batch().metrics.push(Metric { tick, name, value });

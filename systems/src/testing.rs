@@ -24,8 +24,11 @@ use crate::store::{MemoryStore, StoreWriter};
 pub struct TestApp {
     scenario: Scenario,
     plugins: PluginSet,
-    extra: Vec<Box<dyn FnOnce(&mut App)>>,
+    changes: Vec<Change>,
 }
+
+/// What a plain Bevy plugin does to an app.
+type Change = Box<dyn FnOnce(&mut App)>;
 
 impl Default for TestApp {
     fn default() -> Self {
@@ -37,7 +40,7 @@ impl Default for TestApp {
             blocks: vec![cells],
             ..Scenario::default()
         };
-        Self { scenario, plugins: PluginSet::default(), extra: Vec::new() }
+        Self { scenario, plugins: PluginSet::default(), changes: Vec::new() }
     }
 }
 
@@ -83,7 +86,7 @@ impl TestApp {
     /// Changes the app as a plain Bevy plugin would.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut App) + 'static) -> Self {
-        self.extra.push(Box::new(change));
+        self.changes.push(Box::new(change));
         self
     }
 
@@ -93,7 +96,7 @@ impl TestApp {
     /// What keeps a run from starting.
     pub fn start(mut self) -> Result<TestRun, SimulationError> {
         let mut app = self.plugins.app(&mut self.scenario);
-        self.extra.into_iter().for_each(|change| change(&mut app));
+        self.changes.into_iter().for_each(|change| change(&mut app));
         let (bus, store) = (TestBus::default(), MemoryStore::default());
         app.insert_resource(RunBus(Box::new(bus.clone())));
         let run = RunRecord {

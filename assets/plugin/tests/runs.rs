@@ -1,6 +1,5 @@
 //! The plugin in a run: the same bits at any number of threads.
 
-use corec::prelude::*;
 use corec::testing::TestApp;
 use {name}::{Tiredness, {Type}};
 

@@ -66,18 +66,10 @@ impl Scenario {
         }
         for (i, rule) in self.alerts.iter().enumerate() {
             let at = |key: &str| format!("alerts[{i}].{key}");
-            if rule.name.is_empty() || self.alerts[..i].iter().any(|r| r.name == rule.name) {
-                return fail(at("name"), format!("'{}'", rule.name), "a name of its own");
+            if self.alerts[..i].iter().any(|r| r.name == rule.name) {
+                return fail(at("name"), format!("'{}'", rule.name.escape_debug()), "a name of its own");
             }
-            if !(rule.enter.is_finite() && rule.leave.is_finite()) || rule.enter == rule.leave {
-                return fail(at("enter"), rule.enter.to_string(), "a number other than leave");
-            }
-            if !(rule.hold >= 0.0 && rule.hold <= 1e9) {
-                return fail(at("hold"), rule.hold.to_string(), "within 0..=1e9 seconds");
-            }
-            if !(1..=5).contains(&rule.severity) {
-                return fail(at("severity"), rule.severity.to_string(), "within 1..=5");
-            }
+            rule.check().or_else(|(key, found, allowed)| fail(at(key), found, allowed))?;
         }
         if let Some(t) = &self.telemetry {
             if !(t.window_min >= 2.0 && t.window_min <= 1e9) {

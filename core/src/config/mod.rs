@@ -18,4 +18,4 @@ pub use plugin::{PluginConfig, load_plugin};
 pub use scenario::{
     AlertRule, AlertSignal, BlockGroup, Dynamics, OnPluginError, RepairPolicy, Scenario, Telemetry,
 };
-pub use variables::redact_url;
+pub use variables::{redact_url, redacted};

@@ -37,8 +37,8 @@ pub struct Scenario {
     pub input_stream: Option<String>,
     /// Plugins to load: a list of names, or "auto" for all enabled ones.
     pub plugins: Plugins,
-    /// What happens when a system fails for good that writes nothing: "stop_plugin" or "fail_run". One that may write
-    /// anything always ends the run.
+    /// What happens when a plugin fails for good: "stop_plugin" or "fail_run". One whose failing system can write rows or
+    /// resources that are not its own always ends the run.
     pub on_plugin_error: OnPluginError,
     /// Errors after which a system that returns them is stopped, at least 1.
     pub max_failures: u32,
@@ -82,11 +82,11 @@ impl Default for Scenario {
     }
 }
 
-/// What happens when a system fails for good that writes nothing.
+/// What happens when a plugin fails for good that can write nothing but its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPluginError {
-    /// The failing system stops; the run goes on.
+    /// The plugin stops; the run goes on.
     StopPlugin,
     /// The run ends with an error.
     FailRun,
@@ -190,6 +190,10 @@ pub enum AlertSignal {
     FaultRatio,
     /// A block's fitness, 0..=1.
     Fitness,
+    /// The highest value of a block's active entities. Told by the plugin `alerts`.
+    ValueMax,
+    /// The lowest value of a block's active entities. Told by the plugin `alerts`.
+    ValueMin,
     /// The anomaly score of a table's row: the mean of its three highest columns.
     RowScore,
     /// The anomaly score of a column of a table: the highest |z| of its twins.
@@ -223,6 +227,27 @@ pub struct AlertRule {
 impl AlertRule {
     fn severity_default() -> u8 {
         2
+    }
+
+    /// Whether its values make sense.
+    ///
+    /// # Errors
+    /// The key, what was found, what is allowed.
+    pub fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        let is_name = (1..=64).contains(&self.name.len()) && !self.name.chars().any(char::is_control);
+        if !is_name {
+            return Err(("name", format!("'{}'", self.name.escape_debug()), "1 to 64 bytes of text"));
+        }
+        if !(self.enter.is_finite() && self.leave.is_finite()) || self.enter == self.leave {
+            return Err(("enter", self.enter.to_string(), "a number other than leave"));
+        }
+        if !(self.hold >= 0.0 && self.hold <= 1e9) {
+            return Err(("hold", self.hold.to_string(), "within 0..=1e9 seconds"));
+        }
+        if !(1..=5).contains(&self.severity) {
+            return Err(("severity", self.severity.to_string(), "within 1..=5"));
+        }
+        Ok(())
     }
 
     /// The rules of a scenario that names none.

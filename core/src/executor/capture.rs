@@ -68,6 +68,8 @@ pub(super) struct Captured {
     pub owners: Vec<Option<Owner>>,
     /// Whether it can write what is not its plugin's.
     pub writes: Vec<bool>,
+    /// Every how many ticks it runs, for its windows of due rows.
+    pub intervals: Vec<u64>,
     pub timings: Arc<[TimingCell]>,
     /// Declared dependencies, by index: (before, after).
     pub edges: Vec<(usize, usize)>,
@@ -107,6 +109,7 @@ impl Captured {
             types: Vec::new(),
             owners: Vec::new(),
             writes: Vec::new(),
+            intervals: Vec::new(),
             timings: Arc::new([]),
             edges: Vec::new(),
             system_conditions: Vec::new(),
@@ -160,8 +163,12 @@ impl ScheduleBuildPass for CapturePass {
             world.add_observer(move |event: On<CheckChangeTicks>| *lock(&check) = Some(*event));
         }
         let mut ranks = Ranks::of(graph);
-        if let Some(owners) = world.get_resource::<Owners>() {
-            ranks.owners.extend(owners.of_systems(captured.label));
+        let mut intervals = BTreeMap::new();
+        for (key, owned) in
+            world.get_resource::<Owners>().iter().flat_map(|owners| owners.of_systems(captured.label))
+        {
+            ranks.owners.insert(key, owned.owner);
+            intervals.insert(key, owned.interval_ticks);
         }
         let mut placed = Vec::new();
         if captured.label == Update.intern() {
@@ -171,6 +178,7 @@ impl ScheduleBuildPass for CapturePass {
         let index: BTreeMap<SystemKey, usize> = order.iter().enumerate().map(|(i, key)| (*key, i)).collect();
         captured.edges = flat.all_edges().map(|(a, b)| (index[&a], index[&b])).collect();
         captured.owners = order.iter().map(|key| ranks.owner(*key)).collect();
+        captured.intervals = order.iter().map(|key| intervals.get(key).copied().unwrap_or(1)).collect();
         captured.writes = order
             .iter()
             .map(|key| reaches_others(world, graph.systems[*key].access(), ranks.owner(*key)))

@@ -24,6 +24,7 @@ use super::capture::{Captured, SetConditions, Shared, SystemConditions};
 use super::plan::{Node, Plan, Segment};
 use super::report::{Failure, FailureKind, Reports, TimingCell, lock};
 use crate::blocks::panic_message;
+use crate::interval;
 use crate::phase::{Close, Owner, Shutdown};
 
 /// Runs a schedule's systems on the current rayon pool.
@@ -161,6 +162,7 @@ impl SystemExecutor for RayonExecutor {
             reports,
             owners,
             writes,
+            intervals,
             timings,
             check,
             ..
@@ -173,7 +175,7 @@ impl SystemExecutor for RayonExecutor {
         // A system that runs once has no second try.
         let max_failures = if is_run_once(*label) { 1 } else { reports.max_failures() };
         let (plan, state) = (&self.plan, &self.state);
-        let watch = Watch { reports, owners, writes, timings, max_failures, plan, state };
+        let watch = Watch { reports, owners, writes, intervals, timings, max_failures, plan, state };
         for at in 0..self.plan.segments.len() {
             let segment = self.plan.segments[at].clone();
             let run = Run {
@@ -360,6 +362,7 @@ struct Watch<'a> {
     reports: &'a Reports,
     owners: &'a [Option<Owner>],
     writes: &'a [bool],
+    intervals: &'a [u64],
     timings: &'a [TimingCell],
     max_failures: u64,
     plan: &'a Plan,
@@ -369,7 +372,8 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Times a system's call, catches its panic and counts its errors.
     fn guarded(&self, index: usize, call: impl FnOnce() -> Result<(), RunSystemError>) {
-        let result = self.timings[index].time(self.reports.trace(), || catch_unwind(AssertUnwindSafe(call)));
+        let call = || interval::run_every(self.intervals[index], || catch_unwind(AssertUnwindSafe(call)));
+        let result = self.timings[index].time(self.reports.trace(), call);
         match result {
             Ok(Ok(())) => self.state.ran[index].store(true, Ordering::Release),
             Ok(Err(RunSystemError::Skipped(_))) => {}

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{ConfigError, PluginConfig, Scenario};
 use crate::kind::Kinds;
-use crate::phase::{Owner, Owners, Shutdown};
+use crate::phase::{Owned, Owner, Owners, Shutdown};
 use crate::units::{Tick, seconds_to_ticks};
 
 pub use dirs::{FILE_BYTES_MAX, PluginDir, PluginDirs, PluginFileError};
@@ -29,9 +29,18 @@ pub trait NamedPlugin: Plugin + DeserializeOwned + JsonSchema {
     const NAME: &'static str;
     /// Names that an older config.json may have for it.
     const ALIASES: &'static [&'static str];
+
+    /// Whether its settings make sense, beside what their types and its schema say. Asked before it is built.
+    ///
+    /// # Errors
+    /// Which key, what was found, what is allowed.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
-/// Gives a plugin its name, and the names it is also known by.
+/// Gives a plugin its name, the names it is also known by, and what checks its settings (`check = Type::check`, a
+/// `fn(&Type) -> Result<(), String>`).
 ///
 /// The struct is the plugin's settings: `Deserialize` with defaults, `JsonSchema` with a doc comment a field. A key of its
 /// config.json that is neither a field nor one of the engine's is an error.
@@ -57,10 +66,15 @@ pub trait NamedPlugin: Plugin + DeserializeOwned + JsonSchema {
 /// ```
 #[macro_export]
 macro_rules! plugin {
-    ($plugin:ty, name = $name:literal $(, aliases = [$($alias:literal),* $(,)?])? $(,)?) => {
+    ($plugin:ty, name = $name:literal $(, aliases = [$($alias:literal),* $(,)?])? $(, check = $check:path)? $(,)?) => {
         impl $crate::plugin::NamedPlugin for $plugin {
             const NAME: &'static str = $name;
             const ALIASES: &'static [&'static str] = &[$($($alias),*)?];
+            $(
+                fn check(&self) -> ::std::result::Result<(), ::std::string::String> {
+                    $check(self)
+                }
+            )?
         }
     };
 }
@@ -130,6 +144,8 @@ impl Configured {
         let fields: Vec<&str> =
             fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str)).collect();
         let plugin: P = config.own(&fields)?;
+        let (source_name, path) = (config.source.clone(), P::NAME.to_string());
+        plugin.check().map_err(|message| ConfigError::Text { source_name, path, message })?;
         Ok(Self { name: P::NAME, plugin: Box::new(plugin), config })
     }
 
@@ -238,6 +254,7 @@ fn own_systems(
                 conditions.push(ConditionWithAccess::new(Box::new(IntoSystem::into_system(is_due))));
             }
         }
-        app.world_mut().resource_mut::<Owners>().add_systems(label, &new, Owner::Plugin(name));
+        let owned = Owned { owner: Owner::Plugin(name), interval_ticks: interval_ticks.unwrap_or(1) };
+        app.world_mut().resource_mut::<Owners>().add_systems(label, &new, owned);
     }
 }

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bevy_app::App;
 use corec_core::blocks::panic_message;
-use corec_core::config::{ConfigError, PluginConfig, Plugins, Scenario, load_plugin};
+use corec_core::config::{ConfigError, PluginConfig, Plugins, Scenario, load_plugin, redacted};
 use corec_core::plugin::{BuildFailures, NamedPlugin, PluginDirs, Registered};
+
+use serde_json::{Value, json};
 
 use crate::CorecPlugin;
 use crate::run::RunError;
@@ -101,7 +103,11 @@ impl PluginSet {
     ) -> Result<Self, RunError> {
         let load = |record: &PluginRecord| -> Result<PluginConfig, ConfigError> {
             let source = format!("manifest.json: plugins: {}", record.name.escape_debug());
-            let mut config = load_plugin(&source, &record.config.to_string(), lookup)?;
+            let mut given = record.config.clone();
+            if let Some(folder) = &record.folder {
+                unredact(&mut given, &folder.join(CONFIG));
+            }
+            let mut config = load_plugin(&source, &given.to_string(), lookup)?;
             config.folder.clone_from(&record.folder);
             Ok(config)
         };
@@ -113,6 +119,31 @@ impl PluginSet {
     pub fn read_only(mut self) -> Self {
         self.is_read_only = true;
         self
+    }
+
+    /// The same and the plugin `name` out of a folder, enabled or not, without entities: for a run that had it not.
+    ///
+    /// # Errors
+    /// As [`PluginSet::find`].
+    pub fn and_without_entities(
+        mut self,
+        name: &str,
+        folder: Option<&Path>,
+        registry: &[Registered],
+        lookup: Lookup,
+    ) -> Result<Self, RunError> {
+        let wanted = Scenario {
+            name: "this run".into(),
+            plugins: Plugins::Named(vec![name.into()]),
+            ..Scenario::default()
+        };
+        let beside = folder.map(|folder| folder.join(".."));
+        let found = Self::find(&wanted, None, beside.as_deref(), registry, lookup)?;
+        for (registered, mut config) in found.plugins {
+            (config.enabled, config.group) = (true, None);
+            self.add(registered, config)?;
+        }
+        Ok(self)
     }
 
     pub(super) fn of(configs: Vec<PluginConfig>, registry: &[Registered]) -> Result<Self, RunError> {
@@ -215,6 +246,22 @@ impl PluginSet {
     }
 }
 
+/// Puts back what a manifest leaves out of a config, from the file that it was in. Where that is gone, what depends on the
+/// secret does without: nothing that a run computes does.
+fn unredact(given: &mut Value, file: &Path) {
+    let text = read_text(file).unwrap_or_default();
+    if let (Value::Object(given), Ok(Value::Object(now))) = (given, serde_json::from_str(&text)) {
+        for (key, value) in now {
+            if given
+                .get(&key)
+                .is_some_and(|given| *given == redacted(&json!({ &key: &value }))[&key] && *given != value)
+            {
+                given.insert(key, value);
+            }
+        }
+    }
+}
+
 /// `plugins` in `beside`, else in the working folder; none if neither is there.
 fn default_folder(beside: Option<&Path>) -> Option<PathBuf> {
     let candidates = beside.into_iter().chain([Path::new("")]).map(|folder| folder.join("plugins"));
@@ -246,7 +293,9 @@ pub fn read(file: &Path, lookup: Lookup) -> Result<PluginConfig, RunError> {
     let source = file.display().to_string();
     let text = read_text(file).map_err(|e| RunError::Usage(format!("{source}: could not be read: {e}")))?;
     let mut config = load_plugin(&source, &text, lookup)?;
-    config.folder = file.parent().map(Path::to_path_buf);
+    // Absolute, for the run may be done again from elsewhere.
+    config.folder =
+        file.parent().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf()));
     Ok(config)
 }
 

@@ -191,8 +191,9 @@ fn package_of(manifest: &str) -> Option<String> {
 
 /// The type that a library's `plugin!` names.
 fn plugin_of(library: &str) -> Option<String> {
-    let mut code = library.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let rest = code.find_map(|line| line.trim_start().strip_prefix("corec::plugin!("))?;
+    let code: Vec<&str> = library.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    let (_, rest) = code.split_once("\ncorec::plugin!(")?;
     let name = rest.split(',').next().unwrap_or_default().trim();
     (!name.is_empty()).then(|| name.to_string())
 }
@@ -213,19 +214,12 @@ fn manifest(crates: &[Crate]) -> String {
 fn library(crates: &[Crate]) -> String {
     let mut text = String::from(
         "//! The plugins of this tree. Written by `corec plugin sync`; do not edit.\n#![forbid(unsafe_code)]\n\n\
-         use corec_systems::plugin::Registered;\n\n/// Every plugin, by its crate's name.\npub const REGISTRY: &[Registered] = &[",
+         use corec_systems::plugin::Registered;\n\n/// Every plugin, by its crate's name.\n#[rustfmt::skip]\npub const REGISTRY: &[Registered] = &[\n",
     );
     let line = |Crate { package, plugin, .. }: &Crate| {
         format!("Registered::of::<{}::{plugin}>()", package.replace('-', "_"))
     };
-    let lines: Vec<String> = crates.iter().map(line).collect();
-    match &lines[..] {
-        [one] => text.push_str(one),
-        lines => {
-            lines.iter().for_each(|line| _ = write!(text, "\n    {line},"));
-            text.push_str(if lines.is_empty() { "" } else { "\n" });
-        }
-    }
+    crates.iter().for_each(|of| _ = writeln!(text, "    {},", line(of)));
     text.push_str("];\n");
     text
 }

@@ -309,12 +309,15 @@ impl Started {
         let Between { snapshots, digests, first_tick, pace, .. } = between;
         let snapshots =
             self.simulation.in_pool(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
+        // Of the state that the ticks have made: what plugins put away in Shutdown is not part of it.
+        let digest = self.simulation.check().is_ok().then(|| self.simulation.digest().to_string());
         let closed = self.simulation.shut_down();
         let seconds = pace.start.elapsed().as_secs_f64();
         let traced = self.profile.take().map_or(Ok(()), write_profile);
         let unsaved = snapshots.error.clone().filter(|_| is_interrupted);
         let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(ended).or(traced.err()).or(unsaved);
         let mut summary = summarise(&mut self.simulation, seconds, self.manifest.startup_seconds);
+        summary.state_digest = digest;
         summary.ticks = summary.tick - first_tick;
         summary.ticks_per_second = summary.ticks as f64 / seconds;
         summary.entity_updates_per_second = (summary.entity_updates - self.first_updates) as f64 / seconds;

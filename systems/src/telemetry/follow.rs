@@ -77,6 +77,8 @@ pub struct TableInput {
     pub column_scores: Vec<f32>,
     /// The score of the row.
     pub row_score: f32,
+    /// The score that a plugin gives the row of this tick, in place of the twins'.
+    pub(crate) given_score: Option<f32>,
     /// (score, is an anomaly) of every labelled row so far.
     pub scored: Vec<(f32, bool)>,
 }
@@ -104,6 +106,7 @@ impl TableInput {
             label: None,
             column_scores: vec![0.0; n],
             row_score: 0.0,
+            given_score: None,
             scored: Vec::new(),
         }
     }
@@ -346,7 +349,8 @@ pub fn score(
     highest.extend(input.column_scores.iter().filter(|score| !score.is_nan()));
     highest.sort_unstable_by(|a, b| b.total_cmp(a));
     highest.truncate(HIGHEST);
-    input.row_score = highest.iter().sum::<f32>() / highest.len().max(1) as f32;
+    let of_twins = highest.iter().sum::<f32>() / highest.len().max(1) as f32;
+    input.row_score = input.given_score.take().unwrap_or(of_twins);
     for (at, score) in input.column_scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
         let name = || format!("column {}", input.columns[at]);
         alerts.observe(AlertSignal::ColumnScore, at as u32, f64::from(*score), tick.0, name);

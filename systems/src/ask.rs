@@ -1,0 +1,113 @@
+//! Ask: a question to a run that has been, put to its plugins on the stream of questions.
+//!
+//! The run is taken to its last tick again, from its newest snapshot and its journal, in memory; the question goes in as it
+//! would from outside, and ticks go by until an answer comes out. Nothing is written: neither the run's folder nor a
+//! plugin's files.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use corec_core::bus::{Bus, RunBus};
+use corec_core::config::load;
+use corec_core::journal::Journal;
+use corec_core::plugin::Registered;
+use corec_core::simulation::Simulation;
+use serde_json::{Value, json};
+
+use crate::bus::MemoryBus;
+use crate::past::past;
+use crate::plugins::PluginSet;
+use crate::run::manifest::Manifest;
+use crate::run::{RunError, now};
+
+/// A pause between two ticks while an answer is on its way: a model's takes seconds, and ticks go on meanwhile.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A question to a run.
+pub struct Ask<'a> {
+    /// The question.
+    pub text: &'a str,
+    /// How much it matters, 0..=1.
+    pub value: f64,
+    /// The run's folder; none for the newest of `runs/`.
+    pub run: Option<PathBuf>,
+    /// The plugin that answers.
+    pub plugin: &'a str,
+    /// Where its config is, if the run had it not: a folder with NAME/config.json; none for `plugins`.
+    pub plugins: Option<&'a Path>,
+    /// The stream that questions come from and the one that answers go to.
+    pub streams: [&'a str; 2],
+    /// How long to wait for an answer.
+    pub patience: Duration,
+    /// Where plugins are found.
+    pub registry: &'a [Registered],
+    /// Ends it when it is not 0.
+    pub signal: &'a AtomicUsize,
+}
+
+/// Asks, and gives the first answer on the stream of answers.
+///
+/// # Errors
+/// No run, no plugin, no answer in time, an interruption.
+pub fn ask(ask: &Ask) -> Result<Value, RunError> {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let folder = ask.run.clone().map_or_else(newest_run, Ok)?;
+    let manifest = Manifest::read(&folder).map_err(RunError::Usage)?;
+    let source = format!("{}: settings", folder.display());
+    let mut scenario = load(&source, &manifest.settings.to_string(), &lookup)?.scenario;
+    scenario.store = "memory".into();
+    let mut plugins = PluginSet::recorded(&manifest.plugins, ask.registry, &lookup)?.read_only();
+    if plugins.get(ask.plugin).is_none() {
+        plugins = plugins.and_without_entities(ask.plugin, ask.plugins, ask.registry, &lookup)?;
+    }
+    let (mut simulation, _) = past(&folder, scenario, &plugins, manifest.tick, "the manifest's tick")?;
+    let mut bus = MemoryBus::default();
+    let world = simulation.world_mut();
+    // Live from here on, and recorded nowhere.
+    world.insert_resource(Journal::default());
+    world.insert_resource(RunBus(Box::new(bus.clone())));
+    let question = json!({ "texto": ask.text, "valor": ask.value, "id": "ask" }).to_string();
+    let failed = |e: &dyn std::fmt::Display| RunError::Failed(e.to_string());
+    bus.publish(ask.streams[0], question.as_bytes()).map_err(|e| failed(&e))?;
+    let answer = wait(ask, &mut simulation, &mut bus)?;
+    serde_json::from_slice(&answer)
+        .map_err(|e| failed(&format!("stream {}: found no JSON: {e}", ask.streams[1])))
+}
+
+fn wait(ask: &Ask, simulation: &mut Simulation, bus: &mut MemoryBus) -> Result<Vec<u8>, RunError> {
+    let start = now();
+    loop {
+        simulation.run(1).map_err(|e| RunError::Failed(e.to_string()))?;
+        let answers = bus.read(ask.streams[1], 0, 1).map_err(|e| RunError::Failed(e.to_string()))?;
+        if let Some(answer) = answers.into_iter().next() {
+            return Ok(answer.data);
+        }
+        if ask.signal.load(Ordering::Relaxed) != 0 {
+            return Err(RunError::Failed("interrupted".into()));
+        }
+        if start.elapsed() > ask.patience {
+            let (seconds, stream) = (ask.patience.as_secs(), ask.streams[1]);
+            return Err(RunError::Failed(format!(
+                "found no answer on the stream {stream} after {seconds} s"
+            )));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The run of the highest number in `runs/`.
+fn newest_run() -> Result<PathBuf, RunError> {
+    let entries =
+        std::fs::read_dir("runs").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let is_run = |path: &PathBuf| path.join("manifest.json").is_file();
+    let newest = entries.filter(is_run).max_by_key(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        (name.parse::<u32>().unwrap_or(0), path.clone())
+    });
+    newest.ok_or_else(|| {
+        RunError::Usage(
+            "--run: found no run in runs/, must be the folder of one: corec run, then corec ask again".into(),
+        )
+    })
+}
