@@ -5,7 +5,7 @@
 //! of this crate, with the same bits everywhere; candle trains the net of `score` when the run is over, and is the reference
 //! in the tests. Weights are loaded in `Startup`, recorded as input, and saved in `Shutdown`.
 //!
-//! - [`network`], [`pytorch`]: weights and their files. [`kernel`]: the score of a batch. [`reference`]: the same by candle, and
+//! - [`network`], [`pytorch`]: weights and their files. [`kernel`]: the score of a batch. [`mod@reference`]: the same by candle, and
 //!   training. [`forecast`]: the net of a column. `scoring`, `forecasting`: the two modes in a run.
 #![forbid(unsafe_code)]
 

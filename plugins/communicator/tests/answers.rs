@@ -124,7 +124,8 @@ fn a_model_is_asked_and_a_replay_says_the_same_without_it() {
 
 #[test]
 fn when_the_model_is_late_wrong_huge_or_away_the_plugin_answers() {
-    let misbehave: [(&str, fn(usize, &server::Request, &mut std::net::TcpStream)); 4] = [
+    type Behaviour = fn(usize, &server::Request, &mut std::net::TcpStream);
+    let misbehave: [(&str, Behaviour); 4] = [
         ("late", |_, _, stream| keep_silent(stream)),
         ("wrong", |_, _, stream| respond(stream, 200, "", "{\"choices\": 3}")),
         ("huge", |_, _, stream| respond(stream, 200, "", &"x".repeat(1 << 20))),
