@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{ConfigError, PluginConfig, Scenario};
 use crate::kind::Kinds;
-use crate::phase::{Owned, Owner, Owners, Shutdown};
+use crate::phase::{Close, Owned, Owner, Owners, Shutdown};
 use crate::units::{Tick, seconds_to_ticks};
 
 pub use dirs::{FILE_BYTES_MAX, PluginDir, PluginDirs, PluginFileError};
@@ -239,7 +239,8 @@ fn own_systems(
     before: &[(InternedScheduleLabel, BTreeSet<SystemKey>)],
     interval_ticks: Option<u64>,
 ) {
-    let run_once = [PreStartup.intern(), Startup.intern(), PostStartup.intern(), Shutdown.intern()];
+    let run_once =
+        [PreStartup.intern(), Startup.intern(), PostStartup.intern(), Shutdown.intern(), Close.intern()];
     for (label, keys) in systems(app) {
         let known = before.iter().find(|(other, _)| *other == label).map(|(_, keys)| keys);
         let new: Vec<SystemKey> =
