@@ -139,6 +139,23 @@ fn what_comes_from_outside_survives_a_cut_and_damage_is_told() {
 }
 
 #[test]
+fn a_flood_is_read_in_order_and_what_is_too_large_is_left_out() {
+    let mut run = start("");
+    let text = |n: usize, bytes: usize| format!(r#"{{"texto": "{n}{}"}}"#, " ".repeat(bytes));
+    run.bus.send("user_input_stream", text(0, 2 << 20).as_bytes());
+    for n in 1..=30 {
+        run.bus.send("user_input_stream", text(n, 900_000).as_bytes());
+    }
+    run.tick(1).unwrap();
+    let numbers: Vec<u32> = heard(&mut run)
+        .iter()
+        .filter_map(|line| line.strip_prefix("0: ")?.split_whitespace().next()?.parse().ok())
+        .collect();
+    // Sixteen MB are kept for a reader, the newest.
+    assert_eq!(numbers, (13..=30).collect::<Vec<_>>());
+}
+
+#[test]
 fn metrics_and_rows_are_in_the_store_under_the_plugins_name() {
     let mut run = start("");
     run.tick(20).unwrap();

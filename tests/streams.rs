@@ -46,6 +46,22 @@ fn a_record_sets_its_entity_and_a_bad_one_is_counted() {
     assert_eq!(rows.get(StableId(2999)).unwrap().value::<Signal>().unwrap().value, 0.75);
 }
 
+/// Twenty megabytes that nobody can apply made a journal's record too large, which ended the run.
+#[test]
+fn a_flood_of_junk_does_not_end_a_recorded_run() {
+    let mut bus = MemoryBus::default();
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = r#"{"input_stream": "in", "blocks": [{"id": "a", "entities": 10}]}"#;
+    let mut simulation = simulation(&bus, scenario);
+    let journal = corec_core::journal::Journal::record_in(folder.path(), false).unwrap();
+    simulation.world_mut().insert_resource(journal);
+    (0..20).for_each(|_| bus.publish("in", &vec![7; 1 << 20]).unwrap());
+    simulation.step().unwrap();
+    let totals = *simulation.world().resource::<Totals>();
+    assert_eq!((totals.messages, totals.messages_refused), (20, 20));
+    assert_eq!(simulation.world().resource::<corec_core::journal::Journal>().failure(), None);
+}
+
 #[test]
 fn frames_carry_what_is_above_the_threshold() {
     let mut bus = MemoryBus::default();

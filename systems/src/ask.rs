@@ -16,11 +16,14 @@ use corec_core::simulation::Simulation;
 use serde_json::{Value, json};
 
 use crate::bus::MemoryBus;
+use crate::channels::Channels;
 use crate::past::past;
 use crate::plugins::PluginSet;
 use crate::run::manifest::Manifest;
 use crate::run::{RunError, now};
 
+/// What the answer is known by.
+const ID: &str = "ask";
 /// A pause between two ticks while an answer is on its way: a model's takes seconds, and ticks go on meanwhile.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -46,7 +49,7 @@ pub struct Ask<'a> {
     pub signal: &'a AtomicUsize,
 }
 
-/// Asks, and gives the first answer on the stream of answers.
+/// Asks, and gives the answer.
 ///
 /// # Errors
 /// No run, no plugin, no answer in time, an interruption.
@@ -67,21 +70,25 @@ pub fn ask(ask: &Ask) -> Result<Value, RunError> {
     // Live from here on, and recorded nowhere.
     world.insert_resource(Journal::default());
     world.insert_resource(RunBus(Box::new(bus.clone())));
-    let question = json!({ "texto": ask.text, "valor": ask.value, "id": "ask" }).to_string();
+    Channels::begin_anew(world);
+    let question = json!({ "texto": ask.text, "valor": ask.value, "id": ID }).to_string();
     let failed = |e: &dyn std::fmt::Display| RunError::Failed(e.to_string());
     bus.publish(ask.streams[0], question.as_bytes()).map_err(|e| failed(&e))?;
-    let answer = wait(ask, &mut simulation, &mut bus)?;
-    serde_json::from_slice(&answer)
-        .map_err(|e| failed(&format!("stream {}: found no JSON: {e}", ask.streams[1])))
+    wait(ask, &mut simulation, &mut bus)
 }
 
-fn wait(ask: &Ask, simulation: &mut Simulation, bus: &mut MemoryBus) -> Result<Vec<u8>, RunError> {
-    let start = now();
+fn wait(ask: &Ask, simulation: &mut Simulation, bus: &mut MemoryBus) -> Result<Value, RunError> {
+    let (start, mut seen) = (now(), 0);
     loop {
         simulation.run(1).map_err(|e| RunError::Failed(e.to_string()))?;
-        let answers = bus.read(ask.streams[1], 0, 1).map_err(|e| RunError::Failed(e.to_string()))?;
-        if let Some(answer) = answers.into_iter().next() {
-            return Ok(answer.data);
+        let answers =
+            bus.read(ask.streams[1], seen, usize::MAX).map_err(|e| RunError::Failed(e.to_string()))?;
+        seen = answers.last().map_or(seen, |answer| answer.id);
+        // Others may have been asked something too, before the run ended. Of a question that can't be read the id is not known.
+        let ours = |answer: &Value| answer["id"] == ID || answer["source"] == "error";
+        let mut answers = answers.iter().filter_map(|answer| serde_json::from_slice(&answer.data).ok());
+        if let Some(answer) = answers.find(ours) {
+            return Ok(answer);
         }
         if ask.signal.load(Ordering::Relaxed) != 0 {
             return Err(RunError::Failed("interrupted".into()));

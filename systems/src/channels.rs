@@ -12,7 +12,7 @@ use bevy_app::App;
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::{Deferred, SystemBuffer, SystemMeta, SystemParam};
 use bevy_ecs::world::DeferredWorld;
-use corec_core::bus::RunBus;
+use corec_core::bus::{BusError, RunBus};
 use corec_core::digest::{SaveResource, Saved};
 use corec_core::executor::Reports;
 use corec_core::journal::Input;
@@ -27,6 +27,8 @@ use serde::{Deserialize, Serialize};
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes that a channel keeps for readers that are late; the oldest messages go.
 const CHANNEL_BYTES_MAX: usize = 16 << 20;
+/// Bytes of messages that go into one record of the journal, but for the last one's.
+const RECORD_BYTES: usize = 4 << 20;
 /// Messages taken from one stream or source in a tick; the rest waits for the next one.
 const MESSAGES_MAX: usize = 10_000;
 
@@ -195,9 +197,14 @@ impl Channels {
             channels.push(channel, message);
         }
     }
-}
 
-impl Channels {
+    /// Reads every stream of the bus from its beginning: another bus has taken the place of the run's.
+    pub(crate) fn begin_anew(world: &mut World) {
+        if let Some(mut channels) = world.get_resource_mut::<Channels>() {
+            channels.cursors.clear();
+        }
+    }
+
     /// Bytes for a stream of the bus, which nobody here reads.
     pub(crate) fn send_raw(world: &mut World, stream: String, data: Vec<u8>) {
         world.get_resource_or_init::<Outside>().outgoing.push((stream, data));
@@ -224,7 +231,7 @@ pub(crate) fn deliver(world: &mut World) {
     }
 }
 
-fn take_in(world: &mut World) -> Result<(), corec_core::bus::BusError> {
+fn take_in(world: &mut World) -> Result<(), BusError> {
     let tick = world.resource::<Tick>().0;
     let is_messages = |input: &Input| matches!(input, Input::Messages { .. });
     while let Some(Input::Messages { channel, cursor, data }) =
@@ -237,46 +244,68 @@ fn take_in(world: &mut World) -> Result<(), corec_core::bus::BusError> {
     }
     let mut came = Vec::new();
     world
-        .try_resource_scope(|world, mut outside: Mut<Outside>| -> Result<(), corec_core::bus::BusError> {
+        .try_resource_scope(|world, mut outside: Mut<Outside>| -> Result<(), BusError> {
             for (channel, stream) in &outside.listened {
                 let channels = world.get_resource::<Channels>();
                 let cursor = channels.and_then(|channels| channels.cursors.get(stream).copied()).unwrap_or(0);
                 let entries = world.resource_mut::<RunBus>().0.read(stream, cursor, MESSAGES_MAX)?;
-                let Some(last) = entries.last().map(|entry| entry.id) else { continue };
-                let lost = last - cursor - entries.len() as u64;
+                let lost = entries.last().map_or(0, |last| last.id - cursor - entries.len() as u64);
                 if lost > 0 {
                     tracing::warn!(lost, stream, "entries were dropped before they could be read");
                 }
-                let cursor = Some((stream.clone(), last));
-                came.push((
-                    channel.to_string(),
-                    cursor,
-                    entries.into_iter().map(|entry| entry.data).collect(),
-                ));
+                let messages =
+                    entries.into_iter().map(|entry| (Some((stream.clone(), entry.id)), entry.data));
+                came.extend(records(channel, messages));
             }
             for (channel, source) in &mut outside.sources {
-                let data: Vec<Vec<u8>> = source.poll();
-                if !data.is_empty() {
-                    came.push((channel.to_string(), None, data));
-                }
+                came.extend(records(channel, source.poll().into_iter().map(|data| (None, data))));
             }
             Ok(())
         })
         .transpose()?;
-    for (channel, cursor, mut data) in came {
-        let before = data.len();
-        data.retain(|message: &Vec<u8>| message.len() <= MESSAGE_BYTES_MAX);
-        if data.len() < before {
-            let refused = before - data.len();
-            tracing::warn!(refused, channel, "messages of more than {MESSAGE_BYTES_MAX} bytes were left out");
-        }
+    for Came { channel, cursor, data } in came {
         let mut journal = world.resource_mut::<Journal>();
-        let input = Input::Messages { channel: channel.clone(), cursor: cursor.clone(), data: data.clone() };
-        journal.record(tick, input);
+        journal.record(
+            tick,
+            Input::Messages { channel: channel.into(), cursor: cursor.clone(), data: data.clone() },
+        );
         journal.commit();
-        accept(world, channel, cursor, data);
+        accept(world, channel.into(), cursor, data);
     }
     Ok(())
+}
+
+/// Messages for one record of the journal.
+struct Came {
+    channel: &'static str,
+    cursor: Option<(String, u64)>,
+    data: Vec<Vec<u8>>,
+}
+
+/// Cuts what came into records of a bounded size, without the messages that are too large.
+fn records(
+    channel: &'static str,
+    messages: impl Iterator<Item = (Option<(String, u64)>, Vec<u8>)>,
+) -> Vec<Came> {
+    let (mut records, mut bytes, mut refused) = (Vec::<Came>::new(), 0, 0u64);
+    for (cursor, message) in messages {
+        if records.is_empty() || bytes > RECORD_BYTES {
+            records.push(Came { channel, cursor: None, data: Vec::new() });
+            bytes = 0;
+        }
+        let Some(record) = records.last_mut() else { continue };
+        record.cursor = cursor;
+        if message.len() > MESSAGE_BYTES_MAX {
+            refused += 1;
+            continue;
+        }
+        bytes += message.len();
+        record.data.push(message);
+    }
+    if refused > 0 {
+        tracing::warn!(refused, channel, "messages of more than {MESSAGE_BYTES_MAX} bytes were left out");
+    }
+    records
 }
 
 fn accept(world: &mut World, channel: String, cursor: Option<(String, u64)>, data: Vec<Vec<u8>>) {
@@ -296,9 +325,16 @@ pub fn recorded<P: NamedPlugin>(
 ) -> Result<Vec<u8>> {
     let tick = world.resource::<Tick>().0;
     let mut journal = world.resource_mut::<Journal>();
-    if let Some(Input::Messages { data, .. }) =
+    if let Some(Input::Messages { channel, data, .. }) =
         journal.replay(tick, |input| matches!(input, Input::Messages { .. }))
     {
+        if channel != P::NAME {
+            let (found, name) = (channel.escape_debug(), P::NAME);
+            return Err(format!(
+                "journal: found what '{found}' has read, must be of '{name}': the run had other plugins"
+            )
+            .into());
+        }
         return Ok(data.concat());
     }
     let bytes = live()?;
@@ -352,7 +388,8 @@ impl<P: NamedPlugin, T: Channel> Inbox<'_, '_, P, T> {
         let from = queue.map_or(0, |queue| queue.readers.get(P::NAME).copied().unwrap_or(queue.delivered));
         self.read.until = queue.map(|queue| queue.delivered);
         queue.into_iter().flat_map(move |queue| {
-            let ready = queue.messages.iter().take((queue.delivered - queue.first) as usize);
+            // What came since in one tick may have driven out more than what was there to be read.
+            let ready = queue.messages.iter().take(queue.delivered.saturating_sub(queue.first) as usize);
             ready.skip(from.saturating_sub(queue.first) as usize).map(Vec::as_slice)
         })
     }

@@ -9,7 +9,7 @@ use corec_core::bus::{BusError, RunBus};
 use corec_core::column::{Health, Signal, StableId};
 use corec_core::digest::Saved;
 use corec_core::journal::{Input, Journal};
-use corec_core::message::Record;
+use corec_core::message::{RECORD_BYTES, Record};
 use corec_core::rows::Rows;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::Totals;
@@ -76,7 +76,12 @@ fn read(world: &mut World, stream: &str) -> Result<Option<Entries>, BusError> {
     let Some(last) = entries.last().map(|entry| entry.id) else { return Ok(None) };
     // Ids follow each other: what is missing was dropped before it could be read.
     let lost = last - cursor - entries.len() as u64;
-    let data: Vec<Vec<u8>> = entries.into_iter().map(|entry| entry.data).collect();
+    // What is longer than a record can't be applied: the journal need not have all of it, and a flood must not fill it.
+    let kept = |mut data: Vec<u8>| {
+        data.truncate(RECORD_BYTES + 1);
+        data
+    };
+    let data: Vec<Vec<u8>> = entries.into_iter().map(|entry| kept(entry.data)).collect();
     let tick = world.resource::<Tick>().0;
     let mut journal = world.resource_mut::<Journal>();
     journal.record(tick, Input::Entries { last, lost, data: data.clone() });

@@ -1,6 +1,7 @@
 //! The plugins of a run: found in a folder, or given in code, and built into an app in the order of their names.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 use bevy_app::App;
@@ -41,55 +42,17 @@ impl PluginSet {
         registry: &[Registered],
         lookup: Lookup,
     ) -> Result<Self, RunError> {
-        let all = Plugins::Auto;
-        let wanted = if folder.is_some() { &all } else { &scenario.plugins };
-        let names = match wanted {
-            Plugins::Auto => None,
-            Plugins::Named(names) if names.is_empty() => return Ok(Self::default()),
-            Plugins::Named(names) => Some(names),
+        let names = match &scenario.plugins {
+            Plugins::Named(names) if folder.is_none() => Some(&names[..]),
+            _ => None,
         };
-        let folder = match folder {
-            Some(folder) if folder.is_dir() => folder.to_path_buf(),
-            Some(folder) => {
-                let found = folder.display();
-                return Err(RunError::Usage(format!(
-                    "--plugins: found no folder {found}, must be one with NAME/{CONFIG}"
-                )));
-            }
-            None => match default_folder(beside) {
-                Some(folder) => folder,
-                None if names.is_none() => return Ok(Self::default()),
-                None => {
-                    let names = names.into_iter().flatten().map(|name| name.escape_debug().to_string());
-                    return Err(RunError::Usage(format!(
-                        "{}: plugins: found no folder 'plugins' with {}, must be beside the scenario or in the working \
-                         folder, or named by --plugins DIR",
-                        scenario.name,
-                        names.collect::<Vec<_>>().join(", ")
-                    )));
-                }
-            },
-        };
-        let mut found = scan(&folder, lookup)?;
-        if let Some(names) = names {
-            let of = |name: &str, config: &PluginConfig| {
-                config.name == name || registry.iter().any(|r| r.is_called(name) && r.is_called(&config.name))
-            };
-            for name in names {
-                if !found.iter().any(|config| of(name, config)) {
-                    let there: Vec<&str> = found.iter().map(|config| config.name.as_str()).collect();
-                    return Err(RunError::Usage(format!(
-                        "{}: plugins: found '{}', must be of those in {}: {}",
-                        scenario.name,
-                        name.escape_debug(),
-                        folder.display(),
-                        if there.is_empty() { "none".into() } else { there.join(", ") }
-                    )));
-                }
-            }
-            found.retain(|config| names.iter().any(|name| of(name, config)));
+        if names.is_some_and(<[String]>::is_empty) {
+            return Ok(Self::default());
         }
-        Self::of(found, registry)
+        match folder.map(Path::to_path_buf).or_else(|| default_folder(beside)) {
+            Some(folder) => Self::of(choose(&folder, names, registry, lookup)?, registry),
+            None => names.map_or_else(|| Ok(Self::default()), |names| Err(no_folder(names))),
+        }
     }
 
     /// The plugins of a run that is done again, as its manifest has them.
@@ -132,14 +95,11 @@ impl PluginSet {
         registry: &[Registered],
         lookup: Lookup,
     ) -> Result<Self, RunError> {
-        let wanted = Scenario {
-            name: "this run".into(),
-            plugins: Plugins::Named(vec![name.into()]),
-            ..Scenario::default()
-        };
-        let beside = folder.map(|folder| folder.join(".."));
-        let found = Self::find(&wanted, None, beside.as_deref(), registry, lookup)?;
-        for (registered, mut config) in found.plugins {
+        let names = [name.to_string()];
+        let folder = folder.map(Path::to_path_buf).or_else(|| default_folder(None));
+        let folder = folder.ok_or_else(|| no_folder(&names))?;
+        let found = choose(&folder, Some(&names), registry, lookup)?;
+        for (registered, mut config) in Self::of(found, registry)?.plugins {
             (config.enabled, config.group) = (true, None);
             self.add(registered, config)?;
         }
@@ -209,41 +169,83 @@ impl PluginSet {
     /// # Panics
     /// If a plugin does, as in Bevy: see [`PluginSet::app`].
     pub fn add_to(&self, app: &mut App, scenario: &mut Scenario) {
-        app.world_mut().get_resource_or_init::<PluginDirs>().is_read_only = self.is_read_only;
-        for (registered, config) in self.plugins.iter().filter(|(_, config)| config.enabled) {
-            let configured = registered.configure(config.clone()).expect("checked when it was added");
-            configured.build(app, scenario);
+        if let Err((_, panic)) = self.build(app, scenario) {
+            resume_unwind(panic);
         }
     }
 
     /// An app with the built-in dynamics and the enabled plugins. One whose `build` panics is left out: the app is
     /// built again without it, and [`BuildFailures`] says so.
     pub fn app(&self, scenario: &mut Scenario) -> App {
-        let mut set = self.clone();
-        let mut failures = BuildFailures::default();
-        'anew: loop {
-            let mut app = App::new();
+        let (mut set, mut failures) = (self.clone(), BuildFailures::default());
+        loop {
+            let (mut app, mut with_groups) = (App::new(), scenario.clone());
             app.add_plugins(CorecPlugin);
-            app.world_mut().get_resource_or_init::<PluginDirs>().is_read_only = self.is_read_only;
-            let mut with_groups = scenario.clone();
-            for at in 0..set.plugins.len() {
-                let (registered, config) = &set.plugins[at];
-                if !config.enabled {
-                    continue;
+            match set.build(&mut app, &mut with_groups) {
+                Ok(()) => {
+                    app.insert_resource(failures);
+                    *scenario = with_groups;
+                    return app;
                 }
-                let configured = registered.configure(config.clone()).expect("checked when it was added");
-                let build = AssertUnwindSafe(|| configured.build(&mut app, &mut with_groups));
-                if let Err(panic) = catch_unwind(build) {
+                Err((at, panic)) => {
+                    let (registered, _) = set.plugins.remove(at);
                     failures.0.push((registered.name(), panic_message(&*panic)));
-                    set.plugins.remove(at);
-                    continue 'anew;
                 }
             }
-            app.insert_resource(failures);
-            *scenario = with_groups;
-            return app;
         }
     }
+
+    /// Builds one after the other, up to the first that panics: its place, and the panic.
+    fn build(&self, app: &mut App, scenario: &mut Scenario) -> Result<(), (usize, Box<dyn Any + Send>)> {
+        app.world_mut().get_resource_or_init::<PluginDirs>().is_read_only = self.is_read_only;
+        for (at, (registered, config)) in
+            self.plugins.iter().enumerate().filter(|(_, (_, config))| config.enabled)
+        {
+            let configured = registered.configure(config.clone()).expect("checked when it was added");
+            let build = AssertUnwindSafe(|| configured.build(app, scenario));
+            catch_unwind(build).map_err(|panic| (at, panic))?;
+        }
+        Ok(())
+    }
+}
+
+/// The configs in `folder`: all of them, or those that `names` names, each of which must be there.
+fn choose(
+    folder: &Path,
+    names: Option<&[String]>,
+    registry: &[Registered],
+    lookup: Lookup,
+) -> Result<Vec<PluginConfig>, RunError> {
+    if !folder.is_dir() {
+        let found = folder.display();
+        return Err(RunError::Usage(format!(
+            "--plugins: found no folder {found}, must be one with NAME/{CONFIG}"
+        )));
+    }
+    let mut found = scan(folder, lookup)?;
+    let Some(names) = names else { return Ok(found) };
+    let is_called = |name: &str, config: &PluginConfig| {
+        config.name == name || registry.iter().any(|r| r.is_called(name) && r.is_called(&config.name))
+    };
+    if let Some(missing) = names.iter().find(|name| !found.iter().any(|config| is_called(name, config))) {
+        let there: Vec<&str> = found.iter().map(|config| config.name.as_str()).collect();
+        let there = if there.is_empty() { "none".into() } else { there.join(", ") };
+        let (missing, folder) = (missing.escape_debug(), folder.display());
+        return Err(RunError::Usage(format!(
+            "plugins: found '{missing}', must be of those in {folder}: {there}"
+        )));
+    }
+    found.retain(|config| names.iter().any(|name| is_called(name, config)));
+    Ok(found)
+}
+
+fn no_folder(names: &[String]) -> RunError {
+    let names: Vec<String> = names.iter().map(|name| name.escape_debug().to_string()).collect();
+    RunError::Usage(format!(
+        "plugins: found no folder 'plugins' with {}, must be beside the scenario or in the working folder, or named by \
+         --plugins DIR",
+        names.join(", ")
+    ))
 }
 
 /// Puts back what a manifest leaves out of a config, from the file that it was in. Where that is gone, what depends on the
