@@ -1,6 +1,6 @@
 //! Communicator: answers questions about the run, from one stream on another.
 //!
-//! Reads `Stats`, `Totals`, `Population`, in `Phase::Publish`, before the engine publishes. A question goes to a language
+//! Reads `Stats`, `Totals`, `Population`, in `Phase::Audit`, once every block has been measured. A question goes to a language
 //! model over any OpenAI-compatible API if there is a key, else, or when that fails, it is answered from the state of the
 //! run by a classifier and a policy of the plugin's own. What a model says comes back as input: it is in the journal, so a
 //! replay gives the same answers without asking anyone.
@@ -118,7 +118,7 @@ pub struct Answered {
     pub id: String,
     /// The answer.
     pub texto: String,
-    /// How sure of it: the fitness of the run, 0..=1, as far as it is known.
+    /// The run's mean fitness, 0..=1; 0 before the first Measure.
     pub valor: f64,
     /// Who answered: "model" or "local"; "error" for a question that can't be read.
     pub source: String,
@@ -239,13 +239,25 @@ fn converse(
             }
         }
     }
-    for (id, open, texto, source) in answers {
-        let id = open.question.id.unwrap_or_else(|| id.to_string());
-        tracing::debug!(id, source, "answered: {}", texto.escape_debug());
-        out.send(&Answered { id, texto, valor, source: source.into(), tick: run.tick() })?;
-        out.metric("answer_ticks", (run.tick() - open.tick) as f64);
-    }
-    Ok(())
+    answers
+        .into_iter()
+        .try_for_each(|(id, open, texto, source)| reply(&run, &mut out, id, open, texto, source))
+}
+
+/// Sends the answer to a question.
+fn reply(
+    run: &RunView,
+    out: &mut Outbox<Communicator>,
+    id: u64,
+    open: Open,
+    texto: String,
+    source: &str,
+) -> Result {
+    let id = open.question.id.unwrap_or_else(|| id.to_string());
+    tracing::debug!(id, source, "answered: {}", texto.escape_debug());
+    out.metric("answer_ticks", (run.tick() - open.tick) as f64);
+    let valor = run.fitness().unwrap_or(0.0);
+    out.send(&Answered { id, texto, valor, source: source.into(), tick: run.tick() })
 }
 
 /// Hands the open questions to the model that it has not been handed yet; one that it can't take is left for a later tick.
@@ -273,8 +285,7 @@ fn save(
 ) -> Result {
     for (id, open) in conversation.take_all() {
         let texto = conversation.answer(id, &open.question, &run);
-        let (id, valor) = (open.question.id.unwrap_or_else(|| id.to_string()), run.fitness().unwrap_or(0.0));
-        out.send(&Answered { id, texto, valor, source: "local".into(), tick: run.tick() })?;
+        reply(&run, &mut out, id, open, texto, "local")?;
     }
     let Some(file) = &log.file else { return Ok(()) };
     let dir = dirs.of::<Communicator>();
