@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand in `cli`, no logic.
 #![forbid(unsafe_code)]
+// Both end the process when what they write to is gone.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod cli;
 

@@ -21,8 +21,10 @@ use crate::phase::{Owner, Owners};
 use crate::raw;
 use crate::units::Tick;
 
-/// Raised whenever the meaning of the digest changes.
-const FORMAT: u64 = 2;
+/// What the digest begins with. Raised when the meaning of all digests changes.
+const FORMAT_OF_ALL: u64 = 2;
+/// Raised whenever the meaning of a digest changes: 3 has resources that 2 had not ([`Saved::SINCE`]).
+pub const FORMAT: u32 = 3;
 
 /// A resource that is part of the run's state: of its digest, and of its snapshots.
 ///
@@ -45,6 +47,19 @@ const FORMAT: u64 = 2;
 pub trait Saved: Resource<Mutability = Mutable> + Serialize + DeserializeOwned {
     /// Its name, unique in a run.
     const NAME: &'static str;
+
+    /// The digest's first format that has it: a digest of an older run is compared without it.
+    const SINCE: u32 = 0;
+
+    /// Whether there is anything to it yet. What says no is neither in the digest nor in a snapshot.
+    fn is_part(&self) -> bool {
+        true
+    }
+
+    /// Its share of the digest, for what only grows and keeps a hash as it does; none for xxh3 of what serde makes of it.
+    fn hash(&self) -> Option<u64> {
+        None
+    }
 
     /// Takes the state of `saved`. A resource that skips fields keeps its own here.
     fn restore(&mut self, saved: Self) {
@@ -99,6 +114,10 @@ pub(crate) struct SavedResource {
     pub id: fn(&World) -> Option<ComponentId>,
     /// Its bytes; none if it is not in the world.
     pub save: fn(&World) -> Option<Vec<u8>>,
+    /// Its share of the digest; none if it is not in the world.
+    pub hash: fn(&World) -> Option<u64>,
+    /// The digest's first format that has it.
+    pub since: u32,
     /// Restores it, from bytes that may be anything.
     pub restore: fn(&mut World, &[u8]) -> Result<(), String>,
 }
@@ -114,6 +133,8 @@ impl SavedResources {
                     type_id: TypeId::of::<R>(),
                     id: World::component_id::<R>,
                     save: save::<R>,
+                    hash: hash::<R>,
+                    since: R::SINCE,
                     restore: restore::<R>,
                 };
                 self.resources.insert(at, saved);
@@ -133,8 +154,13 @@ impl SavedResources {
 }
 
 fn save<R: Saved>(world: &World) -> Option<Vec<u8>> {
-    let bytes = postcard::to_allocvec(world.get_resource::<R>()?);
+    let bytes = postcard::to_allocvec(world.get_resource::<R>().filter(|resource| resource.is_part())?);
     Some(bytes.expect("what serde derives for plain data can be written to memory"))
+}
+
+fn hash<R: Saved>(world: &World) -> Option<u64> {
+    let resource = world.get_resource::<R>().filter(|resource| resource.is_part())?;
+    resource.hash().or_else(|| Some(xxh3_64(&save::<R>(world)?)))
 }
 
 fn restore<R: Saved>(world: &mut World, bytes: &[u8]) -> Result<(), String> {
@@ -170,10 +196,23 @@ impl Digest {
     /// # Panics
     /// If the world was not populated.
     pub fn of(world: &World) -> Self {
+        Self::of_format(world, FORMAT)
+    }
+
+    /// As [`Digest::of`], as a version of CoreC had it whose digests were of `format`: 2 or later.
+    ///
+    /// # Panics
+    /// If the world was not populated.
+    pub fn of_format(world: &World, format: u32) -> Self {
+        Self::of_those(world, &|saved| saved.since <= format)
+    }
+
+    /// With those saved resources alone that are `wanted`.
+    pub(crate) fn of_those(world: &World, wanted: &dyn Fn(&SavedResource) -> bool) -> Self {
         let mut hash = Xxh3::new();
         let mut parts = Vec::new();
         let mut word = |value: u64| hash.update(&value.to_le_bytes());
-        word(FORMAT);
+        word(FORMAT_OF_ALL);
         word(world.resource::<Tick>().0);
         word(world.resource::<Directory>().next_id().0);
         let mut kinds: Vec<&KindTable> = world.resource::<Population>().kinds().iter().collect();
@@ -198,11 +237,9 @@ impl Digest {
                 parts.push((format!("{}.{}", kind.name(), column.name()), value));
             }
         }
-        for SavedResource { name, save, .. } in
-            world.get_resource::<SavedResources>().into_iter().flat_map(SavedResources::iter)
-        {
-            let Some(bytes) = save(world) else { continue };
-            let value = xxh3_64(&bytes);
+        let saved = world.get_resource::<SavedResources>().into_iter().flat_map(SavedResources::iter);
+        for SavedResource { name, hash, .. } in saved.filter(wanted) {
+            let Some(value) = hash(world) else { continue };
             word(xxh3_64(name.as_bytes()));
             word(value);
             parts.push((name.to_string(), value));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::alert::Alert;
+use crate::units::RunId;
 
 /// A block at a tick.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +89,8 @@ impl Batch {
 /// What a store says of a run as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunRecord {
+    /// The run: its rows are found by it. None for one without a folder.
+    pub id: Option<RunId>,
     /// The scenario's name.
     pub scenario: String,
     /// The instance.
@@ -98,7 +101,7 @@ pub struct RunRecord {
     pub entities: u64,
     /// The scenario in JSON, passwords left out.
     pub settings: String,
-    /// Whether the run went on from a snapshot: its rows are those of the run that made it.
+    /// Whether the run goes on: its rows are there already.
     pub continues: bool,
 }
 

@@ -18,6 +18,53 @@ pub struct Tick(pub u64);
 #[derive(Resource, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Epoch(pub u32);
 
+/// Which run it is: 16 random bytes that its folder, journal, snapshots and rows in a store have in common. No part of a digest.
+///
+/// Its text form is 32 hex digits.
+///
+/// ```
+/// use corec_core::units::RunId;
+/// let id = RunId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+/// assert_eq!(id.to_string().parse(), Ok(id));
+/// assert_eq!(id.short(), "01234567");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RunId(pub u128);
+
+impl RunId {
+    /// Its first eight digits: enough to tell the runs of a folder apart.
+    pub fn short(self) -> String {
+        self.to_string()[..8].to_string()
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl std::str::FromStr for RunId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = (text.len() == 32).then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        digits.map(Self).ok_or_else(|| format!("found '{}', must be 32 hex digits", text.escape_debug()))
+    }
+}
+
+impl Serialize for RunId {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RunId {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// A stream channel: the guide's `canal`, as wide as record v1 carries it.
 #[doc(alias = "canal")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -8,13 +8,14 @@ use clap::Args;
 use corec_plugins::REGISTRY;
 use corec_systems::ask::{Ask, ask};
 use corec_systems::run::RunError;
+use corec_systems::stop::Stop;
 
 /// Ask a run something: how it is going, what is wrong, what changed, what to do
 ///
 /// Takes the run to its last tick again, in memory, and puts the question to its plugin `communicator` as the stream would. With
 /// a key in OPENROUTER_API_KEY (see plugins/communicator/README.md) a language model answers, else the plugin itself.
 ///
-/// Exit status: 0 answered, 1 not in time, 2 bad usage.
+/// Exit status: 0 answered, 1 not in time, 2 bad usage, 129, 130 or 143 interrupted.
 #[derive(Args)]
 #[command(after_help = "Examples:
   corec ask \"¿cómo va la simulación?\"
@@ -24,11 +25,11 @@ pub struct AskArgs {
     text: String,
 
     /// How much it matters, 0 to 1
-    #[arg(long, value_name = "F", default_value = "0.5", value_parser = parse_value)]
+    #[arg(long, value_name = "F", default_value = "0.5", value_parser = parse_value, allow_negative_numbers = true)]
     value: f64,
 
     /// The run's folder; the newest of runs/ if not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path())]
     run: Option<PathBuf>,
 
     /// The plugin that answers
@@ -36,7 +37,7 @@ pub struct AskArgs {
     plugin: String,
 
     /// Where its config.json is if the run had it not: DIR/NAME/config.json; `plugins` if not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path())]
     plugins: Option<PathBuf>,
 
     /// The stream that the plugin takes questions from
@@ -48,7 +49,7 @@ pub struct AskArgs {
     output: String,
 
     /// Seconds to wait for an answer
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..=3600), allow_negative_numbers = true)]
     patience: u64,
 
     /// Print the answer as it is on the stream, JSON
@@ -57,15 +58,10 @@ pub struct AskArgs {
 }
 
 /// Asks, and gives the exit status.
-pub fn main(args: &AskArgs) -> ExitCode {
-    try_ask(args).unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        ExitCode::from(error.exit_code())
-    })
-}
-
-fn try_ask(args: &AskArgs) -> Result<ExitCode, RunError> {
-    let signal = super::run::listen()?;
+///
+/// # Errors
+/// No answer, and why.
+pub fn main(args: &AskArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     let answer = ask(&Ask {
         text: &args.text,
         value: args.value,
@@ -75,7 +71,7 @@ fn try_ask(args: &AskArgs) -> Result<ExitCode, RunError> {
         streams: [&args.input, &args.output],
         patience: Duration::from_secs(args.patience),
         registry: REGISTRY,
-        signal: &signal,
+        stop,
     })?;
     // What a model says is text from outside: a terminal must not obey it.
     let texto = answer["texto"].as_str().unwrap_or_default();

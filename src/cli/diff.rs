@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use corec_systems::snapshots::{Snapshot, diff};
+use corec_systems::run::RunError;
+use corec_systems::snapshots::{SnapshotError, diff};
 use serde_json::json;
 
 /// Name what differs between two snapshots
@@ -13,10 +14,12 @@ use serde_json::json;
 /// Exit status: 0 the same state, 1 another, 2 a file that can't be read.
 #[derive(Args)]
 pub struct DiffArgs {
-    /// A snapshot's file
+    /// A snapshot's file, or a run's folder for its newest
+    #[arg(value_parser = super::path())]
     a: PathBuf,
 
     /// Another
+    #[arg(value_parser = super::path())]
     b: PathBuf,
 
     /// Print the differences as JSON
@@ -25,13 +28,13 @@ pub struct DiffArgs {
 }
 
 /// Compares them.
-pub fn main(args: &DiffArgs) -> ExitCode {
-    let open = |path| Snapshot::open(path).and_then(|snapshot| snapshot.verify().map(|()| snapshot));
-    let found = open(&args.a).and_then(|a| open(&args.b).and_then(|b| diff(&a, &b)));
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => return super::usage(error),
-    };
+///
+/// # Errors
+/// A snapshot that can't be read.
+pub fn main(args: &DiffArgs) -> Result<ExitCode, RunError> {
+    let usage = |e: SnapshotError| RunError::Usage(e.to_string());
+    let (a, b) = (super::inspect::newest(&args.a)?, super::inspect::newest(&args.b)?);
+    let found = diff(&a, &b).map_err(usage)?;
     let mut text = String::new();
     if args.json {
         let list: Vec<_> = found.iter().map(|d| json!({
@@ -46,5 +49,5 @@ pub fn main(args: &DiffArgs) -> ExitCode {
         _ = writeln!(text, "{difference}");
     }
     let code = super::print(&text);
-    if found.is_empty() { code } else { ExitCode::FAILURE }
+    Ok(if found.is_empty() { code } else { ExitCode::FAILURE })
 }

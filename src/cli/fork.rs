@@ -9,20 +9,24 @@ use corec_plugins::REGISTRY;
 use corec_systems::fork::{Fork, fork};
 use corec_systems::run::{RunError, Summary};
 use corec_systems::settings::{grouped, parse_count};
+use corec_systems::stop::Stop;
 use serde_json::json;
 
 /// Go on from a tick of a run twice: as it was, and with other settings
 ///
 /// Both futures get a folder, and a table says where they have come to.
+///
+/// Exit status: 0 done, 1 a future failed, 2 bad usage, 129, 130 or 143 interrupted, with nothing to compare.
 #[derive(Args)]
 #[command(after_help = "Example:
   corec fork runs/0001 --at 500 --set 'blocks[0].load=0.9' --set 'blocks[0].repair=false' --ticks 1000")]
 pub struct ForkArgs {
     /// The run's folder
+    #[arg(value_parser = super::path())]
     run: PathBuf,
 
     /// The tick after which the futures part
-    #[arg(long, value_name = "TICK", value_parser = parse_count)]
+    #[arg(long, value_name = "TICK", value_parser = parse_count, allow_negative_numbers = true)]
     at: u64,
 
     /// What is different in the second future; may be given more than once
@@ -30,11 +34,11 @@ pub struct ForkArgs {
     set: Vec<String>,
 
     /// The tick to which both go; the scenario's if not given
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     ticks: Option<u64>,
 
     /// Where the two folders go; `fork-TICK` in the run's folder if not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path())]
     out: Option<PathBuf>,
 
     /// Print both summaries as JSON
@@ -43,25 +47,11 @@ pub struct ForkArgs {
 }
 
 /// Forks.
-pub fn main(args: &ForkArgs) -> ExitCode {
-    match try_fork(args) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
-
-fn try_fork(args: &ForkArgs) -> Result<ExitCode, RunError> {
-    let signal = super::run::listen()?;
+///
+/// # Errors
+/// What the fork says.
+pub fn main(args: &ForkArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join(format!("fork-{}", args.at)));
-    if out.exists() {
-        return Err(RunError::Usage(format!(
-            "--out: {} is there already, must be a new folder",
-            out.display()
-        )));
-    }
     let [same, other] = fork(&Fork {
         run: &args.run,
         at: args.at,
@@ -69,7 +59,7 @@ fn try_fork(args: &ForkArgs) -> Result<ExitCode, RunError> {
         ticks: args.ticks,
         out: &out,
         registry: REGISTRY,
-        signal: &signal,
+        stop,
     })?;
     let text = if args.json {
         format!("{}\n", json!({ "same": same, "fork": other }))
@@ -81,7 +71,7 @@ fn try_fork(args: &ForkArgs) -> Result<ExitCode, RunError> {
     [same, other]
         .iter()
         .filter_map(|summary| summary.error.as_ref())
-        .for_each(|error| eprintln!("error: {error}"));
+        .for_each(|error| super::complain(error));
     Ok(if failed { ExitCode::FAILURE } else { code })
 }
 

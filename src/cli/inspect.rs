@@ -1,10 +1,13 @@
 //! `corec inspect`: what is in a snapshot or a journal.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use corec_systems::recorded::RecordedRun;
+use corec_systems::run::RunError;
+use corec_systems::run::manifest::FILE;
 use corec_systems::settings::grouped;
 use corec_systems::snapshots::summary;
 use corec_systems::snapshots::{Part, Snapshot, SnapshotError, latest};
@@ -14,6 +17,7 @@ use serde_json::{Value, json};
 #[derive(Args)]
 pub struct InspectArgs {
     /// A snapshot's file, a folder of them or a run's folder for the newest; a journal's folder
+    #[arg(value_parser = super::path())]
     file: PathBuf,
 
     /// Rows to show of each kind, in hexadecimal
@@ -26,28 +30,40 @@ pub struct InspectArgs {
 }
 
 /// Shows it.
-pub fn main(args: &InspectArgs) -> ExitCode {
+///
+/// # Errors
+/// A file that can't be read.
+pub fn main(args: &InspectArgs) -> Result<ExitCode, RunError> {
     if args.file.join("00000001.log").is_file() {
         return journal(args);
     }
-    let folder = args.file.join("snapshots");
-    let path = if folder.is_dir() { &folder } else { &args.file };
-    let shown =
-        latest(path).and_then(|(snapshot, _)| facts(&snapshot, args.rows).map(|facts| (snapshot, facts)));
-    match shown {
-        Err(error) => super::usage(error),
-        Ok((_, facts)) if args.json => super::print(&format!("{facts}\n")),
-        Ok((snapshot, facts)) => super::print(&text(&snapshot, &facts)),
-    }
+    let snapshot = newest(&args.file)?;
+    let facts = facts(&snapshot, args.rows).map_err(|e| RunError::Usage(e.to_string()))?;
+    Ok(super::print(&if args.json { format!("{facts}\n") } else { text(&snapshot, &facts) }))
 }
 
-fn journal(args: &InspectArgs) -> ExitCode {
-    let summary = match summary(&args.file) {
-        Ok(summary) => summary,
-        Err(error) => return super::usage(error),
-    };
+/// A snapshot: a file, the newest whole one of a folder, or of a run.
+///
+/// # Errors
+/// No snapshot that is whole.
+pub(super) fn newest(path: &Path) -> Result<Snapshot, RunError> {
+    if path.join(FILE).is_file() {
+        let run = RecordedRun::open(path)?;
+        if run.is_going_on() {
+            super::tell(&format!("{}: is still going on: shown is what is on disk now", path.display()));
+        }
+        let found = run.snapshot(u64::MAX, run.extent()?.as_ref());
+        return found.ok_or_else(|| {
+            RunError::Usage(format!("{}: found no whole snapshot, must hold one", run.snapshots().display()))
+        });
+    }
+    latest(path).map(|(snapshot, _)| snapshot).map_err(|e| RunError::Usage(e.to_string()))
+}
+
+fn journal(args: &InspectArgs) -> Result<ExitCode, RunError> {
+    let summary = summary(&args.file).map_err(|e| RunError::Usage(e.to_string()))?;
     if args.json {
-        return super::print(&format!("{}\n", json!(summary)));
+        return Ok(super::print(&format!("{}\n", json!(summary))));
     }
     let mut out = format!("{}\n", args.file.display());
     for what in &summary.inputs {
@@ -64,7 +80,7 @@ fn journal(args: &InspectArgs) -> ExitCode {
         grouped(summary.file_bytes),
         summary.torn_bytes
     );
-    super::print(&out)
+    Ok(super::print(&out))
 }
 
 fn facts(snapshot: &Snapshot, rows: usize) -> Result<Value, SnapshotError> {
@@ -103,7 +119,7 @@ fn facts(snapshot: &Snapshot, rows: usize) -> Result<Value, SnapshotError> {
         Part::Column(..) => None,
     });
     Ok(json!({
-        "file": snapshot.path(), "run": head.run, "epoch": head.epoch, "tick": head.tick, "next_id": head.next_id,
+        "file": snapshot.path(), "id": head.id, "run": head.run, "epoch": head.epoch, "tick": head.tick, "next_id": head.next_id,
         "digest": format!("{:016x}", head.digest), "journal_sequence": head.journal_sequence, "kinds": kinds,
         "resources": resources.collect::<Vec<_>>(),
         "scenario": serde_json::from_str::<Value>(&head.scenario).unwrap_or_default(),

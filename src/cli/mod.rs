@@ -10,13 +10,19 @@ mod run;
 mod runs;
 mod scenarios;
 mod schema;
+mod signals;
 mod verify;
 
-use std::io::IsTerminal;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
+use corec_systems::run::RunError;
+use signals::Listener;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -64,22 +70,32 @@ enum Command {
 pub fn main(started: Instant) -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = start_log(cli.log.as_deref()) {
-        eprintln!("error: --log: {error}");
-        return ExitCode::from(2);
+        return usage(format!("--log: {error}"));
     }
-    match cli.command.unwrap_or_else(|| Command::Run(Box::new(run::RunArgs::parse_from(["run"])))) {
-        Command::Run(args) => run::main(*args, started),
-        Command::Verify(args) => verify::main(&args),
-        Command::Replay(args) => replay::main(&args),
-        Command::Fork(args) => fork::main(&args),
-        Command::Ask(args) => ask::main(&args),
-        Command::Runs(args) => runs::main(&args),
-        Command::Inspect(args) => inspect::main(&args),
-        Command::Diff(args) => diff::main(&args),
-        Command::Plugin(args) => plugin::main(&args),
-        Command::Scenarios(args) => scenarios::main(&args),
-        Command::Schema => schema::main(),
-    }
+    let signals = match Listener::start() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&error),
+    };
+    let stop = signals.stop();
+    let done = match cli.command.unwrap_or_else(|| Command::Run(Box::new(run::RunArgs::parse_from(["run"])))) {
+        Command::Run(args) => run::main(*args, started, stop),
+        Command::Verify(args) => verify::main(&args, stop),
+        Command::Replay(args) => replay::main(&args, stop),
+        Command::Fork(args) => fork::main(&args, stop),
+        Command::Ask(args) => ask::main(&args, stop),
+        at_once => {
+            signals.end_at_once();
+            match at_once {
+                Command::Runs(args) => runs::main(&args),
+                Command::Inspect(args) => inspect::main(&args),
+                Command::Diff(args) => diff::main(&args),
+                Command::Plugin(args) => plugin::main(&args),
+                Command::Scenarios(args) => Ok(scenarios::main(&args)),
+                _ => Ok(schema::main()),
+            }
+        }
+    };
+    done.unwrap_or_else(|error| fail(&error))
 }
 
 fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
@@ -89,8 +105,8 @@ fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
         Some(filter) => base().parse(filter)?,
         None => base().try_from_env().unwrap_or_else(|_| EnvFilter::new("warn")),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unfailing(std::io::stderr()));
+    log.log_internal_errors(false).without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
     Ok(())
 }
 
@@ -99,22 +115,78 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Stderr that is lost, full or gone, is no reason for a run to end: what can't be written is left out.
+struct Unfailing(std::io::Stderr);
+
+impl Write for Unfailing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        _ = self.0.flush();
+        Ok(())
+    }
+}
+
+/// Tells of something on stderr.
+fn tell(text: &str) {
+    _ = writeln!(Unfailing(std::io::stderr()), "{}", harmless(text));
+}
+
+/// Tells of an error on stderr.
+fn complain(error: &str) {
+    tell(&format!("error: {error}"));
+}
+
+/// Tells of an error, and gives its status.
+fn fail(error: &RunError) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::from(error.exit_code())
+}
+
 /// Says what was wrong, and gives the status of bad usage.
 fn usage(error: impl std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
+    complain(&error.to_string());
     ExitCode::from(2)
+}
+
+/// Text with nothing in it that a terminal would obey: names may come from anywhere.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => out.extend(c.escape_debug()),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Writes a text to stdout; a reader that has gone away (`| head`) is no error.
 fn print(text: &str) -> ExitCode {
-    use std::io::Write;
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(harmless(text).as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: stdout: {error}");
+            complain(&format!("stdout: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A path on the command line. It goes into manifests and summaries, which are JSON.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|path: OsString| {
+        let said = |path: OsString| format!("found {path:?}, must be UTF-8: it is written into JSON");
+        path.into_string().map(PathBuf::from).map_err(said)
+    })
+}
+
+/// A whole number of any size.
+fn whole(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("found '{text}', must be a whole number of at least 0"))
 }

@@ -26,7 +26,7 @@ enum Command {
     /// List the plugins that this program was built with and those of a folder
     List {
         /// The folder with NAME/config.json
-        #[arg(long, value_name = "DIR", default_value = "plugins")]
+        #[arg(long, value_name = "DIR", default_value = "plugins", value_parser = super::path())]
         plugins: PathBuf,
         /// Print one JSON array
         #[arg(long)]
@@ -51,17 +51,16 @@ enum Command {
 }
 
 /// Does it, and gives the exit status.
-pub fn main(args: &PluginArgs) -> ExitCode {
-    let done = match &args.command {
+///
+/// # Errors
+/// What was wrong.
+pub fn main(args: &PluginArgs) -> Result<ExitCode, RunError> {
+    match &args.command {
         Command::List { plugins, json } => list(plugins, *json),
         Command::Check { dir } => check(dir),
         Command::New { name } => new(name),
         Command::Sync { check } => sync(*check),
-    };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        ExitCode::from(error.exit_code())
-    })
+    }
 }
 
 fn list(folder: &Path, is_json: bool) -> Result<ExitCode, RunError> {
@@ -127,7 +126,7 @@ fn sync(is_check: bool) -> Result<ExitCode, RunError> {
     }
     let stale = tree.stale()?;
     for (path, _) in &stale {
-        eprintln!("error: {}: is not current, must be as `corec plugin sync` writes it", path.display());
+        super::complain(&format!("{}: is not current, must be as `corec plugin sync` writes it", path.display()));
     }
     Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -5,26 +5,29 @@ use std::process::ExitCode;
 
 use clap::Args;
 use corec_plugins::REGISTRY;
-use corec_systems::replay::replay;
+use corec_systems::recorded::RecordedRun;
+use corec_systems::replay::{Replay, ReplayReport};
 use corec_systems::run::RunError;
 use corec_systems::settings::parse_count;
+use corec_systems::stop::Stop;
 
 /// Run a run again from its journal, and compare every recorded digest
 ///
 /// Needs neither the run's inputs nor any server.
 ///
-/// Exit status: 0 the recorded digests, 1 another one, 2 bad usage.
+/// Exit status: 0 the recorded digests, 1 another one, 2 bad usage, 129, 130 or 143 interrupted.
 #[derive(Args)]
 pub struct ReplayArgs {
     /// The run's folder
+    #[arg(value_parser = super::path())]
     run: PathBuf,
 
     /// Stop after so many ticks
-    #[arg(long, value_name = "TICK", value_parser = parse_count)]
+    #[arg(long, value_name = "TICK", value_parser = parse_count, allow_negative_numbers = true)]
     to: Option<u64>,
 
     /// Worker threads
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), allow_negative_numbers = true)]
     threads: Option<u32>,
 
     /// Print what was found as JSON
@@ -33,33 +36,35 @@ pub struct ReplayArgs {
 }
 
 /// Replays.
-pub fn main(args: &ReplayArgs) -> ExitCode {
-    match try_replay(args) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
+///
+/// # Errors
+/// What the replay says.
+pub fn main(args: &ReplayArgs, stop: &Stop) -> Result<ExitCode, RunError> {
+    let run = RecordedRun::open(&args.run)?;
+    if run.is_going_on() {
+        super::tell(&format!("{}: is still going on: replayed is what is on disk now", args.run.display()));
     }
-}
-
-fn try_replay(args: &ReplayArgs) -> Result<ExitCode, RunError> {
-    let signal = super::run::listen()?;
-    let report = replay(REGISTRY, &args.run, args.to, args.threads, &signal)?;
+    let replay = Replay { run: &run, registry: REGISTRY, to: args.to, threads: args.threads, stop };
+    let report = replay.run()?;
     let text = if args.json {
         format!("{}\n", serde_json::to_string(&report).expect("a report is text and numbers"))
     } else {
-        let ticks = format!("{} ticks, {:.1} a second", report.tick, report.ticks_per_second);
-        match &report.differs {
-            None => format!(
-                "{ticks}: {} recorded digests, all the same; the last is {}\n",
-                report.same, report.digest
-            ),
-            Some((tick, recorded, found)) => {
-                format!("{ticks}: at tick {tick} found the digest {found}, recorded was {recorded}\n")
-            }
-        }
+        text(&report)
     };
     let code = super::print(&text);
     Ok(if report.differs.is_some() { ExitCode::FAILURE } else { code })
+}
+
+fn text(report: &ReplayReport) -> String {
+    let rate = report.ticks_per_second.map(|rate| format!(", {rate:.1} a second")).unwrap_or_default();
+    let ticks = format!("{} ticks{rate}", report.tick);
+    match (&report.differs, report.same) {
+        (None, 0) => {
+            format!("{ticks}: no digest was recorded up to there, so none was compared; the last is {}\n", report.digest)
+        }
+        (None, same) => format!("{ticks}: {same} recorded digests, all the same; the last is {}\n", report.digest),
+        (Some((tick, recorded, found)), _) => {
+            format!("{ticks}: at tick {tick} found the digest {found}, recorded was {recorded}\n")
+        }
+    }
 }

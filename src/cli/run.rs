@@ -3,26 +3,25 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use corec_plugins::REGISTRY;
 use corec_systems::plugins::PluginSet;
 use corec_systems::prelude::Scenario;
-use corec_systems::run::manifest::Manifest;
-use corec_systems::run::{Every, Progress, RunError, RunPlan, SnapshotPlan, folder_of, rss_bytes, run};
+use corec_systems::recorded::GoOn;
+use corec_systems::run::{Every, InputChanged, Options, Progress, RunError, RunPlan, rss_bytes, run};
 use corec_systems::scenarios::{find, scale};
 use corec_systems::settings::{Loaded, Threads, load, parse_count};
-use corec_systems::snapshots::{Snapshot, latest};
+use corec_systems::stop::Stop;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Run a scenario
 ///
-/// Ctrl-C and SIGTERM end the run after the tick in hand, make a snapshot, flush the store and still print the summary.
+/// Ctrl-C, SIGTERM and SIGHUP end the run after the tick in hand, make a snapshot, flush the store and still print the summary; a
+/// second one more than a second later ends it at once. A run's folder, journal, snapshots and --ack file belong to one process at a time.
 ///
-/// Exit status: 0 done, 1 the run failed, 2 bad usage or configuration, 130 or 143 interrupted.
+/// Exit status: 0 done, 1 the run failed, 2 bad usage or configuration or in use by another process, 129, 130 or 143 interrupted by
+/// SIGHUP, SIGINT or SIGTERM.
 #[derive(clap::Parser)]
 #[command(after_help = "Examples:
   corec run                                       1,000,000 entities, 1000 ticks
@@ -36,19 +35,19 @@ pub struct RunArgs {
     scenario: String,
 
     /// Entities in all, spread over the groups as the scenario has them: 250000, 10k, 1M
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     entities: Option<u64>,
 
     /// Ticks to run; a table is replayed to its end unless this is less
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     ticks: Option<u64>,
 
     /// Seed of every random draw
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::whole, allow_negative_numbers = true)]
     seed: Option<u64>,
 
     /// Worker threads; as many as the process may use if not given. Results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), allow_negative_numbers = true)]
     threads: Option<u32>,
 
     /// Share of each block processed in a tick, 0 to 1, for all groups
@@ -60,19 +59,23 @@ pub struct RunArgs {
     tick_rate: Option<f64>,
 
     /// Table to replay: CSV, plain or gzipped, or a named pipe whose rows are taken as they come
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = super::path())]
     input: Option<PathBuf>,
 
+    /// Go on with a table that is not as it was when the run was started: `accept` takes its rows from now on
+    #[arg(long, value_name = "accept", requires = "restore", value_parser = ["accept"])]
+    input_changed: Option<String>,
+
     /// Write the `sequence` of the last row that is safe in the journal to this file, for whoever feeds the pipe
-    #[arg(long, value_name = "FILE", requires = "input")]
+    #[arg(long, value_name = "FILE", value_parser = super::path())]
     ack: Option<PathBuf>,
 
     /// Where the table's anomalies are, as NAB's combined_windows.json has them
-    #[arg(long, value_name = "FILE", requires = "input")]
+    #[arg(long, value_name = "FILE", value_parser = super::path())]
     windows: Option<PathBuf>,
 
     /// Load every enabled plugin of this folder: DIR/NAME/config.json; what the scenario names if not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path())]
     plugins: Option<PathBuf>,
 
     /// Message bus: memory
@@ -84,27 +87,27 @@ pub struct RunArgs {
     store: Option<String>,
 
     /// The run's folder; the next runs/NNNN if not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path())]
     out: Option<PathBuf>,
 
-    /// Make a snapshot every so many ticks (100) or seconds (30s); one is always made on Ctrl-C and SIGTERM
-    #[arg(long, value_name = "N|Ns")]
+    /// Make a snapshot every so many ticks (100) or seconds (30s); one is always made on Ctrl-C, SIGTERM and SIGHUP
+    #[arg(long, value_name = "N|Ns", allow_negative_numbers = true)]
     snapshot_interval: Option<Every>,
 
     /// Where snapshots go; `snapshots` in the run's folder if not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path())]
     snapshot: Option<PathBuf>,
 
-    /// Snapshots kept, the newest
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value = "3")]
-    snapshot_keep: u16,
+    /// Snapshots kept, the newest; 3 if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), allow_negative_numbers = true)]
+    snapshot_keep: Option<u16>,
 
-    /// Record a digest of the state every so many ticks; 0 for none, which makes ticks 4 or 5 % faster
-    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "10")]
-    digest_interval: u64,
+    /// Record a digest of the state every so many ticks, 10 if not given; 0 for none, which makes ticks 4 or 5 % faster
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
+    digest_interval: Option<u64>,
 
     /// Where the journal is; `journal` in the run's folder if not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path())]
     journal: Option<PathBuf>,
 
     /// Let the journal wait for the disk: inputs then survive a loss of power, not only a kill
@@ -119,16 +122,21 @@ pub struct RunArgs {
     #[arg(long, value_name = "TICK", hide = true)]
     kill_in: Option<u64>,
 
+    /// Take rows from the journal alone, for `corec verify --kill`
+    #[arg(long, hide = true, requires = "restore")]
+    input_recorded: bool,
+
     /// Let plugins write no files, for `corec verify --kill`
     #[arg(long, hide = true)]
     plugins_read_only: bool,
 
-    /// Go on from a snapshot: its file, or the newest whole one of a folder or of a run's folder
-    #[arg(long, value_name = "DIR|FILE", conflicts_with = "scenario")]
+    /// Go on with a run: its folder, or a snapshot of it, or a folder of snapshots. What the run was asked for goes on too (snapshots,
+    /// pace, windows, acknowledgements, digests) unless it is given anew; with --out it goes on as a run of its own
+    #[arg(long, value_name = "DIR|FILE", conflicts_with = "scenario", value_parser = super::path())]
     restore: Option<PathBuf>,
 
     /// Write which thread ran which system and blocks when, for Perfetto or chrome://tracing
-    #[arg(long, value_name = "FILE.json")]
+    #[arg(long, value_name = "FILE.json", value_parser = super::path())]
     profile: Option<PathBuf>,
 
     /// Refuse to start if more memory would be needed: 800MB, 1GiB, 90%
@@ -145,121 +153,91 @@ pub struct RunArgs {
 }
 
 /// Runs, and gives the exit status.
-pub fn main(args: RunArgs, started: Instant) -> ExitCode {
-    match try_run(args, started) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
-
-fn try_run(args: RunArgs, started: Instant) -> Result<ExitCode, RunError> {
-    let Restored { snapshot: restore, folder, loaded } = match args.restore.as_deref() {
-        None => Restored { loaded: find(&args.scenario, &super::environment)?, ..Default::default() },
-        Some(path) => Restored::find(path)?,
+///
+/// # Errors
+/// What kept the run from starting.
+pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, RunError> {
+    let restore = args.restore.as_deref().map(|path| GoOn::find(path, args.journal.as_deref())).transpose()?;
+    let loaded = match &restore {
+        None => find(&args.scenario, &super::environment)?,
+        Some(restore) => settings_of(restore)?,
     };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     let before = loaded.scenario.clone();
-    let scenario = with_flags(loaded.scenario, &args)?;
-    if args.restore.is_some() {
+    let mut scenario = with_flags(loaded.scenario, &args)?;
+    if restore.is_some() {
         check_same(&before, &scenario)?;
     }
-    let manifest = folder.as_deref().map(Manifest::read).transpose().map_err(RunError::Usage)?;
-    let (mut scenario, beside) = (scenario, Path::new(&args.scenario).parent());
-    let plugins = match &manifest {
+    let source = restore.as_ref().and_then(|restore| restore.run.as_ref());
+    let plugins = match source {
         Some(_) if args.plugins.is_some() => {
             let message = "--plugins: found with --restore, must not be given: a run's own plugins are taken";
             return Err(RunError::Usage(message.into()));
         }
-        Some(manifest) => PluginSet::recorded(&manifest.plugins, REGISTRY, &super::environment)?,
-        None => PluginSet::find(&scenario, args.plugins.as_deref(), beside, REGISTRY, &super::environment)?,
+        Some(run) => run.plugins(REGISTRY)?,
+        None => {
+            let beside = Path::new(&args.scenario).parent();
+            PluginSet::find(&scenario, args.plugins.as_deref(), beside, REGISTRY, &super::environment)?
+        }
     };
     let plugins = if args.plugins_read_only { plugins.read_only() } else { plugins };
     let app = plugins.app(&mut scenario);
+    let mut bar = Bar::new(args.quiet || args.json);
     let mut plan = RunPlan::new(scenario, started);
     plan.plugins = plugins.records();
-    plan.resume = folder.filter(|_| restore.is_none());
     (plan.restore, plan.scenario_given) = (restore, loaded.given);
-    (plan.digest_interval, plan.journal_sync, plan.kill_at) =
-        (args.digest_interval, args.journal_sync, args.kill_at);
-    plan.snapshots = SnapshotPlan {
-        every: args.snapshot_interval,
-        folder: args.snapshot,
-        keep: Some(args.snapshot_keep.into()),
+    plan.options = Options {
+        ticks: args.ticks,
+        tick_rate: args.tick_rate,
+        windows: args.windows,
+        ack: args.ack,
+        digest_interval: args.digest_interval,
+        snapshot_interval: args.snapshot_interval,
+        snapshot: args.snapshot,
+        snapshot_keep: args.snapshot_keep.map(Into::into),
+        journal: args.journal,
+        journal_sync: args.journal_sync.then_some(true),
     };
-    plan.ticks = args.ticks.or(plan.ticks);
-    (plan.out, plan.windows, plan.ack) = (args.out, args.windows, args.ack);
-    let input = manifest.and_then(|manifest| manifest.input);
-    if let (Some(found), Some(expected)) = (&args.input, &input)
-        && found != expected
-    {
-        let (found, expected) = (found.display(), expected.display());
-        let message = format!("--input: found {found}, must be {expected} as the run had it, or not given");
-        return Err(RunError::Usage(message));
-    }
-    (plan.input, plan.journal, plan.kill_in) = (args.input.or(input), args.journal, args.kill_in);
-    (plan.tick_rate, plan.profile) = (args.tick_rate, args.profile);
-    let ticks = plan.ticks;
-    let signal = listen()?;
-    let mut bar = Bar::new(ticks, args.quiet || args.json);
-    let summary = run(app, plan, &signal, &mut |progress| bar.tell(progress))?;
+    plan.input_changed = if args.input_changed.is_some() { InputChanged::Accept } else { InputChanged::Refuse };
+    (plan.out, plan.input, plan.is_input_recorded) = (args.out, args.input, args.input_recorded);
+    (plan.profile, plan.kill_at, plan.kill_in) = (args.profile, args.kill_at, args.kill_in);
+    let summary = run(app, plan, stop, &mut |progress| bar.tell(progress))?;
     bar.finish();
-    if args.json {
-        super::print(&format!(
-            "{}\n",
-            serde_json::to_string(&summary).expect("a summary is text and numbers")
-        ));
-    } else if !args.quiet {
-        super::print(&summary.to_string());
-    }
+    let printed = if args.json {
+        let json = serde_json::to_string(&summary).expect("a summary is text and numbers");
+        super::print(&format!("{json}\n"))
+    } else if args.quiet {
+        ExitCode::SUCCESS
+    } else {
+        super::print(&summary.to_string())
+    };
     if let Some(error) = &summary.error {
-        eprintln!("error: {error}");
+        super::complain(error);
         return Ok(ExitCode::FAILURE);
     }
     // A shell's convention: 128 and the signal's number.
-    Ok(ExitCode::from(summary.interrupted_by.map_or(0, |signal| 128 + signal as u8)))
+    Ok(summary.interrupted_by.map_or(printed, |signal| ExitCode::from(128 + signal as u8)))
 }
 
-/// What `--restore` has found.
-#[derive(Default)]
-struct Restored {
-    /// The snapshot; none if the run was killed before its first one.
-    snapshot: Option<Snapshot>,
-    /// The run's folder, if it is there.
-    folder: Option<PathBuf>,
-    loaded: Loaded,
-}
-
-impl Restored {
-    /// Looks for the newest whole snapshot of a folder or of a run's folder, or takes the file itself.
-    fn find(path: &Path) -> Result<Self, RunError> {
-        let usage = |e: &dyn std::fmt::Display| RunError::Usage(format!("--restore: {e}"));
-        let environment = super::environment;
-        let snapshots = path.join("snapshots");
-        let found = latest(if snapshots.is_dir() { &snapshots } else { path });
-        let (snapshot, refused) = match found {
-            Ok(found) => found,
-            // The journal has a run's inputs from the first tick: without a snapshot it only takes longer.
-            Err(error) if path.join("manifest.json").is_file() => {
-                tracing::warn!("{error}; the run begins again, with what its journal has");
-                let settings = Manifest::read(path).map_err(|e| usage(&e))?.settings.to_string();
-                let loaded = load(&format!("{}: settings", path.display()), &settings, &environment)?;
-                return Ok(Self { snapshot: None, folder: Some(path.into()), loaded });
-            }
-            Err(error) => return Err(usage(&error)),
-        };
-        for error in refused {
-            tracing::warn!("passed over: {error}");
+/// The settings of the run that is gone on with; of a snapshot alone those that it was made under.
+fn settings_of(restore: &GoOn) -> Result<Loaded, RunError> {
+    let (source, settings) = match (&restore.snapshot, &restore.run) {
+        (Some(snapshot), _) => {
+            tracing::info!("restoring {}", snapshot.path().display());
+            (format!("{}: scenario", snapshot.path().display()), snapshot.head().scenario.clone())
         }
-        tracing::info!("restoring {}", snapshot.path().display());
-        let source = format!("{}: scenario", snapshot.path().display());
-        let loaded = load(&source, &snapshot.head().scenario, &environment)?;
-        Ok(Self { folder: folder_of(&snapshot), snapshot: Some(snapshot), loaded })
+        (None, Some(run)) => {
+            (format!("{}: settings", run.folder().display()), run.manifest().settings.to_string())
+        }
+        (None, None) => return Err(RunError::Usage("--restore: found neither a run nor a snapshot".into())),
+    };
+    let mut loaded = load(&source, &settings, &super::environment)?;
+    if let Some(run) = &restore.run {
+        loaded.given = run.manifest().scenario_given.clone();
     }
+    Ok(loaded)
 }
 
 /// What a restored run's rows depend on is the snapshot's to say.
@@ -319,19 +297,6 @@ fn with_flags(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, RunErr
     Ok(scenario)
 }
 
-/// A number that is the signal's once one has come; a second one ends the process at once.
-pub(super) fn listen() -> Result<Arc<AtomicUsize>, RunError> {
-    let (signal, armed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-    for number in [SIGINT, SIGTERM] {
-        // In this order: the first signal arms what the second one meets.
-        signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&armed))
-            .and_then(|_| signal_hook::flag::register(number, Arc::clone(&armed)))
-            .and_then(|_| signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize))
-            .map_err(|e| RunError::Failed(format!("signals can't be caught: {e}")))?;
-    }
-    Ok(signal)
-}
-
 fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (1e-3..=1e6).contains(&rate) => Ok(rate),
@@ -342,35 +307,39 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 /// Progress on stderr: a bar on a terminal, a line every ten seconds elsewhere.
 struct Bar {
     bar: Option<ProgressBar>,
+    is_quiet: bool,
     is_terminal: bool,
     next_line: f64,
 }
 
 impl Bar {
-    fn new(ticks: Option<u64>, is_quiet: bool) -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
-        if is_quiet || !is_terminal {
-            return Self { bar: None, is_terminal: is_terminal || is_quiet, next_line: 10.0 };
-        }
+    fn new(is_quiet: bool) -> Self {
+        Self { bar: None, is_quiet, is_terminal: std::io::stderr().is_terminal(), next_line: 10.0 }
+    }
+
+    fn draw(ticks: Option<u64>) -> ProgressBar {
         let template = match ticks {
             Some(_) => "{wide_bar} {pos}/{len} ticks, {msg}, {eta} left",
             None => "{spinner} {pos} ticks, {msg}",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let target = ProgressDrawTarget::stderr_with_hz(10);
-        let bar = ProgressBar::with_draw_target(ticks, target).with_style(style);
-        Self { bar: Some(bar), is_terminal, next_line: 0.0 }
+        ProgressBar::with_draw_target(ticks, target).with_style(style)
     }
 
     fn tell(&mut self, progress: Progress) {
-        let rate = progress.ticks as f64 / progress.seconds.max(1e-9);
+        if self.is_quiet {
+            return;
+        }
+        let rate = progress.ticks_here as f64 / progress.seconds.max(1e-9);
         let message = format!("{rate:.1} ticks/s, {} MB", rss_bytes() / 1_000_000);
-        if let Some(bar) = &self.bar {
+        if self.is_terminal {
+            let bar = self.bar.get_or_insert_with(|| Self::draw(progress.of));
             bar.set_position(progress.ticks);
             bar.set_message(message);
-        } else if !self.is_terminal && progress.seconds >= self.next_line {
+        } else if progress.seconds >= self.next_line {
             let of = progress.of.map(|n| format!("/{n}")).unwrap_or_default();
-            eprintln!("{}{of} ticks, {message}", progress.ticks);
+            super::tell(&format!("{}{of} ticks, {message}", progress.ticks));
             self.next_line += Duration::from_secs(10).as_secs_f64();
         }
     }

@@ -2,25 +2,29 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::Instant;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use corec_plugins::REGISTRY;
 use corec_systems::plugins::PluginSet;
 use corec_systems::prelude::{Draws, Scenario, rng};
-use corec_systems::run::RunError;
-use corec_systems::run::manifest::Manifest;
+use corec_systems::recorded::RecordedRun;
+use corec_systems::run::manifest::FILE;
+use corec_systems::run::{JOURNAL, RunError, SUMMARY};
 use corec_systems::scenarios::{find, scale};
-use corec_systems::settings::{load, parse_count};
+use corec_systems::settings::parse_count;
+use corec_systems::snapshots::{Input, Inputs, LogError};
+use corec_systems::stop::Stop;
 use corec_systems::verify::{Again, Digests};
 use serde_json::{Value, json};
 
 /// Run a scenario at several thread counts, killed and restored, and compare every digest
 ///
-/// Prints one digest, or the first tick, column, block and entity that differ.
+/// Prints one digest, or the first tick, column, block and entity that differ. A run that has been is done again from its journal: what
+/// came from outside, its plugins' files and messages included, is as it was.
 ///
-/// Exit status: 0 the same bits, 1 others, 2 bad usage.
+/// Exit status: 0 the same bits, 1 others, 2 bad usage, 129, 130 or 143 interrupted.
 #[derive(Args)]
 #[command(after_help = "Examples:
   corec verify ecosystem --entities 100k --ticks 100 --threads 1,2,8 --kill
@@ -31,15 +35,15 @@ pub struct VerifyArgs {
     what: String,
 
     /// Entities in all
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     entities: Option<u64>,
 
     /// Ticks
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     ticks: Option<u64>,
 
     /// Seed of every random draw
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::whole, allow_negative_numbers = true)]
     seed: Option<u64>,
 
     /// Thread counts to compare
@@ -48,7 +52,7 @@ pub struct VerifyArgs {
     threads: Vec<u32>,
 
     /// Load every enabled plugin of this folder; what the scenario names if not given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = super::path())]
     plugins: Option<PathBuf>,
 
     /// Also kill the run (SIGKILL) at random ticks, and restore it each time
@@ -60,27 +64,29 @@ pub struct VerifyArgs {
     json: bool,
 }
 
-/// Verifies.
-pub fn main(args: &VerifyArgs) -> ExitCode {
-    match verify(args) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
+/// Digests that are kept of a run at most: of a longer one they are further apart.
+const DIGESTS_MAX: u64 = 100_000;
 
-fn verify(args: &VerifyArgs) -> Result<ExitCode, RunError> {
-    let signal = super::run::listen()?;
-    let (scenario, manifest) = what(args)?;
-    let input = manifest.as_ref().and_then(|m| m.input.clone());
-    let recorded: Digests = manifest.iter().flat_map(|m| &m.digests).filter_map(parse_digest).collect();
-    let interval = recorded.first().map_or(10, |(tick, _)| (*tick).max(1));
-    let ticks =
-        args.ticks.or(manifest.as_ref().map(|m| m.tick).filter(|tick| *tick > 0)).unwrap_or(scenario.ticks);
-    let plugins = match &manifest {
-        Some(manifest) => PluginSet::recorded(&manifest.plugins, REGISTRY, &super::environment)?,
+/// Verifies.
+///
+/// # Errors
+/// What can't be run.
+pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
+    let (scenario, run) = what(args)?;
+    if let Some(run) = run.as_ref().filter(|run| run.is_going_on()) {
+        super::tell(&format!("{}: is still going on: verified is what is on disk now", run.folder().display()));
+    }
+    let extent = run.as_ref().map(RecordedRun::extent).transpose()?.flatten();
+    let last = run.as_ref().map(|run| run.last_tick(extent.as_ref()));
+    let ticks = args.ticks.or(last.filter(|tick| *tick > 0)).unwrap_or(scenario.ticks);
+    if let Some(last) = last.filter(|last| *last < ticks) {
+        let message = format!("--ticks: found {ticks}, must be at most {last}, where {} ends", args.what);
+        return Err(RunError::Usage(message));
+    }
+    let journal = run.as_ref().map(RecordedRun::journal).filter(|_| extent.is_some());
+    let (recorded, interval) = journal.as_deref().map_or(Ok((Digests::new(), 10)), |of| recorded(of, ticks))?;
+    let plugins = match &run {
+        Some(run) => run.plugins(REGISTRY)?,
         None => {
             let beside = Path::new(&args.what).parent();
             PluginSet::find(&scenario, args.plugins.as_deref(), beside, REGISTRY, &super::environment)?
@@ -88,33 +94,50 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, RunError> {
     };
     let plugins = plugins.read_only();
     let app = |scenario: &mut Scenario| plugins.app(scenario);
-    let again = Again { scenario, input: input.as_deref(), ticks, interval, app: &app, signal: &signal };
+    let interval = interval.max(ticks / DIGESTS_MAX);
+    let again = Again { scenario, journal: journal.as_deref(), ticks, interval, app: &app, stop };
 
-    let mut found = vec![("recorded".to_string(), recorded)];
+    let mut found = Vec::new();
+    if run.is_some() {
+        found.push(("recorded".to_string(), recorded));
+    }
     for &threads in &args.threads {
         let (start, name) = (now(), format!("threads {threads}"));
-        eprint!("{name}: {ticks} ticks .. ");
         let digests = again.run(threads, &mut |_| {})?;
-        eprintln!("{} in {:.2} s", last(&digests), start.elapsed().as_secs_f64());
+        super::tell(&format!(
+            "{name}: {ticks} ticks .. {} in {:.2} s",
+            last_of(&digests),
+            start.elapsed().as_secs_f64()
+        ));
         found.push((name, digests));
     }
     if let Some(times) = args.kill {
-        found.push(kill_and_restore(args, &again, times)?);
+        found.push(kill_and_restore(args, &again, run.as_ref(), times)?);
     }
-    let reference = &found[1].1;
+    judge(args, &again, &found)
+}
+
+/// Says whether all of them are the same.
+fn judge(args: &VerifyArgs, again: &Again, found: &[(String, Digests)]) -> Result<ExitCode, RunError> {
+    let (ticks, interval) = (again.ticks, again.interval);
+    let reference = &found.iter().find(|(name, _)| name != "recorded").expect("clap asks for one thread count").1;
     let odd = found.iter().find(|(name, digests)| {
         let mut shared = digests.iter().filter(|(tick, _)| *tick <= ticks);
         let is_same = shared.all(|digest| reference.contains(digest));
         !is_same || (name != "recorded" && digests.last() != reference.last())
     });
-    let mut report =
-        json!({ "same": odd.is_none(), "digest": last(reference), "tick": reference.last().map(|d| d.0) });
-    let mut text = format!("the same bits: {}\n", last(reference));
+    let mut report = json!({
+        "same": odd.is_none(), "digest": last_of(reference), "tick": reference.last().map(|d| d.0),
+        "compared": found.iter().map(|(name, digests)| json!({ "what": name, "digests": digests.len() })).collect::<Vec<_>>(),
+    });
+    let mut text = format!("the same bits: {}\n", last_of(reference));
+    let compared: Vec<String> = found.iter().map(|(name, digests)| format!("{name} ({})", digests.len())).collect();
+    _ = writeln!(text, "compared, with so many digests: {}", compared.join(", "));
     if let Some((name, digests)) = odd {
         let first = digests.iter().find(|digest| !reference.contains(digest)).map_or(0, |(tick, _)| *tick);
         text = format!(
-            "not the same bits: {} differs from {} at tick {first} or within the {interval} before it\n",
-            name, found[1].0
+            "not the same bits: {name} differs from threads {} at tick {first} or within the {interval} before it\n",
+            args.threads[0]
         );
         (report["differs"], report["recorded_tick"]) = (json!(name), json!(first));
         let threads = name.strip_prefix("threads ").and_then(|n| n.parse().ok());
@@ -131,32 +154,58 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, RunError> {
     Ok(if odd.is_none() { code } else { ExitCode::FAILURE })
 }
 
-/// The scenario to verify, and the manifest if it is that of a run.
-fn what(args: &VerifyArgs) -> Result<(Scenario, Option<Manifest>), RunError> {
-    let environment = super::environment;
+/// The scenario to verify, and the run if it is that of one.
+fn what(args: &VerifyArgs) -> Result<(Scenario, Option<RecordedRun>), RunError> {
     let folder = Path::new(&args.what);
-    if folder.join("manifest.json").is_file() {
-        if args.entities.is_some() || args.seed.is_some() {
+    if folder.join(FILE).exists() {
+        if args.entities.is_some() || args.seed.is_some() || args.plugins.is_some() {
             return Err(RunError::Usage(
-                "--entities and --seed: a run's own are taken, must not be given with a run".into(),
+                "--entities, --seed and --plugins: a run's own are taken, must not be given with a run".into(),
             ));
         }
-        let manifest = Manifest::read(folder).map_err(RunError::Usage)?;
-        let settings = manifest.settings.to_string();
-        return Ok((load(&args.what, &settings, &environment)?.scenario, Some(manifest)));
+        let run = RecordedRun::open(folder)?;
+        return Ok((run.scenario().clone(), Some(run)));
     }
-    let mut scenario = find(&args.what, &environment)?.scenario;
+    let mut scenario = find(&args.what, &super::environment)?.scenario;
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     if let Some(total) = args.entities {
         scale(&mut scenario, total).map_err(RunError::Usage)?;
     }
+    if scenario.telemetry.is_some() {
+        let message = format!("{}: takes a table: run it, then verify the run's folder", args.what);
+        return Err(RunError::Usage(message));
+    }
     Ok((scenario, None))
 }
 
+/// The digests that a journal has up to a tick, and how far they are apart; of very many of them not all.
+fn recorded(journal: &Path, ticks: u64) -> Result<(Digests, u64), RunError> {
+    let fail = |e: LogError| RunError::Usage(format!("journal: {e}"));
+    let (mut inputs, mut digests, mut interval) = (Inputs::of(journal).map_err(fail)?, Digests::new(), 0);
+    while let Some((_, tick, input)) = inputs.next_input().map_err(fail)? {
+        let Input::Digest(value) = input else { continue };
+        if tick > ticks {
+            break;
+        }
+        if interval == 0 {
+            interval = tick.max(1).max((ticks / DIGESTS_MAX).next_multiple_of(tick.max(1)));
+        }
+        if tick.is_multiple_of(interval) || tick == ticks {
+            digests.push((tick, value));
+        }
+    }
+    Ok((digests, if interval == 0 { 10 } else { interval }))
+}
+
 /// Runs it as a process that is killed so many times, each time at a tick that the seed decides, and restored from what is there.
-fn kill_and_restore(args: &VerifyArgs, again: &Again, times: u32) -> Result<(String, Digests), RunError> {
+fn kill_and_restore(
+    args: &VerifyArgs,
+    again: &Again,
+    run: Option<&RecordedRun>,
+    times: u32,
+) -> Result<(String, Digests), RunError> {
     let folder = std::env::temp_dir().join(format!("corec-verify-kill-{}", std::process::id()));
-    let done = kill_in(&folder, args, again, times);
+    let done = kill_in(&folder, args, again, run, times);
     _ = std::fs::remove_dir_all(&folder);
     done
 }
@@ -165,6 +214,7 @@ fn kill_in(
     folder: &Path,
     args: &VerifyArgs,
     again: &Again,
+    run: Option<&RecordedRun>,
     times: u32,
 ) -> Result<(String, Digests), RunError> {
     let failed = |what: String| RunError::Failed(format!("--kill: {what}"));
@@ -172,79 +222,92 @@ fn kill_in(
     let scenario = folder.join("scenario.json");
     let text = serde_json::to_vec(&again.scenario).map_err(|e| failed(e.to_string()))?;
     std::fs::write(&scenario, text).map_err(|e| failed(e.to_string()))?;
+    let out = folder.join("run");
+    if let Some(run) = run {
+        run.copy_without_digests(&out)?;
+    }
     let draws = Draws::new(again.scenario.seed, "verify");
+    let below = again.ticks.min(u64::from(u32::MAX)) as u32;
     let mut kills: Vec<u64> = (0..times)
-        .map(|i| {
-            1 + u64::from(rng::below(
-                draws.words(u64::from(i), 0, 0)[0],
-                again.ticks.min(u64::from(u32::MAX)) as u32,
-            ))
-        })
+        .map(|i| 1 + u64::from(rng::below(draws.words(u64::from(i), 0, 0)[0], below)))
         .collect();
     kills.sort_unstable();
-    let (out, ticks) = (folder.join("run"), again.ticks.to_string());
-    let every = (again.ticks / 10).max(1).to_string();
     for kill in kills.iter().map(Some).chain([None]) {
-        let program = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
-        let mut command = Command::new(program);
-        command.arg("run").args([
-            "--ticks",
-            &ticks,
-            "--snapshot-interval",
-            &every,
-            "--quiet",
-            "--plugins-read-only",
-        ]);
-        command.args(["--threads", &args.threads[args.threads.len() - 1].to_string()]);
-        if let Some(input) = again.input {
-            command.arg("--input").arg(input);
-        }
-        if let Some(plugins) = args.plugins.as_ref().filter(|_| !has_snapshot(&out)) {
-            command.arg("--plugins").arg(plugins);
-        }
-        if has_snapshot(&out) {
+        let mut command = kill_command(args, again, &out)?;
+        if run.is_some() || has_snapshot(&out) {
             command.arg("--restore").arg(&out);
         } else {
             _ = std::fs::remove_dir_all(&out);
             command.arg(&scenario).arg("--out").arg(&out);
+            if let Some(plugins) = &args.plugins {
+                command.arg("--plugins").arg(plugins);
+            }
+        }
+        if run.is_some() {
+            command.arg("--input-recorded");
         }
         if let Some(tick) = kill {
-            eprintln!("killed at tick {tick}");
             command.args(["--kill-at", &tick.to_string()]);
         }
-        let status = command.stdin(Stdio::null()).status().map_err(|e| failed(e.to_string()))?;
+        let status = finish(command, again.stop).map_err(failed)?;
+        if let Some(signal) = again.stop.signal() {
+            return Err(RunError::Interrupted(signal));
+        }
         let is_as_asked = if kill.is_some() { status.code().is_none() } else { status.success() };
         if !is_as_asked {
             return Err(failed(format!("the run ended with {status}")));
         }
+        if let Some(tick) = kill {
+            super::tell(&format!("killed at tick {tick}"));
+        }
     }
-    let manifest = Manifest::read(&out).map_err(failed)?;
-    let mut digests: Digests = manifest.digests.iter().filter_map(parse_digest).collect();
-    let summary = std::fs::read(out.join("summary.json")).map_err(|e| failed(e.to_string()))?;
+    let (mut digests, _) = recorded(&out.join(JOURNAL), again.ticks)?;
+    digests.retain(|(tick, _)| tick.is_multiple_of(again.interval) || *tick == again.ticks);
+    let summary = std::fs::read(out.join(SUMMARY)).map_err(|e| failed(e.to_string()))?;
     let summary: Value = serde_json::from_slice(&summary).map_err(|e| failed(e.to_string()))?;
-    let end = summary["state_digest"].as_str().map(str::to_string).unwrap_or_default();
-    if let Some(end) = parse_digest(&(manifest.tick, end))
-        && digests.last() != Some(&end)
+    let end = summary["state_digest"].as_str().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    if let (Some(end), Some(tick)) = (end, summary["tick"].as_u64())
+        && digests.last() != Some(&(tick, end))
     {
-        digests.push(end);
+        digests.push((tick, end));
     }
-    eprintln!("killed {times} times and restored: {}", last(&digests));
+    super::tell(&format!("killed {times} times and restored: {}", last_of(&digests)));
     Ok(("killed and restored".into(), digests))
 }
 
+fn kill_command(args: &VerifyArgs, again: &Again, out: &Path) -> Result<Command, RunError> {
+    let program = std::env::current_exe().map_err(|e| RunError::Failed(format!("--kill: {e}")))?;
+    let mut command = Command::new(program);
+    let (ticks, every) = (again.ticks.to_string(), (again.ticks / 10).max(1).to_string());
+    command.args(["run", "--ticks", &ticks, "--snapshot-interval", &every, "--quiet", "--plugins-read-only"]);
+    command.args(["--digest-interval", &again.interval.to_string()]);
+    command.args(["--threads", &args.threads[args.threads.len() - 1].to_string()]);
+    command.current_dir(out.parent().unwrap_or(out)).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Waits for a process, and takes it along if a signal comes.
+fn finish(mut command: Command, stop: &Stop) -> Result<ExitStatus, String> {
+    let mut child = command.spawn().map_err(|e| e.to_string())?;
+    loop {
+        if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
+            return Ok(status);
+        }
+        if stop.is_set() {
+            _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn has_snapshot(run: &Path) -> bool {
-    let snapshots = std::fs::read_dir(run.join("snapshots"));
-    snapshots.is_ok_and(|mut entries| {
-        entries
-            .any(|e| e.is_ok_and(|e| PathBuf::from(e.file_name()).extension().is_some_and(|x| x == "corec")))
+    RecordedRun::open(run).is_ok_and(|run| {
+        let extent = run.extent().ok().flatten();
+        run.snapshot(u64::MAX, extent.as_ref()).is_some()
     })
 }
 
-fn parse_digest((tick, hex): &(u64, String)) -> Option<(u64, u64)> {
-    Some((*tick, u64::from_str_radix(hex, 16).ok()?))
-}
-
-fn last(digests: &Digests) -> String {
+fn last_of(digests: &Digests) -> String {
     digests.last().map_or_else(String::new, |(_, value)| format!("{value:016x}"))
 }
 

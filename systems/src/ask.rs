@@ -5,22 +5,19 @@
 //! plugin's files.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use corec_core::bus::{Bus, RunBus};
-use corec_core::config::load;
 use corec_core::journal::Journal;
 use corec_core::plugin::Registered;
-use corec_core::simulation::Simulation;
+use corec_core::simulation::{Ending, Simulation};
 use serde_json::{Value, json};
 
 use crate::bus::MemoryBus;
 use crate::channels::Channels;
-use crate::past::past;
-use crate::plugins::PluginSet;
-use crate::run::manifest::Manifest;
+use crate::recorded::RecordedRun;
 use crate::run::{RunError, now};
+use crate::stop::Stop;
 
 /// What the answer is known by.
 const ID: &str = "ask";
@@ -45,8 +42,8 @@ pub struct Ask<'a> {
     pub patience: Duration,
     /// Where plugins are found.
     pub registry: &'a [Registered],
-    /// Ends it when it is not 0.
-    pub signal: &'a AtomicUsize,
+    /// Ends it once it is set.
+    pub stop: &'a Stop,
 }
 
 /// Asks, and gives the answer.
@@ -56,15 +53,17 @@ pub struct Ask<'a> {
 pub fn ask(ask: &Ask) -> Result<Value, RunError> {
     let lookup = |name: &str| std::env::var(name).ok();
     let folder = ask.run.clone().map_or_else(newest_run, Ok)?;
-    let manifest = Manifest::read(&folder).map_err(RunError::Usage)?;
-    let source = format!("{}: settings", folder.display());
-    let mut scenario = load(&source, &manifest.settings.to_string(), &lookup)?.scenario;
-    scenario.store = "memory".into();
-    let mut plugins = PluginSet::recorded(&manifest.plugins, ask.registry, &lookup)?.read_only();
+    let mut run = RecordedRun::open(&folder)?;
+    if run.is_going_on() {
+        tracing::warn!("{}: is still going on: asked is the run as it is on disk now", folder.display());
+    }
+    let mut plugins = run.plugins(ask.registry)?.read_only();
     if plugins.get(ask.plugin).is_none() {
         plugins = plugins.and_without_entities(ask.plugin, ask.plugins, ask.registry, &lookup)?;
     }
-    let (mut simulation, _) = past(&folder, scenario, &plugins, manifest.tick, "the manifest's tick")?;
+    run.keep_rows_in_memory();
+    let last = run.last_tick(run.extent()?.as_ref());
+    let (mut simulation, _) = run.past(&plugins, last, "the last tick", ask.stop)?;
     let mut bus = MemoryBus::default();
     let world = simulation.world_mut();
     // Live from here on, and recorded nowhere.
@@ -80,6 +79,8 @@ pub fn ask(ask: &Ask) -> Result<Value, RunError> {
 fn wait(ask: &Ask, simulation: &mut Simulation, bus: &mut MemoryBus) -> Result<Value, RunError> {
     let (start, mut seen) = (now(), 0);
     loop {
+        // A table that has ended ends its run, but not the answer.
+        simulation.world_mut().resource_mut::<Ending>().is_finished = false;
         simulation.run(1).map_err(|e| RunError::Failed(e.to_string()))?;
         let answers =
             bus.read(ask.streams[1], seen, usize::MAX).map_err(|e| RunError::Failed(e.to_string()))?;
@@ -90,8 +91,8 @@ fn wait(ask: &Ask, simulation: &mut Simulation, bus: &mut MemoryBus) -> Result<V
         if let Some(answer) = answers.find(ours) {
             return Ok(answer);
         }
-        if ask.signal.load(Ordering::Relaxed) != 0 {
-            return Err(RunError::Failed("interrupted".into()));
+        if let Some(signal) = ask.stop.signal() {
+            return Err(RunError::Interrupted(signal));
         }
         if start.elapsed() > ask.patience {
             let (seconds, stream) = (ask.patience.as_secs(), ask.streams[1]);

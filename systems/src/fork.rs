@@ -1,18 +1,16 @@
 //! Fork: two futures from one past, one as it was and one with other settings.
 
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
 
 use corec_core::config::{Scenario, load};
 use corec_core::plugin::Registered;
-use corec_core::snapshot::{About, Snapshot, write_in_place};
+use corec_core::snapshot::{About, Place, Snapshot, write_in_place};
 use corec_core::units::Epoch;
 use serde_json::Value;
 
-use crate::past::past;
-use crate::plugins::PluginSet;
-use crate::run::manifest::Manifest;
-use crate::run::{JOURNAL, RunError, RunPlan, Summary, copy_log, now, run};
+use crate::recorded::{GoOn, RecordedRun};
+use crate::run::{JOURNAL, Options, RunError, RunPlan, SNAPSHOTS, Summary, copy_log, new_id, now, run};
+use crate::stop::Stop;
 
 /// What to fork.
 pub struct Fork<'a> {
@@ -24,58 +22,99 @@ pub struct Fork<'a> {
     pub sets: &'a [String],
     /// The tick to which both go; none for the scenario's.
     pub ticks: Option<u64>,
-    /// Where their folders go.
+    /// Where their folders go: a folder that is not there yet.
     pub out: &'a Path,
     /// Where the run's plugins are found. They write nothing to disk.
     pub registry: &'a [Registered],
-    /// Ends it when it is not 0.
-    pub signal: &'a AtomicUsize,
+    /// Ends it once it is set.
+    pub stop: &'a Stop,
 }
 
 /// Takes the run to the tick, from its last snapshot before and its journal, and runs both futures, each in a folder of its own:
 /// `same` and `fork`. Both are of a new epoch, for both are another history than the run's.
 ///
 /// # Errors
-/// A run that can't be read, a setting that can't be changed, a future that can't be started.
+/// A run that can't be read, a setting that can't be changed or changes nothing, a future that can't be started; an interruption, after
+/// which there is nothing to compare.
 pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
-    let manifest = Manifest::read(fork.run).map_err(RunError::Usage)?;
-    let mut changed = manifest.settings.clone();
+    let recorded = RecordedRun::open(fork.run)?;
+    if recorded.is_going_on() {
+        tracing::warn!("{}: is still going on: forked is the run as it is on disk now", fork.run.display());
+    }
+    let settings = &recorded.manifest().settings;
+    let mut changed = settings.clone();
     fork.sets.iter().try_for_each(|set| change(&mut changed, set)).map_err(RunError::Usage)?;
-    let [same, other] = [&manifest.settings, &changed].map(scenario);
+    let [same, other] = [settings, &changed].map(scenario);
     let (same, other) = (same?, other?);
     check_past(&same, &other)?;
-    let plugins = PluginSet::recorded(&manifest.plugins, fork.registry, &environment)?.read_only();
-    let (mut simulation, sequence) = past(fork.run, same.clone(), &plugins, fork.at, "--at")?;
+    if other == same {
+        return Err(RunError::Usage("--set: found a run of the same settings, must change one".into()));
+    }
+    let plugins = recorded.plugins(fork.registry)?.read_only();
+    let (mut simulation, sequence) = recorded.past(&plugins, fork.at, "--at", fork.stop)?;
     simulation.world_mut().resource_mut::<Epoch>().0 += 1;
-    let futures = [("same", same, &manifest.settings), ("fork", other, &changed)];
-    let summaries = futures.map(|(name, scenario, settings)| -> Result<Summary, RunError> {
+    make(fork.out)?;
+    let futures = [("same", same, settings), ("fork", other, &changed)];
+    let summaries = futures.map(|(name, mut scenario, settings)| -> Result<Summary, RunError> {
         let folder = fork.out.join(name);
         let failed = |e: &dyn std::fmt::Display| RunError::Failed(format!("{}: {e}", folder.display()));
-        std::fs::create_dir_all(&folder).map_err(|e| failed(&e))?;
-        copy_log(&fork.run.join(JOURNAL), &folder.join(JOURNAL), sequence).map_err(|e| failed(&e))?;
+        std::fs::create_dir(&folder).map_err(|e| failed(&e))?;
+        let id = new_id()?;
+        if recorded.journal().is_dir() {
+            copy_log(&recorded.journal(), &folder.join(JOURNAL), id, sequence).map_err(|e| failed(&e))?;
+        }
         let about = About {
+            id: Some(id),
             run: folder.display().to_string(),
             scenario: settings.to_string(),
             journal_sequence: sequence,
         };
-        let snapshots = folder.join("snapshots");
-        let written = simulation.in_pool(|world| write_in_place(world, &about, &snapshots, 1, 1));
+        let place = Place::own(folder.join(SNAPSHOTS), 1);
+        let written = simulation.in_pool(|world| write_in_place(world, &about, &place, 1));
         let written = written.map_err(|e| failed(&e))?;
-        let mut of_future = manifest.clone();
-        of_future.settings = settings.clone();
+        let mut of_future = recorded.manifest().clone();
+        (of_future.id, of_future.folder, of_future.settings) = (Some(id), None, settings.clone());
+        of_future.options = of_the_past(recorded.options());
         of_future.write(&folder).map_err(|e| failed(&e))?;
-        let mut scenario = scenario;
         let app = plugins.app(&mut scenario);
         let mut plan = RunPlan::new(scenario, now());
         plan.plugins = plugins.records();
-        plan.ticks = fork.ticks.or(plan.ticks);
-        plan.input.clone_from(&manifest.input);
-        plan.restore = Some(Snapshot::open(&written.path).map_err(|e| failed(&e))?);
-        plan.scenario_given = manifest.scenario_given.clone();
-        run(app, plan, fork.signal, &mut |_| {})
+        plan.options.ticks = fork.ticks;
+        plan.scenario_given = recorded.manifest().scenario_given.clone();
+        let run_of = RecordedRun::open(&folder)?;
+        let snapshot = Snapshot::open(&written.path).map_err(|e| failed(&e))?;
+        plan.restore = Some(GoOn { run: Some(run_of), snapshot: Some(snapshot) });
+        let summary = run(app, plan, fork.stop, &mut |_| {})?;
+        match summary.interrupted_by {
+            Some(signal) => Err(RunError::Interrupted(signal)),
+            None => Ok(summary),
+        }
     });
     let [same, other] = summaries;
-    Ok([same?, other?])
+    let (same, other) = (same?, other?);
+    if same.state_digest == other.state_digest {
+        let (tick, sets) = (same.tick, fork.sets.join(", "));
+        tracing::warn!("--set: {sets}: both futures are the same state at tick {tick}, so it had no effect on it");
+    }
+    Ok([same, other])
+}
+
+/// What a future goes on with of what the run was asked for.
+fn of_the_past(options: Options) -> Options {
+    let Options { windows, digest_interval, .. } = options;
+    Options { windows, digest_interval, ..Options::default() }
+}
+
+/// Makes the folder of both futures, which two forks can't have at once.
+fn make(out: &Path) -> Result<(), RunError> {
+    let around = out.parent().filter(|around| !around.as_os_str().is_empty());
+    let made = around.map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::create_dir(out));
+    made.map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            RunError::Usage(format!("--out: {} is there already, must be a new folder", out.display()))
+        }
+        _ => RunError::Usage(format!("--out: {}: {e}", out.display())),
+    })
 }
 
 fn scenario(settings: &Value) -> Result<Scenario, RunError> {
@@ -121,9 +160,29 @@ fn change(settings: &mut Value, set: &str) -> Result<(), String> {
             at = item.ok_or_else(|| format!("--set: {path}: found [{index}, must be below {length}"))?;
         }
     }
-    *at = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    let whole = path.split(['.', '[']).next().unwrap_or(path);
+    if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(key, _)| *key == whole) {
+        return Err(format!("--set: {path}: has no effect on a future, {why}"));
+    }
+    if *at == value {
+        return Err(format!("--set: {path}: found {value}, which it is already, must be another value"));
+    }
+    *at = value;
     Ok(())
 }
+
+/// Settings that change nothing in a future, and why.
+const WITHOUT_EFFECT: [(&str, &str); 8] = [
+    ("ticks", "whose end --ticks says"),
+    ("threads", "whose results do not depend on it"),
+    ("memory_max", "whose results do not depend on it"),
+    ("snapshot_memory_max", "whose results do not depend on it"),
+    ("plugins", "which has the plugins that the run had"),
+    ("name", "which is called as the run is"),
+    ("role", "which nothing reads"),
+    ("bus", "which has one of its own"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -133,12 +192,13 @@ mod tests {
     fn a_setting_is_changed_by_its_path() {
         let mut settings = serde_json::json!({"name": "a", "blocks": [{"load": 0.5}, {"load": 0.5}]});
         change(&mut settings, "blocks[1].load=0.9").unwrap();
-        change(&mut settings, "name=b").unwrap();
-        assert_eq!(settings, serde_json::json!({"name": "b", "blocks": [{"load": 0.5}, {"load": 0.9}]}));
+        assert_eq!(settings, serde_json::json!({"name": "a", "blocks": [{"load": 0.5}, {"load": 0.9}]}));
         for (set, wanted) in [
             ("blocks[2].load=1", "must be below 2"),
             ("blocks[0].lod=1", "found no key 'lod', must be one of: load"),
             ("name", "must be PATH=VALUE"),
+            ("name=b", "has no effect on a future"),
+            ("blocks[0].load=0.5", "which it is already"),
         ] {
             let error = change(&mut settings, set).unwrap_err();
             assert!(error.contains(wanted), "{error}");

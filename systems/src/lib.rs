@@ -20,11 +20,13 @@ pub mod store;
 
 pub mod ask;
 pub mod fork;
-mod past;
+mod lock;
 pub mod plugins;
+pub mod recorded;
 pub mod replay;
 pub mod run;
 pub mod scenarios;
+pub mod stop;
 mod summary;
 pub mod testing;
 pub mod verify;
@@ -37,8 +39,9 @@ pub mod settings {
 
 /// Snapshots and journals, for a command line.
 pub mod snapshots {
-    pub use corec_core::journal::summary;
+    pub use corec_core::journal::{Input, Inputs, LogError, summary};
     pub use corec_core::snapshot::{Difference, Part, Snapshot, SnapshotError, diff, latest};
+    pub use corec_core::units::RunId;
 }
 
 pub use corec_core::plugin;
@@ -51,7 +54,9 @@ use corec_core::kind::{AddKind, Kind};
 use corec_core::phase::{Close, Owner, Phase};
 
 use ingest::InputCursor;
+use telemetry::feed;
 use telemetry::follow::{self, Twin};
+use telemetry::scores::Scores;
 
 /// What a plugin needs: the engine's types, Bevy's prelude, and the crates their derives name.
 pub mod prelude {
@@ -59,7 +64,7 @@ pub mod prelude {
     pub use crate::channels::{AddChannel, Channel, Inbox, Source, UnreadableMessage};
     pub use crate::outbox::Outbox;
     pub use crate::plugins::CorecPlugins;
-    pub use crate::telemetry::follow::TableInput;
+    pub use crate::telemetry::feed::TableInput;
     pub use bevy_app::{self, prelude::*};
     pub use bevy_ecs::{self, prelude::*};
     pub use bytemuck::{Pod, Zeroable};
@@ -94,11 +99,12 @@ impl Plugin for CorecPlugin {
             .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>())
             .add_kind(Kind::new("twin").with::<Signal>().with::<Twin>());
         app.init_resource::<InputCursor>().save_resource::<InputCursor>();
+        app.init_resource::<Scores>().save_resource::<Scores>();
         app.add_systems(Startup, (prepare, (birth::birth, follow::assign)).chain().in_set(Owner::BuiltIn));
         channels::prepare(app);
         let ingest = (
             channels::deliver.run_if(channels::are_any),
-            follow::take_row,
+            feed::take_row,
             ingest::ingest.run_if(ingest::has_input_stream),
         )
             .chain();
@@ -138,6 +144,7 @@ fn prepare(world: &mut bevy_ecs::world::World) {
     }
     if !world.contains_resource::<store::StoreWriter>() {
         let run = RunRecord {
+            id: None,
             scenario: String::new(),
             instance: String::new(),
             seed: 0,

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::channels::{Channel, Channels, MESSAGE_BYTES_MAX};
 use crate::store::StoreWriter;
-use crate::telemetry::follow::TableInput;
+use crate::telemetry::feed::TableInput;
 
 /// Bytes of a name, a key or an alert's subject; what is longer is cut.
 const NAME_BYTES_MAX: usize = 200;

@@ -20,7 +20,7 @@ use corec_core::store::{Batch, BlockState, Metric};
 use corec_core::units::{Epoch, Tick, seconds_to_ticks};
 
 use crate::store::StoreWriter;
-use crate::telemetry::follow::TableInput;
+use crate::telemetry::feed::TableInput;
 
 /// The stream of alerts.
 pub const ALERT_STREAM: &str = "alertas";

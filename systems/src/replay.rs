@@ -1,9 +1,8 @@
 //! Replay: a run again, from its journal alone, with the digest of every tick that has one recorded.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use corec_core::bus::RunBus;
 use corec_core::config::Threads;
 use corec_core::digest::Digest;
 use corec_core::journal::{Input, Journal};
@@ -11,10 +10,11 @@ use corec_core::plugin::Registered;
 use corec_core::simulation::Simulation;
 use serde::Serialize;
 
-use crate::plugins::PluginSet;
-use crate::run::manifest::Manifest;
-use crate::run::{JOURNAL, RunError, now, refusal};
-use crate::telemetry::follow::TableInput;
+use crate::bus::MemoryBus;
+use crate::recorded::RecordedRun;
+use crate::run::{RunError, now, refusal};
+use crate::stop::Stop;
+use crate::telemetry::feed::TableInput;
 
 /// What a replay has found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,77 +29,103 @@ pub struct ReplayReport {
     pub differs: Option<(u64, String, String)>,
     /// Seconds from the first tick's start to the end.
     pub seconds: f64,
-    /// `tick / seconds`.
-    pub ticks_per_second: f64,
+    /// `tick / seconds`; null if there was none.
+    pub ticks_per_second: Option<f64>,
 }
 
-/// Replays the run in `folder` to its last recorded tick, or to `to`. Its plugins are of `registry`. Needs neither its inputs
-/// nor any server. Ends at the first digest that differs.
-///
-/// # Errors
-/// A run that can't be read, or that fails.
-pub fn replay(
-    registry: &[Registered],
-    folder: &Path,
-    to: Option<u64>,
-    threads: Option<u32>,
-    signal: &AtomicUsize,
-) -> Result<ReplayReport, RunError> {
-    let manifest = Manifest::read(folder).map_err(RunError::Usage)?;
-    let settings = manifest.settings.to_string();
-    let source = format!("{}: settings", folder.display());
-    let lookup = |name: &str| std::env::var(name).ok();
-    let mut scenario = corec_core::config::load(&source, &settings, &lookup)?.scenario;
-    scenario.threads = threads.map_or(scenario.threads, Threads::Count);
-    let mut journal =
-        Journal::replay_of(&folder.join(JOURNAL)).map_err(|e| RunError::Usage(format!("journal: {e}")))?;
-    let plugins = PluginSet::recorded(&manifest.plugins, registry, &lookup)?.read_only();
-    let mut app = plugins.app(&mut scenario);
-    if let Some(Input::Columns(columns)) = journal.replay(0, |input| matches!(input, Input::Columns(_))) {
-        app.insert_resource(TableInput::recorded(columns));
-    }
-    app.insert_resource(journal);
-    let mut simulation = Simulation::new(app, scenario).map_err(refusal)?;
-    // `Simulation::new` makes sure that there is a journal; this one was there.
-    let start = now();
-    let mut report = ReplayReport {
-        tick: 0,
-        digest: String::new(),
-        same: 0,
-        differs: None,
-        seconds: 0.0,
-        ticks_per_second: 0.0,
-    };
-    loop {
-        let tick = simulation.tick();
-        compare(&mut simulation, &mut report);
-        let next = simulation.world().resource::<Journal>().next_tick();
-        let end = to.unwrap_or(u64::MAX);
-        let Some(next) = next.filter(|_| report.differs.is_none() && tick < end) else { break };
-        if signal.load(Ordering::Relaxed) != 0 {
-            return Err(RunError::Failed(format!("interrupted at tick {tick}")));
-        }
-        simulation
-            .run((next.max(tick + 1) - tick).min(end - tick))
-            .map_err(|e| RunError::Failed(e.to_string()))?;
-        if simulation.tick() == tick {
-            return Err(RunError::Failed(format!(
-                "tick {tick}: found a journal that goes on to tick {next}, must end with the run"
+/// How a run is replayed.
+pub struct Replay<'a> {
+    /// The run. Neither its inputs nor any server are needed.
+    pub run: &'a RecordedRun,
+    /// Where its plugins are found.
+    pub registry: &'a [Registered],
+    /// The tick to stop at; none for the run's last one.
+    pub to: Option<u64>,
+    /// Worker threads; none for as many as the run had.
+    pub threads: Option<u32>,
+    /// Ends it once it is set.
+    pub stop: &'a Stop,
+}
+
+impl Replay<'_> {
+    /// Replays it. Ends at the first digest that differs.
+    ///
+    /// # Errors
+    /// A run that can't be read, or that fails; a tick beyond its end; an interruption.
+    pub fn run(&self) -> Result<ReplayReport, RunError> {
+        let run = self.run;
+        let extent = run.extent()?;
+        let last = run.last_tick(extent.as_ref());
+        let end = self.to.unwrap_or(last);
+        if end > last {
+            let folder = run.folder().display();
+            return Err(RunError::Usage(format!(
+                "--to: found {end}, must be at most {last}, where {folder} ends"
             )));
         }
+        let mut simulation = self.simulation(extent.is_some())?;
+        let start = now();
+        let mut report = ReplayReport {
+            tick: 0,
+            digest: String::new(),
+            same: 0,
+            differs: None,
+            seconds: 0.0,
+            ticks_per_second: None,
+        };
+        loop {
+            let tick = simulation.tick();
+            compare(&mut simulation, &mut report);
+            if tick >= end || report.differs.is_some() {
+                break;
+            }
+            if let Some(signal) = self.stop.signal() {
+                return Err(RunError::Interrupted(signal));
+            }
+            // To the next record, or a few ticks on: nobody waits long for an interruption.
+            let next = simulation.world().resource::<Journal>().next_tick().filter(|next| *next > tick);
+            let ticks = next.map_or(10, |next| (next - tick).min(10)).min(end - tick);
+            simulation.run(ticks).map_err(|e| RunError::Failed(e.to_string()))?;
+            if simulation.tick() == tick {
+                return Err(RunError::Failed(format!(
+                    "tick {tick}: found a run that ends here, must go on to tick {end} as it did"
+                )));
+            }
+        }
+        finish(&mut simulation, report, start)
     }
-    finish(&mut simulation, report, start)
+
+    fn simulation(&self, has_journal: bool) -> Result<Simulation, RunError> {
+        let mut scenario = self.run.scenario().clone();
+        scenario.threads = self.threads.map_or(scenario.threads, Threads::Count);
+        let plugins = self.run.plugins(self.registry)?.read_only();
+        let mut app = plugins.app(&mut scenario);
+        // Nothing of the run is written to again.
+        app.insert_resource(RunBus(Box::new(MemoryBus::default())));
+        if has_journal {
+            let fail = |e| RunError::Usage(format!("journal: {e}"));
+            let mut journal = Journal::replay_of(&self.run.journal()).map_err(fail)?;
+            if let Some(Input::Columns(columns)) =
+                journal.replay(0, |input| matches!(input, Input::Columns(_)))
+            {
+                app.insert_resource(TableInput::recorded(columns));
+            }
+            app.insert_resource(journal);
+        }
+        Simulation::new(app, scenario).map_err(refusal)
+    }
 }
 
 /// Compares the digest of this tick with the recorded one, if there is one.
 fn compare(simulation: &mut Simulation, report: &mut ReplayReport) {
     let tick = simulation.tick();
     let mut journal = simulation.world_mut().resource_mut::<Journal>();
+    let format = journal.digest_format();
     let Some(Input::Digest(recorded)) = journal.replay(tick, |input| matches!(input, Input::Digest(_)))
     else {
         return;
     };
-    let found = simulation.in_pool(Digest::of).value;
+    let found = simulation.in_pool(|world| Digest::of_format(world, format)).value;
     if found == recorded {
         report.same += 1;
     } else {
@@ -117,6 +143,9 @@ fn finish(
     }
     let (tick, seconds) = (simulation.tick(), start.elapsed().as_secs_f64());
     let digest = simulation.digest().to_string();
-    simulation.shut_down().map_err(|e| RunError::Failed(e.to_string()))?;
-    Ok(ReplayReport { tick, digest, seconds, ticks_per_second: tick as f64 / seconds, ..report })
+    if tick > 0 {
+        simulation.shut_down().map_err(|e| RunError::Failed(e.to_string()))?;
+    }
+    let ticks_per_second = (tick > 0).then(|| tick as f64 / seconds);
+    Ok(ReplayReport { tick, digest, seconds, ticks_per_second, ..report })
 }

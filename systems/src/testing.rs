@@ -100,6 +100,7 @@ impl TestApp {
         let (bus, store) = (TestBus::default(), MemoryStore::default());
         app.insert_resource(RunBus(Box::new(bus.clone())));
         let run = RunRecord {
+            id: None,
             scenario: self.scenario.name.clone(),
             instance: self.scenario.instance_id.clone(),
             seed: self.scenario.seed,

@@ -1,32 +1,33 @@
 //! Verify: the same run at several thread counts, and what differs first if they differ.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use bevy_app::App;
 use corec_core::bus::RunBus;
 use corec_core::config::{Scenario, Threads};
+use corec_core::journal::{Input, Journal};
 use corec_core::simulation::{Simulation, SimulationError};
-use corec_core::snapshot::{About, Difference, Snapshot, diff, write_in_place};
+use corec_core::snapshot::{About, Difference, Place, Snapshot, diff, write_in_place};
 
 use crate::CorecPlugin;
 use crate::bus::MemoryBus;
-use crate::run::{RunError, open_table};
+use crate::run::RunError;
+use crate::stop::Stop;
+use crate::telemetry::feed::TableInput;
 
 /// A run to do again.
 pub struct Again<'a> {
     /// The scenario.
     pub scenario: Scenario,
-    /// The table that it replays.
-    pub input: Option<&'a Path>,
+    /// The journal of a run that has been: what came from outside comes from there. None for a run that has no input.
+    pub journal: Option<&'a Path>,
     /// Ticks, at most.
     pub ticks: u64,
     /// Ticks between two digests, at least 1. The last tick has one as well.
     pub interval: u64,
     /// Makes an app with the run's plugins, and adds their groups of blocks to the scenario.
     pub app: &'a (dyn Fn(&mut Scenario) -> App + Sync),
-    /// Ends it when it is not 0.
-    pub signal: &'a AtomicUsize,
+    /// Ends it once it is set.
+    pub stop: &'a Stop,
 }
 
 /// The digests of a run: (finished ticks, value).
@@ -49,8 +50,15 @@ impl Again<'_> {
         if !app.is_plugin_added::<CorecPlugin>() {
             app.add_plugins(CorecPlugin);
         }
-        if let Some(table) = open_table(&mut scenario, self.input, None)? {
-            app.insert_resource(table);
+        if let Some(folder) = self.journal {
+            let fail = |e| RunError::Usage(format!("journal: {e}"));
+            let mut journal = Journal::replay_of(folder).map_err(fail)?.without_digests().map_err(fail)?;
+            if let Some(Input::Columns(columns)) =
+                journal.replay(0, |input| matches!(input, Input::Columns(_)))
+            {
+                app.insert_resource(TableInput::recorded(columns));
+            }
+            app.insert_resource(journal);
         }
         app.insert_resource(RunBus(Box::new(MemoryBus::default())));
         Simulation::new(app, scenario).map_err(crate::run::refusal)
@@ -68,8 +76,17 @@ impl Again<'_> {
             progress(tick);
             self.check_signal()?;
             let next = ((tick / self.interval + 1) * self.interval).min(self.ticks);
-            simulation.run(next - tick).map_err(failed)?;
-            let now = simulation.tick();
+            let mut now = tick;
+            // A few ticks at a time: nobody waits long for an interruption.
+            while now < next {
+                self.check_signal()?;
+                let before = now;
+                simulation.run((next - now).min(10)).map_err(failed)?;
+                now = simulation.tick();
+                if now == before {
+                    break;
+                }
+            }
             // An input that has ended ends the run before `next`.
             if now > tick {
                 digests.push((now, simulation.digest().value));
@@ -105,9 +122,9 @@ impl Again<'_> {
     }
 
     fn check_signal(&self) -> Result<(), RunError> {
-        match self.signal.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            signal => Err(RunError::Failed(format!("interrupted by signal {signal}"))),
+        match self.stop.signal() {
+            None => Ok(()),
+            Some(signal) => Err(RunError::Interrupted(signal)),
         }
     }
 }
@@ -119,8 +136,8 @@ fn failed(error: SimulationError) -> RunError {
 fn differences(pair: &[Simulation; 2]) -> Result<Vec<Difference>, corec_core::snapshot::SnapshotError> {
     let folder = std::env::temp_dir().join(format!("corec-verify-{}", std::process::id()));
     let snapshots = [0, 1].map(|at| {
-        let folder = folder.join(at.to_string());
-        let written = pair[at].in_pool(|world| write_in_place(world, &About::default(), &folder, 1, 1))?;
+        let place = Place::own(folder.join(at.to_string()), 1);
+        let written = pair[at].in_pool(|world| write_in_place(world, &About::default(), &place, 1))?;
         Snapshot::open(&written.path)
     });
     let [a, b] = snapshots;
@@ -141,16 +158,16 @@ mod tests {
 
     use super::*;
 
-    fn again<'a>(app: &'a (dyn Fn(&mut Scenario) -> App + Sync), signal: &'a AtomicUsize) -> Again<'a> {
+    fn again<'a>(app: &'a (dyn Fn(&mut Scenario) -> App + Sync), stop: &'a Stop) -> Again<'a> {
         let group = BlockGroup { id: "cells".into(), entities: 3000, ..Default::default() };
         let scenario = Scenario { blocks: vec![group], ..Default::default() };
-        Again { scenario, input: None, ticks: 25, interval: 10, app, signal }
+        Again { scenario, journal: None, ticks: 25, interval: 10, app, stop }
     }
 
     #[test]
     fn a_run_that_does_not_look_at_its_threads_has_one_list_of_digests() {
-        let signal = AtomicUsize::new(0);
-        let again = again(&|_| App::new(), &signal);
+        let stop = Stop::default();
+        let again = again(&|_| App::new(), &stop);
         let first = again.run(1, &mut |_| {}).unwrap();
         assert_eq!(first.iter().map(|(tick, _)| *tick).collect::<Vec<_>>(), [10, 20, 25]);
         for threads in [2, 8] {
@@ -170,8 +187,8 @@ mod tests {
             app.add_systems(Update, cheat.after(Phase::Repair).before(Phase::Publish));
             app
         };
-        let signal = AtomicUsize::new(0);
-        let again = again(&app, &signal);
+        let stop = Stop::default();
+        let again = again(&app, &stop);
         assert_ne!(again.run(1, &mut |_| {}).unwrap(), again.run(2, &mut |_| {}).unwrap());
         let parting = again.part([1, 2]).unwrap().expect("they part");
         assert_eq!(parting.tick, 14);

@@ -1,11 +1,12 @@
 //! The log: numbered records in a folder of files, in frames that are whole or not there.
 //!
 //! ```text
-//! 00000001.log: "CORECLOG" version u32, 0 u32 | frame | frame | ...
+//! 00000001.log: "CORECLOG" version u32, 0 u32, run 16 bytes | frame | frame | ...
 //! frame: check u32, payload u32, unpacked u32, records u32, first sequence u64, xxh3 u64 | zstd of (length u32, bytes) each
 //! ```
 //! Sequences rise by one through all files, from 1. A process that is killed while it writes leaves a frame without its end:
 //! a torn tail, which the next writer cuts; `check`, of the other words, tells it from a length that was damaged. Anything else that is not as it was written is damage, and named.
+//! Version 1 had no run in its header; it is read, and gone on with.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -15,9 +16,13 @@ use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::{Compressor, Decompressor};
 
+use crate::units::RunId;
+
 const MAGIC: [u8; 8] = *b"CORECLOG";
-const VERSION: u32 = 1;
-const FILE_HEADER: usize = 16;
+const VERSION: u32 = 2;
+/// Bytes of a header up to the run's id: all of one of version 1.
+const FILE_START: usize = 16;
+const FILE_HEADER: usize = 32;
 const FRAME_HEADER: usize = 32;
 /// Bytes that a record may have.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -51,6 +56,16 @@ pub enum LogError {
         /// What is allowed.
         expected: &'static str,
     },
+    /// A log of another run.
+    #[error("{path}: found the journal of run {found}, must be empty or that of run {run}")]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        run: RunId,
+    },
     /// A record is larger than one may be.
     #[error("a record of {0} bytes, must be at most {RECORD_BYTES_MAX}")]
     TooLarge(usize),
@@ -60,11 +75,18 @@ fn io_error(path: &Path, error: &io::Error) -> LogError {
     LogError::Io { path: path.into(), message: error.to_string() }
 }
 
-fn file_header() -> [u8; FILE_HEADER] {
+fn file_header(run: RunId) -> [u8; FILE_HEADER] {
     let mut header = [0; FILE_HEADER];
-    header[..8].copy_from_slice(&MAGIC);
-    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    header[..FILE_START].copy_from_slice(&file_start(VERSION));
+    header[FILE_START..].copy_from_slice(&run.0.to_le_bytes());
     header
+}
+
+fn file_start(version: u32) -> [u8; FILE_START] {
+    let mut start = [0; FILE_START];
+    start[..8].copy_from_slice(&MAGIC);
+    start[8..12].copy_from_slice(&version.to_le_bytes());
+    start
 }
 
 /// The files of a log, in order.
@@ -106,6 +128,8 @@ pub struct LogReader {
     at: usize,
     torn_bytes: u64,
     read_bytes: u64,
+    version: u32,
+    run: Option<RunId>,
     decompressor: Decompressor<'static>,
 }
 
@@ -129,6 +153,8 @@ impl LogReader {
             at: 0,
             torn_bytes: 0,
             read_bytes: 0,
+            version: VERSION,
+            run: None,
             decompressor,
         })
     }
@@ -150,6 +176,16 @@ impl LogReader {
         let sequence = self.next;
         self.next += 1;
         Ok(Some((sequence, &self.records[start..start + length])))
+    }
+
+    /// Whose log it is, as far as it has been read; none for one of version 1.
+    pub fn run(&self) -> Option<RunId> {
+        self.run
+    }
+
+    /// The version of the file that the last record came from.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// Bytes of the files that have been begun.
@@ -185,14 +221,33 @@ impl LogReader {
         self.length = file.metadata().map_err(|e| io_error(&self.path, &e))?.len();
         (self.file, self.offset) = (Some(BufReader::new(file)), 0);
         self.read_bytes += self.length;
-        let mut found = [0; FILE_HEADER];
+        let mut start = [0; FILE_START];
+        if self.length < FILE_START as u64 {
+            return self.torn(self.length, "the end of the file").map(|()| true);
+        }
+        self.read(&mut start)?;
+        // A system that lost power may have kept the file's length and none of its bytes.
+        if start == [0; FILE_START] && self.is_zero_to_the_end()? {
+            return self.torn(self.length, "zeros").map(|()| true);
+        }
+        let Some(version) = (1..=VERSION).find(|version| start == file_start(*version)) else {
+            return Err(self.damaged("another header", "that of a log of format 1 or 2"));
+        };
+        self.version = version;
+        if version == 1 {
+            self.offset = FILE_START as u64;
+            return Ok(true);
+        }
         if self.length < FILE_HEADER as u64 {
             return self.torn(self.length, "the end of the file").map(|()| true);
         }
-        self.read(&mut found)?;
-        if found != file_header() {
-            return Err(self.damaged("another header", "that of a log of format 1"));
+        let mut run = [0; FILE_HEADER - FILE_START];
+        self.read(&mut run)?;
+        let run = RunId(u128::from_le_bytes(run));
+        if self.run.is_some_and(|known| known != run) {
+            return Err(self.damaged("a file of another run", "of the run of the file before it"));
         }
+        self.run = Some(run);
         self.offset = FILE_HEADER as u64;
         Ok(true)
     }
@@ -307,6 +362,9 @@ pub struct LogWriter {
     number: u32,
     length: u64,
     file_bytes_max: u64,
+    run: RunId,
+    /// Whether the last file is of an older version: what is written now goes into the next one.
+    is_old: bool,
     sync: bool,
     /// Whether a failed write may have left bytes beyond `length`.
     is_torn: bool,
@@ -319,17 +377,20 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    /// Makes a log in `folder`, or goes on with the one that is there, whose torn tail is cut. With `sync`, what is committed
-    /// also survives a loss of power.
+    /// Makes the log of `run` in `folder`, or goes on with its own that is there, whose torn tail is cut. With `sync`, what is
+    /// committed also survives a loss of power.
     ///
     /// # Errors
-    /// See [`LogError`].
-    pub fn open(folder: &Path, sync: bool) -> Result<Self, LogError> {
+    /// See [`LogError`]; nothing is changed then.
+    pub fn open(folder: &Path, run: RunId, sync: bool) -> Result<Self, LogError> {
         fs::create_dir_all(folder).map_err(|e| io_error(folder, &e))?;
         let mut reader = LogReader::open(folder)?;
         let mut next = 1;
         while let Some((sequence, _)) = reader.next_record()? {
             next = sequence + 1;
+        }
+        if let Some(found) = reader.run().filter(|found| *found != run) {
+            return Err(LogError::Foreign { path: folder.into(), found: found.to_string(), run });
         }
         let files = files(folder)?;
         let number = files.len().max(1) as u32;
@@ -337,7 +398,7 @@ impl LogWriter {
         // A torn header leaves no whole byte in the last file: it is begun anew.
         let length = if files.is_empty() { 0 } else { reader.offset };
         let file = if length == 0 {
-            begin_file(&path, sync)?
+            begin_file(&path, run)?
         } else {
             let open = || {
                 let file = OpenOptions::new().append(true).open(&path)?;
@@ -353,8 +414,10 @@ impl LogWriter {
             path,
             file,
             number,
-            length: length.max(FILE_HEADER as u64),
+            length: if length == 0 { FILE_HEADER as u64 } else { length },
             file_bytes_max: FILE_BYTES_MAX,
+            run,
+            is_old: length > 0 && reader.version() < VERSION,
             sync,
             is_torn: false,
             next,
@@ -382,6 +445,15 @@ impl LogWriter {
         Ok(self.next - 1)
     }
 
+    /// What makes all that has been committed survive a loss of power; may be used on another thread.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn syncer(&self) -> Result<Syncer, LogError> {
+        let file = self.file.try_clone().map_err(|e| io_error(&self.path, &e))?;
+        Ok(Syncer { file, path: self.path.clone() })
+    }
+
     /// Bytes that wait to be committed.
     pub fn waiting_bytes(&self) -> usize {
         self.records.len()
@@ -400,7 +472,7 @@ impl LogWriter {
             self.file.set_len(self.length).map_err(|e| io_error(&self.path, &e))?;
             self.is_torn = false;
         }
-        if self.length >= self.file_bytes_max {
+        if self.is_old || self.length >= self.file_bytes_max {
             self.rotate()?;
         }
         let fail = |e: io::Error| io_error(&self.path, &e);
@@ -437,24 +509,38 @@ impl LogWriter {
     fn rotate(&mut self) -> Result<(), LogError> {
         self.file.sync_all().map_err(|e| io_error(&self.path, &e))?;
         let path = self.folder.join(format!("{:08}.log", self.number + 1));
-        let file = begin_file(&path, self.sync)?;
+        let file = begin_file(&path, self.run)?;
         (self.file, self.path, self.length) = (file, path, FILE_HEADER as u64);
-        self.number += 1;
+        (self.number, self.is_old) = (self.number + 1, false);
         Ok(())
     }
 }
 
-/// Makes a file with nothing but its header, whatever a failed attempt left of it.
-fn begin_file(path: &Path, sync: bool) -> Result<File, LogError> {
+/// Waits for the disk to have what a log has committed. Files before the last are there already.
+pub struct Syncer {
+    file: File,
+    path: PathBuf,
+}
+
+impl Syncer {
+    /// Waits.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sync(&self) -> Result<(), LogError> {
+        self.file.sync_data().map_err(|e| io_error(&self.path, &e))
+    }
+}
+
+/// Makes a file with nothing but its header, whatever a failed attempt left of it. Both survive a loss of power: a log whose
+/// middle is missing would be damage.
+fn begin_file(path: &Path, run: RunId) -> Result<File, LogError> {
     let begin = || {
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         file.set_len(0)?;
-        file.write_all(&file_header())?;
-        if sync {
-            // The file, and that it is there.
-            file.sync_all()?;
-            File::open(path.parent().unwrap_or(path))?.sync_all()?;
-        }
+        file.write_all(&file_header(run))?;
+        file.sync_all()?;
+        File::open(path.parent().unwrap_or(path))?.sync_all()?;
         Ok(file)
     };
     begin().map_err(|e| io_error(path, &e))
@@ -466,8 +552,10 @@ mod tests {
 
     use super::*;
 
+    const RUN: RunId = RunId(7);
+
     fn write(folder: &Path, batches: &[Vec<Vec<u8>>], file_bytes_max: u64) {
-        let mut log = LogWriter::open(folder, false).unwrap();
+        let mut log = LogWriter::open(folder, RUN, false).unwrap();
         log.file_bytes_max = file_bytes_max;
         for batch in batches {
             batch.iter().for_each(|record| _ = log.append(record).unwrap());
@@ -506,7 +594,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), has_header: bool) {
             let folder = tempfile::tempdir().unwrap();
-            let header = if has_header { file_header().to_vec() } else { Vec::new() };
+            let header = if has_header { file_header(RUN).to_vec() } else { Vec::new() };
             fs::write(folder.path().join("00000001.log"), [header, bytes].concat()).unwrap();
             _ = read(folder.path());
         }
@@ -562,7 +650,7 @@ mod tests {
             let before: Vec<Vec<u8>> = names.iter().filter_map(|name| fs::read(name).ok()).collect();
             let said = read(folder.path()).unwrap_err().to_string();
             assert!(said.contains(missing.file_name().unwrap().to_str().unwrap()), "{said}");
-            assert!(LogWriter::open(folder.path(), false).is_err());
+            assert!(LogWriter::open(folder.path(), RUN, false).is_err());
             let after: Vec<Vec<u8>> = names.iter().filter_map(|name| fs::read(name).ok()).collect();
             assert_eq!(before, after, "a log that is refused is left as it is");
             fs::write(missing, whole).unwrap();
@@ -580,8 +668,8 @@ mod tests {
         zeroed[FILE_HEADER..FILE_HEADER + FRAME_HEADER].fill(0);
         fs::write(&file, &zeroed).unwrap();
         let error = read(folder.path()).unwrap_err();
-        assert!(matches!(error, LogError::Damaged { offset: 16, .. }), "{error}");
-        assert!(LogWriter::open(folder.path(), false).is_err());
+        assert!(matches!(error, LogError::Damaged { offset: 32, .. }), "{error}");
+        assert!(LogWriter::open(folder.path(), RUN, false).is_err());
         assert_eq!(fs::read(&file).unwrap(), zeroed);
         // Zeros to the end are what a loss of power leaves: the records before them are whole.
         for at in FILE_HEADER..whole.len() {
@@ -598,7 +686,7 @@ mod tests {
     #[test]
     fn what_a_failed_rotation_left_is_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = LogWriter::open(folder.path(), true).unwrap();
+        let mut log = LogWriter::open(folder.path(), RUN, true).unwrap();
         log.file_bytes_max = 16;
         log.append(b"first").unwrap();
         log.commit().unwrap();

@@ -10,7 +10,11 @@ use std::path::Path;
 use bevy_ecs::resource::Resource;
 use serde::{Deserialize, Serialize};
 
-pub use log::{LogError, LogReader, LogWriter, RECORD_BYTES_MAX};
+use crate::digest::FORMAT as DIGEST_FORMAT;
+
+pub use log::{LogError, LogReader, LogWriter, RECORD_BYTES_MAX, Syncer};
+
+use crate::units::RunId;
 
 /// Bytes of records after which a batch is committed, if nobody waits for it sooner.
 const BATCH_BYTES: usize = 64 << 10;
@@ -71,6 +75,8 @@ pub struct Journal {
     sequence: u64,
     /// Whether there is nothing beyond the end of the reader.
     is_replay: bool,
+    /// Whether recorded digests are passed over.
+    without_digests: bool,
     bytes: Vec<u8>,
     failure: Option<String>,
 }
@@ -80,28 +86,35 @@ pub struct Journal {
 pub struct Taken {
     /// The columns of the table, if there was one.
     pub columns: Option<Vec<String>>,
-    /// Digests: (tick, value).
-    pub digests: Vec<(u64, u64)>,
+    /// How many digests.
+    pub digest_count: u64,
+    /// The last digest: (tick, value).
+    pub digest: Option<(u64, u64)>,
     /// The number of the last row; 0 for none.
     pub last_row: u64,
 }
 
 impl Journal {
-    /// Begins a journal in `folder`, or goes on after its end.
+    /// Begins the journal of `run` in `folder`, or goes on after the end of its own.
     ///
     /// # Errors
     /// See [`LogError`].
-    pub fn record_in(folder: &Path, sync: bool) -> Result<Self, LogError> {
-        Ok(Self { writer: Some(LogWriter::open(folder, sync)?), ..Self::default() })
+    pub fn record_in(folder: &Path, run: RunId, sync: bool) -> Result<Self, LogError> {
+        Ok(Self { writer: Some(LogWriter::open(folder, run, sync)?), ..Self::default() })
     }
 
     /// Replays the journal in `folder` from the record after `sequence`, and records after its end. Tells what it had up to there.
     ///
     /// # Errors
     /// See [`LogError`].
-    pub fn go_on_in(folder: &Path, sequence: u64, sync: bool) -> Result<(Self, Taken), LogError> {
+    pub fn go_on_in(
+        folder: &Path,
+        run: RunId,
+        sequence: u64,
+        sync: bool,
+    ) -> Result<(Self, Taken), LogError> {
         // The writer cuts a torn tail first.
-        let writer = LogWriter::open(folder, sync)?;
+        let writer = LogWriter::open(folder, run, sync)?;
         let (journal, taken) = Self::replay_after(folder, sequence)?;
         Ok((Self { writer: Some(writer), is_replay: false, ..journal }, taken))
     }
@@ -115,7 +128,10 @@ impl Journal {
         let mut taken = Taken::default();
         while let Some((at, record)) = journal.ahead.take_if(|(at, _)| *at <= sequence) {
             match record.input {
-                Input::Digest(value) => taken.digests.push((record.tick, value)),
+                Input::Digest(value) => {
+                    (taken.digest_count, taken.digest) =
+                        (taken.digest_count + 1, Some((record.tick, value)));
+                }
                 Input::Row { sequence, .. } => taken.last_row = sequence,
                 Input::Columns(columns) => taken.columns = Some(columns),
                 Input::Entries { .. } | Input::Messages { .. } => {}
@@ -136,9 +152,32 @@ impl Journal {
         Ok(journal)
     }
 
+    /// The same, with the recorded digests passed over: for who does not compare them.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn without_digests(mut self) -> Result<Self, LogError> {
+        self.without_digests = true;
+        self.skip_digests()?;
+        Ok(self)
+    }
+
     /// The last record that the state has taken in.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The format of the digests that come next: those of a journal of version 1 leave out what the state has had since.
+    pub fn digest_format(&self) -> u32 {
+        self.reader.as_ref().map_or(DIGEST_FORMAT, |reader| if reader.version() == 1 { 2 } else { DIGEST_FORMAT })
+    }
+
+    /// What makes all that has been committed survive a loss of power; none where nothing is recorded.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn syncer(&self) -> Result<Option<Syncer>, LogError> {
+        self.writer.as_ref().map(LogWriter::syncer).transpose()
     }
 
     /// Whether what comes next was recorded, or nothing else can come.
@@ -207,6 +246,21 @@ impl Journal {
     }
 
     fn look_ahead(&mut self) -> Result<(), LogError> {
+        self.read_ahead()?;
+        self.skip_digests()
+    }
+
+    fn skip_digests(&mut self) -> Result<(), LogError> {
+        while self.without_digests
+            && let Some((sequence, Record { input: Input::Digest(_), .. })) = self.ahead
+        {
+            self.sequence = sequence;
+            self.read_ahead()?;
+        }
+        Ok(())
+    }
+
+    fn read_ahead(&mut self) -> Result<(), LogError> {
         let Some(reader) = &mut self.reader else { return Ok(()) };
         self.ahead = match reader.next_record()? {
             None => None,
@@ -220,6 +274,59 @@ impl Journal {
         };
         Ok(())
     }
+}
+
+/// What the journal in `folder` is of, and where it ends.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Extent {
+    /// The run; none for a journal of version 1.
+    pub run: Option<RunId>,
+    /// The last whole record; 0 for none.
+    pub sequence: u64,
+    /// The tick of the last whole record.
+    pub tick: u64,
+}
+
+/// Reads the inputs of a journal one after the other, changing nothing.
+pub struct Inputs(LogReader);
+
+impl Inputs {
+    /// Those of the journal in `folder`.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn of(folder: &Path) -> Result<Self, LogError> {
+        LogReader::open(folder).map(Self)
+    }
+
+    /// The next one: its sequence, its tick, itself. None at the end.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn next_input(&mut self) -> Result<Option<(u64, u64, Input)>, LogError> {
+        let Some((sequence, bytes)) = self.0.next_record()? else { return Ok(None) };
+        match postcard::from_bytes(bytes) {
+            Ok(Record { tick, input }) => Ok(Some((sequence, tick, input))),
+            Err(e) => Err(self.0.damaged(&format!("record {sequence}: {e}"), "an input")),
+        }
+    }
+}
+
+/// Looks through the journal in `folder`, changing nothing.
+///
+/// # Errors
+/// See [`LogError`].
+pub fn extent(folder: &Path) -> Result<Extent, LogError> {
+    let (mut reader, mut extent) = (LogReader::open(folder)?, Extent::default());
+    while let Some((sequence, bytes)) = reader.next_record()? {
+        extent.sequence = sequence;
+        // A record begins with its tick.
+        if let Ok((tick, _)) = postcard::take_from_bytes::<u64>(bytes) {
+            extent.tick = tick;
+        }
+    }
+    extent.run = reader.run();
+    Ok(extent)
 }
 
 /// What a journal holds.
@@ -301,15 +408,16 @@ mod tests {
     #[test]
     fn inputs_come_back_in_their_ticks_and_then_live() {
         let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::record_in(folder.path(), false).unwrap();
+        let run = RunId(7);
+        let mut journal = Journal::record_in(folder.path(), run, false).unwrap();
         for tick in 0..5 {
             journal.record(tick, Input::Digest(tick * 11));
             journal.record(tick, row(tick + 1));
         }
         assert_eq!(journal.sequence(), 10);
         journal.commit();
-        let (mut journal, taken) = Journal::go_on_in(folder.path(), 6, false).unwrap();
-        let expected = Taken { columns: None, digests: vec![(0, 0), (1, 11), (2, 22)], last_row: 3 };
+        let (mut journal, taken) = Journal::go_on_in(folder.path(), run, 6, false).unwrap();
+        let expected = Taken { columns: None, digest_count: 3, digest: Some((2, 22)), last_row: 3 };
         assert_eq!((journal.sequence(), taken), (6, expected));
         assert_eq!(journal.replay(3, is_row), None, "the digest comes first");
         assert_eq!(journal.replay(3, |i| matches!(i, Input::Digest(33))), Some(Input::Digest(33)));

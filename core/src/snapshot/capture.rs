@@ -9,7 +9,7 @@ use super::{Head, SavedBlock, SavedKind};
 use crate::block::{Column, Directory, KindTable, Population};
 use crate::digest::{Digest, SavedResources};
 use crate::raw;
-use crate::units::{Epoch, Tick};
+use crate::units::{Epoch, RunId, Tick};
 
 /// The state of a run at a tick, outside its world. Reused from one snapshot to the next, it allocates nothing.
 #[derive(Default)]
@@ -54,6 +54,8 @@ pub fn capture(world: &World, to: &mut Capture, about: &About) {
 /// What a snapshot says that the world does not know.
 #[derive(Clone, Debug, Default)]
 pub struct About {
+    /// The run; none for a state of no run.
+    pub id: Option<RunId>,
     /// The run's folder.
     pub run: String,
     /// The scenario as JSON, passwords left out.
@@ -64,6 +66,7 @@ pub struct About {
 
 pub(super) fn head(world: &World, about: &About) -> Head {
     Head {
+        id: about.id,
         run: about.run.clone(),
         epoch: world.resource::<Epoch>().0,
         tick: world.resource::<Tick>().0,

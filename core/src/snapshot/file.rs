@@ -14,14 +14,16 @@ use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::{Compressor, Decompressor};
 
 use super::capture::unpack;
-use super::{Head, SnapshotError};
+use super::{Head, HeadOfVersion1, SnapshotError};
 use crate::block::Population;
 use crate::digest::SavedResources;
 use crate::raw;
 
 const MAGIC: [u8; 8] = *b"CORECSNP";
-const END: [u8; 8] = *b"CORECEND";
-const VERSION: u32 = 1;
+const END: [u8; 8] = *b"CORECEN2";
+const END_OF_VERSION_1: [u8; 8] = *b"CORECEND";
+/// Version 1 had no run's id in its head.
+const VERSION: u32 = 2;
 const HEADER_BYTES: u64 = 16;
 /// Bytes of the index, packed and not, and the xxh3 of all three; the end.
 const FOOTER_BYTES: u64 = 32;
@@ -35,9 +37,19 @@ const INDEX_BYTES_MAX: u64 = 256 << 20;
 const RESOURCE_BYTES_MAX: u64 = 1 << 30;
 
 #[derive(Serialize, Deserialize)]
-struct Index {
-    head: Head,
+struct Index<H = Head> {
+    head: H,
     frames: Vec<Frame>,
+}
+
+impl Index {
+    fn parse(raw: &[u8], version: u32) -> Result<Self, postcard::Error> {
+        if version > 1 {
+            return postcard::from_bytes(raw);
+        }
+        let Index { head, frames } = postcard::from_bytes::<Index<HeadOfVersion1>>(raw)?;
+        Ok(Self { head: head.into(), frames })
+    }
 }
 
 /// A compressed piece of a snapshot.
@@ -83,7 +95,7 @@ pub(super) fn write(state: &State, path: &Path, threads: usize) -> io::Result<u6
     let head = state.head;
     let raws = raws(state);
     let mut file = BufWriter::new(File::create(path)?);
-    file.write_all(&header())?;
+    file.write_all(&header(VERSION))?;
     let (mut frames, mut offset) = (Vec::with_capacity(raws.len()), HEADER_BYTES);
     // A few frames for every thread at a time: what waits to be written is bounded.
     for raws in raws.chunks(8 * threads) {
@@ -114,10 +126,10 @@ pub(super) fn write(state: &State, path: &Path, threads: usize) -> io::Result<u6
     Ok(offset + packed.len() as u64)
 }
 
-fn header() -> [u8; HEADER_BYTES as usize] {
+fn header(version: u32) -> [u8; HEADER_BYTES as usize] {
     let mut header = [0; HEADER_BYTES as usize];
     header[..8].copy_from_slice(&MAGIC);
-    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    header[8..12].copy_from_slice(&version.to_le_bytes());
     header
 }
 
@@ -211,14 +223,16 @@ impl Snapshot {
         }
         let mut start = [0; HEADER_BYTES as usize];
         file.read_exact_at(&mut start, 0).map_err(fail)?;
-        if let Some(at) = start.iter().zip(header()).position(|(found, expected)| *found != expected) {
-            let expected = format!("a snapshot of format {VERSION}");
+        let version = if start == header(1) { 1 } else { VERSION };
+        let is_other = |(found, expected): (&u8, u8)| *found != expected;
+        if let Some(at) = start.iter().zip(header(version)).position(is_other) {
+            let expected = format!("a snapshot of format 1 or {VERSION}");
             return Err(damaged(at as u64, format!("{:#04x}", start[at]), &expected));
         }
         let mut footer = [0; FOOTER_BYTES as usize];
         let footer_at = length - FOOTER_BYTES;
         file.read_exact_at(&mut footer, footer_at).map_err(fail)?;
-        if footer[24..] != END {
+        if footer[24..] != if version == 1 { END_OF_VERSION_1 } else { END } {
             return Err(damaged(footer_at + 24, "another end".into(), "the end of a snapshot"));
         }
         let word = |at: usize| u64::from_le_bytes(footer[at..at + 8].try_into().expect("eight bytes"));
@@ -234,7 +248,7 @@ impl Snapshot {
         }
         packed.truncate(bytes as usize);
         let index = zstd::bulk::decompress(&packed, raw_bytes as usize).map_err(|e| e.to_string());
-        let index = index.and_then(|raw| postcard::from_bytes::<Index>(&raw).map_err(|e| e.to_string()));
+        let index = index.and_then(|raw| Index::parse(&raw, version).map_err(|e| e.to_string()));
         let index = index.map_err(|e| damaged(index_at, e, "the index of a snapshot"))?;
         let snapshot = Self { path: path.into(), file, index };
         snapshot.check_frames(index_at)?;
@@ -299,6 +313,11 @@ impl Snapshot {
     /// What it says of its run.
     pub fn head(&self) -> &Head {
         &self.index.head
+    }
+
+    /// Whether it has the resource `name`.
+    pub(crate) fn has_resource(&self, name: &str) -> bool {
+        self.index.frames.iter().any(|frame| matches!(&frame.part, Part::Resource(own) if own == name))
     }
 
     /// Its frames.

@@ -1,7 +1,7 @@
 //! Snapshots: the whole state of a run in one file, from which it goes on bit by bit.
 //!
 //! ```text
-//! "CORECSNP" version u32, 0 u32 | frame | frame | ... | index | its bytes u64, unpacked u64, xxh3 u64, "CORECEND"
+//! "CORECSNP" version u32, 0 u32 | frame | frame | ... | index | its bytes u64, unpacked u64, xxh3 u64, "CORECEN2"
 //! ```
 //! A frame is a piece of a column (live rows in row order, about 1 MiB, its bytes sorted by their place in the value, zstd)
 //! or a saved resource; the index says what each is, where, and its xxh3. Frames follow each other without a gap, so that
@@ -19,15 +19,19 @@ mod tests;
 pub use capture::{About, Capture, capture};
 pub use diff::{Difference, diff};
 pub use file::{Frame, Part, Snapshot};
-pub use folder::{Written, latest, list, path_of, write, write_in_place};
+pub use folder::{Place, Written, latest, list, path_of, write, write_in_place};
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
+use crate::units::RunId;
+
 /// What a snapshot says of its run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {
+    /// The run; none in a snapshot of version 1.
+    pub id: Option<RunId>,
     /// The run's folder, as it was called when the run was started.
     pub run: String,
     /// The history it belongs to.
@@ -44,6 +48,26 @@ pub struct Head {
     pub scenario: String,
     /// The kinds, in the order they have in the population.
     pub kinds: Vec<SavedKind>,
+}
+
+/// The head of a snapshot of version 1.
+#[derive(Deserialize)]
+struct HeadOfVersion1 {
+    run: String,
+    epoch: u32,
+    tick: u64,
+    next_id: u64,
+    digest: u64,
+    journal_sequence: u64,
+    scenario: String,
+    kinds: Vec<SavedKind>,
+}
+
+impl From<HeadOfVersion1> for Head {
+    fn from(old: HeadOfVersion1) -> Self {
+        let HeadOfVersion1 { run, epoch, tick, next_id, digest, journal_sequence, scenario, kinds } = old;
+        Self { id: None, run, epoch, tick, next_id, digest, journal_sequence, scenario, kinds }
+    }
 }
 
 /// A kind and its blocks.
@@ -111,6 +135,14 @@ pub enum SnapshotError {
         path: PathBuf,
         /// What does not fit.
         message: String,
+    },
+    /// Snapshots of several runs, of which the newest may be none of the wanted one's.
+    #[error("{path}: found snapshots of {} runs, must be a file of one, or a run's folder:\n{}", .runs.len(), .runs.join("\n"))]
+    Several {
+        /// The folder.
+        path: PathBuf,
+        /// A line for each run.
+        runs: Vec<String>,
     },
     /// No snapshot to restore.
     #[error("{path}: found no snapshot{}, must hold one: run with --snapshot-interval", .refused.as_ref().map(|r| format!(" that is whole ({r})")).unwrap_or_default())]

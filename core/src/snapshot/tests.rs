@@ -89,7 +89,7 @@ fn save(simulation: &Simulation, folder: &Path) -> std::path::PathBuf {
     let mut captured = Capture::default();
     let about = About { run: "runs/0001".into(), ..Default::default() };
     simulation.in_pool(|world| capture(world, &mut captured, &about));
-    write(&captured, folder, 3, 2).unwrap().path
+    write(&captured, &Place::own(folder.into(), 3), 2).unwrap().path
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_snapshot_in_place_is_the_same_file() {
     let simulation = run(12);
     let path = save(&simulation, folder.path());
     let about = About { run: "runs/0001".into(), ..Default::default() };
-    let written = write_in_place(simulation.world(), &about, other.path(), 3, 1).unwrap();
+    let written = write_in_place(simulation.world(), &about, &Place::own(other.path().into(), 3), 1).unwrap();
     assert_eq!(fs::read(path).unwrap(), fs::read(written.path).unwrap());
 }
 
@@ -138,6 +138,23 @@ fn the_last_few_are_kept_and_a_damaged_one_is_passed_over() {
     assert!(refused[0].to_string().contains("checksum"), "{}", refused[0]);
     let error = latest(&kept[2]).err().unwrap();
     assert!(error.to_string().contains("tick-000000000011.corec: byte "), "{error}");
+}
+
+#[test]
+fn runs_in_one_folder_keep_their_own_snapshots_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place { folder: folder.path().into(), is_own: false, keep: 2 };
+    let save = |id: u128, tick: u64| {
+        let about = About { id: Some(RunId(id << 96)), run: format!("runs/{id}"), ..Default::default() };
+        write_in_place(run(tick).world(), &about, &place, 1).unwrap().path
+    };
+    let first: Vec<_> = [2, 4].map(|tick| save(1, tick)).into();
+    let second: Vec<_> = [4, 6, 8].map(|tick| save(2, tick)).into();
+    assert_eq!(second[0].file_name().unwrap(), "tick-000000000004-00000002.corec");
+    assert_eq!(list(folder.path()).unwrap(), [&first[..], &second[1..]].concat(), "two of each");
+    let error = latest(folder.path()).err().unwrap().to_string();
+    assert!(error.contains("snapshots of 2 runs") && error.contains("runs/1 (00000001"), "{error}");
+    assert_eq!(latest(&first[1]).unwrap().0.head().id, Some(RunId(1 << 96)));
 }
 
 #[test]

@@ -6,7 +6,6 @@ mod tree;
 
 use std::num::NonZeroU8;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use bevy_app::{App, AppExit, Plugin};
@@ -20,6 +19,7 @@ pub use tree::Tree;
 
 use crate::CorecPlugin;
 use crate::run::{RunError, RunPlan, Summary, run};
+use crate::stop::Stop;
 use crate::scenarios::find;
 
 /// Runs a scenario when the app is run: headless, to its end, with a summary on stdout.
@@ -108,5 +108,5 @@ fn try_run(mut app: App) -> Result<Summary, RunError> {
     plugins.add_to(&mut app, &mut scenario);
     let mut plan = RunPlan::new(scenario, started);
     (plan.scenario_given, plan.plugins) = (loaded.given, plugins.records());
-    run(app, plan, &AtomicUsize::new(0), &mut |_| {})
+    run(app, plan, &Stop::default(), &mut |_| {})
 }

@@ -1,18 +1,18 @@
 //! Between two ticks: digests, snapshots, the pace, the wait for a row, and the reasons to stop.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bevy_ecs::world::World;
-use corec_core::digest::Digest;
+use corec_core::digest::{Digest, FORMAT};
 use corec_core::journal::{Input, Journal};
 use corec_core::simulation::Ending;
 use corec_core::units::Tick;
 
 use super::snapshots::Snapshots;
 use super::{Progress, now};
-use crate::telemetry::follow::TableInput;
+use crate::stop::Stop;
+use crate::telemetry::feed::TableInput;
 
 /// What happens between two ticks.
 pub(super) struct Between {
@@ -23,7 +23,9 @@ pub(super) struct Between {
     pub snapshots: Snapshots,
     pub digest_interval: u64,
     pub kill_at: Option<u64>,
-    pub digests: Vec<(u64, String)>,
+    /// Digests that the journal has, and the last one: after so many ticks.
+    pub digest_count: u64,
+    pub digest: Option<(u64, u64)>,
 }
 
 impl Between {
@@ -31,7 +33,7 @@ impl Between {
     pub fn look(
         &mut self,
         world: &mut World,
-        signal: &AtomicUsize,
+        stop: &Stop,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> ControlFlow<()> {
         let ticks = world.resource::<Tick>().0;
@@ -46,15 +48,16 @@ impl Between {
         if self.kill_at == Some(ticks) {
             _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
         }
-        if signal.load(Ordering::Relaxed) != 0 || self.of.is_some_and(|of| ticks >= of) {
+        if stop.is_set() || self.of.is_some_and(|of| ticks >= of) {
             return ControlFlow::Break(());
         }
-        self.pace.wait_for(ticks - self.first_tick, signal);
-        self.pace.tell(Progress { ticks, of: self.of, seconds: 0.0 }, progress);
+        self.pace.wait_for(ticks - self.first_tick, stop);
+        let ticks_here = ticks - self.first_tick;
+        self.pace.tell(Progress { ticks, ticks_here, of: self.of, seconds: 0.0 }, progress);
         let is_live = !world.resource::<Journal>().is_replaying();
         match world.get_resource_mut::<TableInput>() {
             // A tick waits for its row.
-            Some(mut table) if is_live => match table.wait(&|| signal.load(Ordering::Relaxed) != 0) {
+            Some(mut table) if is_live => match table.wait(stop) {
                 Ok(true) => ControlFlow::Continue(()),
                 Ok(false) => ControlFlow::Break(()),
                 Err(error) => {
@@ -70,14 +73,16 @@ impl Between {
     pub fn note_digest(&mut self, world: &mut World, is_end: bool) {
         let tick = world.resource::<Tick>().0;
         let mut journal = world.resource_mut::<Journal>();
+        let format = journal.digest_format();
         let recorded = journal.replay(tick, |input| matches!(input, Input::Digest(_)));
         let is_due = self.digest_interval > 0 && (is_end || tick.is_multiple_of(self.digest_interval));
-        let is_new = tick > 0 && self.digests.last().is_none_or(|(last, _)| *last < tick);
+        let is_new = tick > 0 && self.digest.is_none_or(|(last, _)| last < tick);
         let is_live = !journal.is_replaying() && recorded.is_none();
         if recorded.is_none() && !(is_live && is_due && is_new) {
             return;
         }
-        let value = Digest::of(world).value;
+        let format = if recorded.is_some() { format } else { FORMAT };
+        let value = Digest::of_format(world, format).value;
         match recorded {
             Some(Input::Digest(expected)) if expected != value => {
                 let message =
@@ -92,7 +97,7 @@ impl Between {
             }
         }
         if is_new {
-            self.digests.push((tick, format!("{value:016x}")));
+            (self.digest, self.digest_count) = (Some((tick, value)), self.digest_count + 1);
         }
     }
 }
@@ -113,12 +118,12 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Waits until tick `tick` may begin; a signal ends the wait.
-    fn wait_for(&self, tick: u64, signal: &AtomicUsize) {
+    fn wait_for(&self, tick: u64, stop: &Stop) {
         let Some(rate) = self.tick_rate else { return };
         let due = self.start + Duration::from_secs_f64(tick as f64 / rate);
         loop {
             let left = due.saturating_duration_since(now());
-            if left.is_zero() || signal.load(Ordering::Relaxed) != 0 {
+            if left.is_zero() || stop.is_set() {
                 return;
             }
             std::thread::sleep(left.min(Duration::from_millis(50)));

@@ -1,45 +1,170 @@
-//! A run's folder.
+//! A run's folder, and the places outside it that are the run's while it lives.
+//!
+//! What a start has made is removed again if the start fails; what was there before stays.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use corec_core::snapshot::Snapshot;
-
 use super::RunError;
+use super::manifest;
+use super::options::absolute;
+use crate::lock::{Lock, LockError};
 
-/// The folder of the run that made a snapshot: the one it lies in, or the one it names.
-pub fn folder_of(snapshot: &Snapshot) -> Option<PathBuf> {
-    let around = snapshot.path().parent().and_then(Path::parent).map(Path::to_path_buf);
-    let named = PathBuf::from(&snapshot.head().run);
-    around.into_iter().chain([named]).find(|folder| folder.join("manifest.json").is_file())
+/// The folder of a run that is about to begin, or goes on.
+pub(super) struct RunFolder {
+    path: PathBuf,
+    /// Removed while the locks are still held: by then a folder may be another's.
+    made: Vec<Made>,
+    /// What holds it for this process.
+    locks: Vec<Lock>,
 }
 
-/// Makes the folder asked for, or the next `runs/NNNN`.
-pub(super) fn make(out: Option<PathBuf>) -> Result<PathBuf, RunError> {
-    let fail = |path: &Path, e: io::Error| RunError::Usage(format!("--out: {}: {e}", path.display()));
-    if let Some(out) = out {
-        fs::create_dir_all(&out).map_err(|e| fail(&out, e))?;
-        if out.join("manifest.json").exists() {
+impl RunFolder {
+    /// Makes the folder asked for, or the next `runs/NNNN`, for a new run.
+    pub fn make(out: Option<PathBuf>) -> Result<Self, RunError> {
+        let (path, made) = match out {
+            Some(path) => (path, Vec::new()),
+            None => next()?,
+        };
+        let mut folder = Self { path: path.clone(), made: Vec::new(), locks: Vec::new() };
+        folder.take(&path, made, "--out")?;
+        // Looked at once it is held: the process that had it may have begun a run there.
+        if path.join(manifest::FILE).exists() {
+            let shown = path.display();
+            return Err(RunError::Usage(format!("--out: {shown} holds a run already, must be a new folder")));
+        }
+        Ok(folder)
+    }
+
+    /// Takes the folder of a run that goes on.
+    pub fn go_on_in(path: PathBuf) -> Result<Self, RunError> {
+        let lock = lock(&path, "--restore")?;
+        Ok(Self { path, made: Vec::new(), locks: vec![lock] })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Takes a folder outside this one for the run, which `option` has named. One inside is the run's already.
+    pub fn claim(&mut self, folder: &Path, option: &str) -> Result<(), RunError> {
+        if absolute(folder).starts_with(absolute(&self.path)) {
+            return Ok(());
+        }
+        let around = [Some(folder), folder.parent()].into_iter().flatten();
+        if let Some(of_a_run) = around.into_iter().find(|around| around.join(manifest::FILE).exists()) {
+            let (found, shown) = (folder.display(), of_a_run.display());
             return Err(RunError::Usage(format!(
-                "--out: {} holds a run already, must be a new folder",
-                out.display()
+                "{option}: {found} is part of the run in {shown}, must be a folder of its own"
             )));
         }
-        return Ok(out);
+        self.take(folder, Vec::new(), option)
     }
+
+    /// Makes a folder if it is not there, and takes it. `missing` is what has been made on the way already.
+    fn take(&mut self, folder: &Path, mut missing: Vec<PathBuf>, option: &str) -> Result<(), RunError> {
+        // A start that failed may remove the folder between the two steps.
+        for is_last in [false, false, false, true] {
+            missing = if missing.is_empty() { missing_of(folder) } else { missing };
+            fs::create_dir_all(folder).map_err(|e| usage(option, folder, &e))?;
+            match lock(folder, option) {
+                Ok(lock) => {
+                    self.locks.push(lock);
+                    break;
+                }
+                Err(_) if !is_last && !folder.exists() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Only now is it this process' to clean up.
+        let found = missing.is_empty().then(|| (folder.to_path_buf(), names(folder)));
+        self.made.push(Made { folders: missing, found });
+        Ok(())
+    }
+
+    /// The start has succeeded: what it made stays. Gives the folder, and what holds the run for this process.
+    pub fn keep(mut self) -> (PathBuf, Vec<Lock>) {
+        self.made.iter_mut().for_each(Made::keep);
+        (self.path, self.locks)
+    }
+}
+
+/// The next `runs/NNNN`, and what was made for it. Creating it is what claims the number: two runs started at once get two.
+fn next() -> Result<(PathBuf, Vec<PathBuf>), RunError> {
     let runs = Path::new("runs");
-    fs::create_dir_all(runs).map_err(|e| fail(runs, e))?;
-    let taken = fs::read_dir(runs).map_err(|e| fail(runs, e))?;
+    let missing = missing_of(runs);
+    let fail = |e: io::Error| usage("--out", runs, &e);
+    fs::create_dir_all(runs).map_err(fail)?;
+    let taken = fs::read_dir(runs).map_err(fail)?;
     let numbers = taken.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let mut next = numbers.max().unwrap_or(0).saturating_add(1);
     loop {
-        let folder = runs.join(format!("{next:04}"));
-        // Creating it is what claims the number: two runs started at once get two.
-        match fs::create_dir(&folder) {
-            Ok(()) => return Ok(folder),
+        let path = runs.join(format!("{next:04}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok((path.clone(), std::iter::once(path).chain(missing).collect())),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => next += 1,
-            Err(e) => return Err(fail(&folder, e)),
+            // The last start there may have failed, and taken the folder around with it.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => fs::create_dir_all(runs).map_err(fail)?,
+            Err(e) => return Err(usage("--out", &path, &e)),
         }
     }
+}
+
+/// The folders that have to be made for this one, itself first.
+fn missing_of(folder: &Path) -> Vec<PathBuf> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    folder.ancestors().take_while(is_missing).map(Path::to_path_buf).collect()
+}
+
+fn usage(option: &str, path: &Path, error: &io::Error) -> RunError {
+    RunError::Usage(format!("{option}: {}: {error}", path.display()))
+}
+
+fn lock(folder: &Path, option: &str) -> Result<Lock, RunError> {
+    let shown = folder.display();
+    Lock::of_folder(folder).map_err(|error| match error {
+        LockError::Held(who) => RunError::Usage(format!(
+            "{option}: {shown} is in use by {who}, must be nobody else's: wait for its end, or stop it"
+        )),
+        LockError::Io(error) => RunError::Usage(format!("{option}: {shown}: can't be locked: {error}")),
+    })
+}
+
+/// What a start has made, to be removed again when it is dropped.
+struct Made {
+    /// Folders, the innermost first.
+    folders: Vec<PathBuf>,
+    /// A folder that was there, and what was in it.
+    found: Option<(PathBuf, Vec<OsString>)>,
+}
+
+impl Made {
+    fn keep(&mut self) {
+        self.folders.clear();
+        self.found = None;
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if let Some((folder, names_before)) = self.found.take() {
+            for name in names(&folder).into_iter().filter(|name| !names_before.contains(name)) {
+                let path = folder.join(name);
+                _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            }
+        }
+        let mut folders = self.folders.drain(..);
+        if let Some(innermost) = folders.next() {
+            _ = fs::remove_dir_all(innermost);
+        }
+        // Those around it may hold something of others by now.
+        folders.for_each(|folder| _ = fs::remove_dir(folder));
+    }
+}
+
+fn names(folder: &Path) -> Vec<OsString> {
+    fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.file_name())).collect()
 }

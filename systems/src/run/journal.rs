@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use bevy_ecs::world::World;
-use corec_core::journal::{Input, Journal, LogError, LogReader, LogWriter, Taken};
+use corec_core::journal::{Input, Journal, LogError, LogReader, LogWriter, Taken, extent};
 use corec_core::simulation::RunScenario;
+use corec_core::units::RunId;
 
 use super::RunError;
-use crate::telemetry::follow::TableInput;
+use crate::telemetry::feed::TableInput;
 
 /// Where a run's journal is.
 pub(super) struct Place {
+    /// The run.
+    pub run: RunId,
     /// Its folder.
     pub folder: PathBuf,
     /// The journal of the run that is gone on with; none for a new run.
@@ -21,8 +24,8 @@ pub(super) struct Place {
     pub sync: bool,
 }
 
-/// Gives `world` its journal, and its table where to go on; tells the digests up to there.
-pub(super) fn begin_journal(world: &mut World, place: &Place) -> Result<Vec<(u64, String)>, RunError> {
+/// Gives `world` its journal, and its table where to go on; tells what it had up to there.
+pub(super) fn begin_journal(world: &mut World, place: &Place) -> Result<Taken, RunError> {
     let columns = world.get_resource::<TableInput>().map(|table| table.columns().to_vec());
     let has_input = columns.is_some() || world.resource::<RunScenario>().0.input_stream.is_some();
     let (mut journal, taken) = open(place, has_input)?;
@@ -35,13 +38,24 @@ pub(super) fn begin_journal(world: &mut World, place: &Place) -> Result<Vec<(u64
     if let Some(mut table) = world.get_resource_mut::<TableInput>() {
         table.go_on_after(taken.last_row);
     }
-    Ok(taken.digests.into_iter().map(|(tick, value)| (tick, format!("{value:016x}"))).collect())
+    Ok(taken)
 }
 
 /// A new journal, or the source's up to where the state is. A run that goes on with its own replays what that has beyond.
 fn open(place: &Place, has_input: bool) -> Result<(Journal, Taken), RunError> {
-    let fail = |e: LogError| RunError::Failed(format!("journal: {e}"));
-    let new = || Ok((Journal::record_in(&place.folder, place.sync).map_err(fail)?, Taken::default()));
+    let fail = |e: LogError| match e {
+        LogError::Foreign { .. } => RunError::Usage(format!("--journal: {e}")),
+        other => RunError::Failed(format!("journal: {other}")),
+    };
+    let new = || -> Result<_, RunError> {
+        let is_other = place.folder.is_dir() && extent(&place.folder).map_err(fail)?.sequence > 0;
+        if is_other && place.source.is_none() {
+            let shown = place.folder.display();
+            let message = format!("--journal: {shown} holds the journal of another run, must be a folder of its own");
+            return Err(RunError::Usage(message));
+        }
+        Ok((Journal::record_in(&place.folder, place.run, place.sync).map_err(fail)?, Taken::default()))
+    };
     let Some(source) = &place.source else { return new() };
     if !source.is_dir() {
         if has_input {
@@ -52,19 +66,19 @@ fn open(place: &Place, has_input: bool) -> Result<(Journal, Taken), RunError> {
         return new();
     }
     if *source != place.folder {
-        copy_log(source, &place.folder, place.sequence).map_err(fail)?;
+        copy_log(source, &place.folder, place.run, place.sequence).map_err(fail)?;
     }
-    Journal::go_on_in(&place.folder, place.sequence, place.sync).map_err(fail)
+    Journal::go_on_in(&place.folder, place.run, place.sequence, place.sync).map_err(fail)
 }
 
-/// Copies the records up to `sequence`.
-pub(crate) fn copy_log(from: &Path, to: &Path, sequence: u64) -> Result<(), LogError> {
-    let (mut reader, mut writer) = (LogReader::open(from)?, LogWriter::open(to, false)?);
+/// Copies the records up to `sequence`, for another run.
+pub(crate) fn copy_log(from: &Path, to: &Path, run: RunId, sequence: u64) -> Result<(), LogError> {
+    let (mut reader, mut writer) = (LogReader::open(from)?, LogWriter::open(to, run, false)?);
     while let Some((at, record)) = reader.next_record()?.filter(|(at, _)| *at <= sequence) {
         writer.append(record)?;
         if writer.waiting_bytes() > 1 << 20 || at == sequence {
             writer.commit()?;
         }
     }
-    Ok(())
+    writer.commit()
 }

@@ -7,47 +7,58 @@ mod between;
 mod folder;
 mod journal;
 pub mod manifest;
+pub mod options;
 mod snapshots;
 mod summary;
 
-pub use folder::folder_of;
 pub(crate) use journal::copy_log;
-pub use snapshots::{Every, SnapshotPlan, SnapshotReport};
+pub use options::Options;
+pub use snapshots::{Every, SnapshotReport};
+pub use crate::telemetry::feed::InputChanged;
 pub use summary::{PluginSummary, Summary, SystemSummary, peak_rss_bytes, rss_bytes};
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use between::{Between, Pace, fail_with_journal};
 use bevy_app::App;
 use corec_core::block::Population;
 use corec_core::config::{ConfigError, Scenario, redact_url};
-use corec_core::journal::Journal;
+use corec_core::journal::{Input, Inputs, Journal, LogError};
 use corec_core::populate::PopulateError;
 use corec_core::simulation::{Ending, Simulation, SimulationError};
-use corec_core::snapshot::{About, Snapshot};
+use corec_core::snapshot::About;
 use corec_core::stats::Totals;
 use corec_core::store::RunRecord;
 use corec_core::trace::Trace;
-use corec_core::units::{Epoch, parse_bytes};
+use corec_core::units::{Epoch, RunId, parse_bytes};
+use folder::RunFolder;
 use journal::{Place, begin_journal};
 use manifest::{Manifest, PluginRecord, Status};
+use options::absolute;
 use snapshots::Snapshots;
 use summary::summarise;
 use thiserror::Error;
 
 use crate::CorecPlugin;
 use crate::bus;
+use crate::lock::Lock;
+use crate::recorded::{GoOn, RecordedRun};
+use crate::stop::Stop;
 use crate::store::{self, StoreWriter};
+use crate::telemetry::ack::Ack;
 use crate::telemetry::detection::Windows;
-use crate::telemetry::follow::TableInput;
+use crate::telemetry::feed::TableInput;
 use crate::telemetry::table::{TableError, TableReader};
 
 /// The journal's folder in a run's.
 pub const JOURNAL: &str = "journal";
+/// The snapshots' folder in a run's.
+pub const SNAPSHOTS: &str = "snapshots";
+/// The summary's file in a run's folder.
+pub const SUMMARY: &str = "summary.json";
 
 /// Ticks between two recorded digests, unless asked otherwise.
 pub const DIGEST_INTERVAL: u64 = 10;
@@ -56,34 +67,22 @@ pub const DIGEST_INTERVAL: u64 = 10;
 pub struct RunPlan {
     /// The scenario, with everything a flag changed.
     pub scenario: Scenario,
-    /// Ticks to run; none for all rows of the input.
-    pub ticks: Option<u64>,
+    /// What else was asked for. What it leaves open is as the run that is gone on with had it.
+    pub options: Options,
     /// The run's folder; none for the next `runs/NNNN`.
     pub out: Option<PathBuf>,
     /// The plugins that were built into the app, for the manifest.
     pub plugins: Vec<PluginRecord>,
     /// The table to replay.
     pub input: Option<PathBuf>,
-    /// Where its anomalies are, as NAB has them.
-    pub windows: Option<PathBuf>,
-    /// Ticks a second at most; none for as fast as it goes.
-    pub tick_rate: Option<f64>,
+    /// What to do if the table is not as it was.
+    pub input_changed: InputChanged,
+    /// Whether rows come from the journal alone, for `corec verify --kill`.
+    pub is_input_recorded: bool,
     /// Where to write which thread ran what and when; none keeps no trace.
     pub profile: Option<PathBuf>,
-    /// Which snapshots are made.
-    pub snapshots: SnapshotPlan,
-    /// The snapshot to go on from, and the folder it was found in.
-    pub restore: Option<Snapshot>,
-    /// The folder of a run that was killed before its first snapshot, to begin again with its journal.
-    pub resume: Option<PathBuf>,
-    /// Ticks between two recorded digests; 0 records none.
-    pub digest_interval: u64,
-    /// Where the journal is; none for `journal` in the run's folder.
-    pub journal: Option<PathBuf>,
-    /// Where the sequence of the last row that the journal has is written.
-    pub ack: Option<PathBuf>,
-    /// Whether what the journal has committed also survives a loss of power.
-    pub journal_sync: bool,
+    /// What to go on from.
+    pub restore: Option<GoOn>,
     /// Kills the process before this tick, with no time for anything: what `corec verify --kill` survives.
     pub kill_at: Option<u64>,
     /// As `kill_at`, within this tick: its row is in the journal and not applied yet.
@@ -97,23 +96,16 @@ pub struct RunPlan {
 impl RunPlan {
     /// A scenario as it is, in the next folder, as fast as it goes.
     pub fn new(scenario: Scenario, started: Instant) -> Self {
-        let ticks = scenario.telemetry.is_none().then_some(scenario.ticks);
         Self {
             scenario,
-            ticks,
+            options: Options::default(),
             out: None,
             plugins: Vec::new(),
             input: None,
-            windows: None,
-            tick_rate: None,
+            input_changed: InputChanged::default(),
+            is_input_recorded: false,
             profile: None,
-            snapshots: SnapshotPlan::default(),
             restore: None,
-            resume: None,
-            digest_interval: DIGEST_INTERVAL,
-            journal: None,
-            ack: None,
-            journal_sync: false,
             kill_at: None,
             kill_in: None,
             scenario_given: serde_json::Value::Null,
@@ -131,6 +123,9 @@ pub enum RunError {
     /// The run failed.
     #[error("{0}")]
     Failed(String),
+    /// A signal came before there was anything to end well.
+    #[error("interrupted by signal {0}")]
+    Interrupted(usize),
 }
 
 impl RunError {
@@ -139,6 +134,8 @@ impl RunError {
         match self {
             Self::Usage(_) => 2,
             Self::Failed(_) => 1,
+            // A shell's convention.
+            Self::Interrupted(signal) => 128u8.saturating_add(*signal as u8),
         }
     }
 }
@@ -152,8 +149,10 @@ impl From<ConfigError> for RunError {
 /// How far a run is.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Ticks done by this process.
+    /// Finished ticks of the run.
     pub ticks: u64,
+    /// Those of this process.
+    pub ticks_here: u64,
     /// Ticks to do, where that is known.
     pub of: Option<u64>,
     /// Seconds since the first tick began.
@@ -162,20 +161,20 @@ pub struct Progress {
 
 /// Runs a scenario with what `app` has been given: plugins, kinds, systems.
 ///
-/// `signal` ends the run after the tick in hand once it is not 0; `progress` is called at most every 100 ms, on a
+/// `stop` ends the run after the tick in hand once it is set; `progress` is called at most every 100 ms, on a
 /// thread of the pool. The summary also tells of a run that failed on its way.
 ///
 /// # Errors
-/// Only what kept the run from starting.
+/// Only what kept the run from starting. Nothing is left of it then, and nothing else was changed.
 pub fn run(
     app: App,
     plan: RunPlan,
-    signal: &AtomicUsize,
+    stop: &Stop,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Summary, RunError> {
-    let (mut run, mut between) = start(app, plan)?;
-    let ran = run.simulation.run_while(|world| between.look(world, signal, progress));
-    Ok(run.end(between, ran, signal.load(Ordering::Relaxed)))
+    let (mut run, mut between) = start(app, plan, stop)?;
+    let ran = run.simulation.run_while(|world| between.look(world, stop, progress));
+    Ok(run.end(between, ran, stop.signal()))
 }
 
 /// A run that has been started.
@@ -184,28 +183,50 @@ struct Started {
     manifest: Manifest,
     store: String,
     out: PathBuf,
+    /// What holds the run for this process.
+    _locks: Vec<Lock>,
     profile: Option<(PathBuf, fs::File, Trace)>,
     restored_at: Option<u64>,
     first_updates: u64,
 }
 
-fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
-    let RunPlan {
-        mut scenario,
-        ticks,
-        out,
-        plugins,
-        input,
-        windows,
-        tick_rate,
-        profile,
-        snapshots,
-        restore,
-        started,
-        ..
-    } = plan;
-    let table = open_table(&mut scenario, input.as_deref(), windows.as_deref())?;
-    if plan.ack.is_some() && table.as_ref().is_some_and(|table| !table.has_sequence()) {
+fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Between), RunError> {
+    let GoOn { run: source, snapshot } = plan.restore.take().unwrap_or(GoOn { run: None, snapshot: None });
+    let goes_on = source.as_ref().filter(|_| plan.out.is_none());
+    let held = goes_on.map(|run| RunFolder::go_on_in(run.folder().into())).transpose()?;
+    let options = options_of(&plan, source.as_ref(), goes_on.is_some());
+    let mut scenario = plan.scenario;
+    if let Some(run) = goes_on {
+        check_copy(run, &plan.options, &scenario)?;
+    }
+    let restored_at = snapshot.as_ref().map(|snapshot| snapshot.head().tick);
+    check_ticks(&plan.options, restored_at)?;
+
+    if source.is_none() && snapshot.is_some() && (scenario.telemetry.is_some() || scenario.input_stream.is_some()) {
+        let message = "--restore: the run of this snapshot is not here, and its journal has the run's inputs: name its folder";
+        return Err(RunError::Usage(message.into()));
+    }
+    let input = match &source {
+        Some(run) if !plan.is_input_recorded => run.input(plan.input.as_deref())?,
+        _ => plan.input,
+    };
+    // A run that goes on may have had its journal moved; one that begins elsewhere has another.
+    let moved = plan.options.journal.clone().filter(|_| goes_on.is_some());
+    let source_journal = source.as_ref().map(|run| moved.unwrap_or_else(|| run.journal()));
+    let table = match (&source_journal, plan.is_input_recorded) {
+        (Some(journal), true) => recorded_table(journal)?,
+        _ => open_table(&mut scenario, input.as_deref(), options.windows.as_deref(), stop)?,
+    };
+    let sequence = snapshot.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
+    let table = match (table, &source_journal) {
+        (Some(mut table), Some(journal)) if journal.is_dir() && !plan.is_input_recorded => {
+            let sequence = if goes_on.is_some() { u64::MAX } else { sequence };
+            table.catch_up(journal, sequence, plan.input_changed).map_err(RunError::Usage)?;
+            Some(table)
+        }
+        (table, _) => table,
+    };
+    if options.ack.is_some() && table.as_ref().is_some_and(|table| !table.has_sequence()) {
         let message = "--ack: the table has no column 'sequence', must have one that numbers its rows";
         return Err(RunError::Usage(message.into()));
     }
@@ -214,87 +235,182 @@ fn start(mut app: App, plan: RunPlan) -> Result<(Started, Between), RunError> {
     if !app.is_plugin_added::<CorecPlugin>() {
         app.add_plugins(CorecPlugin);
     }
+    let has_table = table.is_some();
     if let Some(table) = table {
         app.insert_resource(table);
     }
     app.insert_resource(corec_core::bus::RunBus(bus));
-    let of = match &input {
-        Some(_) => ticks,
-        None => Some(ticks.unwrap_or(scenario.ticks)),
-    };
+    let of = if has_table { options.ticks } else { Some(options.ticks.unwrap_or(scenario.ticks)) };
     let record = record(&scenario);
     let snapshot_memory_max = parse_bytes(&scenario.snapshot_memory_max).unwrap_or(0);
     let mut manifest = Manifest::new(&scenario, plan.scenario_given, &record.settings);
-    manifest.plugins = plugins;
+    manifest.plugins = plan.plugins;
     let store_url = scenario.store.clone();
-    let simulation = match &restore {
+    let simulation = match &snapshot {
         None => Simulation::new(app, scenario),
         Some(snapshot) => Simulation::restore(app, scenario, snapshot),
     };
     let mut simulation = simulation.map_err(refusal)?;
     let entities = simulation.world().resource::<Population>().live();
 
-    let source = plan.resume.or_else(|| restore.as_ref().and_then(folder_of));
-    let (out, continues) = match (&out, &source) {
-        (None, Some(folder)) => (folder.clone(), true),
-        _ => (folder::make(out)?, false),
+    let mut folder = held.map_or_else(|| RunFolder::make(plan.out), Ok)?;
+    let out = folder.path().to_path_buf();
+    let id = goes_on.and_then(|run| run.manifest().id).map_or_else(new_id, Ok)?;
+    let place = Place {
+        run: id,
+        folder: options.journal.clone().unwrap_or_else(|| out.join(JOURNAL)),
+        source: source_journal,
+        sequence,
+        sync: options.journal_sync.unwrap_or(false),
     };
+    folder.claim(&place.folder, "--journal")?;
+    let snapshots_in = options.snapshot.clone().unwrap_or_else(|| out.join(SNAPSHOTS));
+    if let Err(error) = folder.claim(&snapshots_in, "--snapshot") {
+        // The run is worth more than its snapshots: what can't be made is told of, and at its end again.
+        let is_other = snapshots_in.is_dir();
+        if is_other {
+            return Err(error);
+        }
+        tracing::error!("{error}");
+    }
+    if let Some(mut table) = simulation.world_mut().get_resource_mut::<TableInput>() {
+        let ack = options.ack.as_ref().map(|path| Ack::open(path, id)).transpose();
+        (table.ack, table.kill_in) =
+            (ack.map_err(|e| RunError::Usage(format!("--ack: {e}")))?, plan.kill_in);
+    }
+
     let store = store::open(&store_url, &out).map_err(|e| RunError::Usage(e.to_string()))?;
-    let writer = StoreWriter::start(store, &RunRecord { entities, continues, ..record });
+    let record = RunRecord { id: Some(id), entities, continues: goes_on.is_some(), ..record };
+    let writer = StoreWriter::start(store, &record);
     simulation.world_mut().insert_resource(writer.map_err(|e| RunError::Failed(e.to_string()))?);
 
     // Opened before the first tick: a run should not end with its profile lost for want of a folder.
-    let profile = profile.map(|path| open_profile(&path).map(|file| (path, file))).transpose()?;
+    let profile = plan.profile.map(|path| open_profile(&path).map(|file| (path, file))).transpose()?;
     let profile = profile.map(|(path, file)| (path, file, simulation.record_trace()));
-
-    let place = Place {
-        folder: plan.journal.clone().unwrap_or_else(|| out.join(JOURNAL)),
-        source: source.map(|source| plan.journal.unwrap_or_else(|| source.join(JOURNAL))),
-        sequence: restore.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence),
-        sync: plan.journal_sync,
-    };
-    manifest.digests = begin_journal(simulation.world_mut(), &place)?;
-    if let Some(mut table) = simulation.world_mut().get_resource_mut::<TableInput>() {
-        (table.ack, table.kill_in) = (plan.ack, plan.kill_in);
-    }
+    let taken = begin_journal(simulation.world_mut(), &place)?;
 
     let world = simulation.world();
     let about = About {
-        run: out.display().to_string(),
+        id: Some(id),
+        run: absolute(&out).display().to_string(),
         scenario: manifest.settings.to_string(),
         journal_sequence: 0,
     };
-    let snapshots = Snapshots::new(&snapshots, out.join("snapshots"), about, world, snapshot_memory_max)
+    let is_own = options.snapshot.is_none();
+    let keep = options.snapshot_keep.unwrap_or(snapshots::KEEP);
+    let place = corec_core::snapshot::Place { folder: snapshots_in, is_own, keep };
+    let snapshots = Snapshots::new(options.snapshot_interval, place, about, world, snapshot_memory_max)
         .map_err(|e| RunError::Failed(format!("the thread for snapshots could not start: {e}")))?;
-    (manifest.threads, manifest.epoch, manifest.input) =
-        (simulation.threads(), world.resource::<Epoch>().0, input);
-    manifest.restored_from = restore.as_ref().map(|snapshot| snapshot.path().to_path_buf());
+    (manifest.threads, manifest.epoch) = (simulation.threads(), world.resource::<Epoch>().0);
+    (manifest.id, manifest.folder) = (Some(id), Some(absolute(&out)));
+    manifest.input = input.map(|path| absolute(&path));
+    let (of_run, interval) = (options.clone(), options.digest_interval.unwrap_or(DIGEST_INTERVAL));
+    manifest.options = of_run.with_paths(|path| options::recorded(path, &out));
+    manifest.restored_from = snapshot.as_ref().map(|snapshot| snapshot.path().to_path_buf());
     let start = now();
-    manifest.startup_seconds = (start - started).as_secs_f64();
+    manifest.startup_seconds = (start - plan.started).as_secs_f64();
     manifest
         .write(&out)
         .map_err(|e| RunError::Failed(format!("{}: {e}", out.join(manifest::FILE).display())))?;
+    let (out, locks) = folder.keep();
+    manifest::reserve(&out, manifest::FILE);
+    manifest::reserve(&out, SUMMARY);
 
+    let tick = simulation.tick();
+    if restored_at.is_some() && of.is_some_and(|of| tick >= of) {
+        tracing::warn!("the run is at tick {tick} and was to do no more: --ticks N for a later end");
+    }
     let between = Between {
         of,
-        first_tick: simulation.tick(),
-        pace: Pace { start, told: start, tick_rate },
+        first_tick: tick,
+        pace: Pace { start, told: start, tick_rate: options.tick_rate },
         snapshots,
-        digest_interval: plan.digest_interval,
+        digest_interval: interval,
         kill_at: plan.kill_at,
-        digests: std::mem::take(&mut manifest.digests),
+        digest_count: taken.digest_count,
+        digest: taken.digest,
     };
-    let restored_at = restore.map(|snapshot| snapshot.head().tick);
     let first_updates = simulation.world().resource::<Totals>().entity_updates;
-    Ok((
-        Started { simulation, manifest, store: store_url, out, profile, restored_at, first_updates },
-        between,
-    ))
+    let started = Started {
+        simulation,
+        manifest,
+        store: store_url,
+        out,
+        _locks: locks,
+        profile,
+        restored_at,
+        first_updates,
+    };
+    Ok((started, between))
+}
+
+/// What was asked for, then what the run that is gone on with had: all of it in its folder, without its places elsewhere.
+fn options_of(plan: &RunPlan, source: Option<&RecordedRun>, goes_on: bool) -> Options {
+    let recorded = source.map(RecordedRun::options).unwrap_or_default();
+    plan.options.clone().or(if goes_on { recorded } else { recorded.without_places() })
+}
+
+/// A copy of a run whose original is there still may not write to what both have.
+fn check_copy(run: &RecordedRun, given: &Options, scenario: &Scenario) -> Result<(), RunError> {
+    let Some(original) = run.original() else { return Ok(()) };
+    let recorded = &run.manifest().options;
+    let is_apart = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.is_absolute());
+    let store = match store::parse(&scenario.store) {
+        Ok(store::StoreUrl::Sqlite(path)) => path.is_absolute() && scenario.store == run.scenario().store,
+        _ => false,
+    };
+    let shared = [
+        ("--store", store),
+        ("--journal", given.journal.is_none() && is_apart(&recorded.journal)),
+        ("--snapshot", given.snapshot.is_none() && is_apart(&recorded.snapshot)),
+        ("--ack", given.ack.is_none() && is_apart(&recorded.ack)),
+    ];
+    match shared.iter().find(|(_, is_shared)| *is_shared) {
+        None => Ok(()),
+        Some((option, _)) => Err(RunError::Usage(format!(
+            "--restore: {} is a copy of {}, which is there still and has the same {option}, must have one of its own: \
+             give another {option}, or --out NEW_FOLDER to go on as a run of its own",
+            run.folder().display(),
+            original.display()
+        ))),
+    }
+}
+
+/// A run does not go back.
+fn check_ticks(given: &Options, restored_at: Option<u64>) -> Result<(), RunError> {
+    match (given.ticks, restored_at) {
+        (Some(ticks), Some(tick)) if ticks < tick => Err(RunError::Usage(format!(
+            "--ticks: found {ticks}, must be at least {tick}, the tick of the snapshot that the run goes on from"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A run's id, from the system's randomness.
+pub(crate) fn new_id() -> Result<RunId, RunError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| RunError::Failed(format!("no id for the run: {e}")))?;
+    Ok(RunId(u128::from_le_bytes(bytes)))
+}
+
+/// The input of a run whose rows its journal has.
+fn recorded_table(journal: &Path) -> Result<Option<TableInput>, RunError> {
+    let fail = |e: LogError| RunError::Usage(format!("journal: {e}"));
+    let first = Inputs::of(journal).map_err(fail)?.next_input().map_err(fail)?;
+    Ok(match first {
+        Some((_, _, Input::Columns(columns))) => Some(TableInput::recorded(columns)),
+        _ => None,
+    })
 }
 
 impl Started {
     /// Closes everything, and says what became of the run.
-    fn end(mut self, mut between: Between, ran: Result<(), SimulationError>, signal: usize) -> Summary {
+    fn end(
+        mut self,
+        mut between: Between,
+        ran: Result<(), SimulationError>,
+        signal: Option<usize>,
+    ) -> Summary {
         let is_sound = ran.is_ok();
         self.simulation.in_pool_mut(|world| {
             // The last tick may have ended the run by itself. A failed one may have left no rows to digest.
@@ -305,8 +421,8 @@ impl Started {
             fail_with_journal(world);
         });
         let ended = self.simulation.world().resource::<Ending>().failure.clone();
-        let (is_sound, is_interrupted) = (is_sound && ended.is_none(), signal != 0);
-        let Between { snapshots, digests, first_tick, pace, .. } = between;
+        let (is_sound, is_interrupted) = (is_sound && ended.is_none(), signal.is_some());
+        let Between { snapshots, digest: last_digest, digest_count, first_tick, pace, .. } = between;
         let snapshots =
             self.simulation.in_pool(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
         // Of the state that the ticks have made: what plugins put away in Shutdown is not part of it.
@@ -314,7 +430,8 @@ impl Started {
         let closed = self.simulation.shut_down();
         let seconds = pace.start.elapsed().as_secs_f64();
         let traced = self.profile.take().map_or(Ok(()), write_profile);
-        let unsaved = snapshots.error.clone().filter(|_| is_interrupted);
+        let is_unsaved = is_interrupted || snapshots.is_missing;
+        let unsaved = snapshots.error.clone().filter(|_| is_unsaved).map(|e| format!("no snapshot: {e}"));
         let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(ended).or(traced.err()).or(unsaved);
         let mut summary = summarise(&mut self.simulation, seconds, self.manifest.startup_seconds);
         summary.state_digest = digest;
@@ -328,17 +445,19 @@ impl Started {
         (summary.restored_at, summary.snapshots) = (self.restored_at, snapshots);
         (summary.scenario, summary.seed) = (self.manifest.scenario.clone(), self.manifest.seed);
         (summary.store, summary.out) = (redact_url(&self.store), self.out.clone());
-        (summary.error, summary.interrupted_by) = (error, Some(signal).filter(|signal| *signal != 0));
+        (summary.error, summary.interrupted_by) = (error, signal);
 
         self.manifest.status = match (&summary.error, summary.interrupted_by) {
             (Some(_), _) => Status::Failed,
             (None, Some(_)) => Status::Interrupted,
             (None, None) => Status::Done,
         };
-        (self.manifest.tick, self.manifest.seconds, self.manifest.digests) = (summary.tick, seconds, digests);
+        (self.manifest.tick, self.manifest.seconds) = (summary.tick, seconds);
+        self.manifest.digest = last_digest.map(|(tick, value)| (tick, format!("{value:016x}")));
+        self.manifest.digest_count = digest_count;
         let json = serde_json::to_vec_pretty(&summary).expect("a summary is text and numbers");
         let written =
-            fs::write(self.out.join("summary.json"), json).and_then(|()| self.manifest.write(&self.out));
+            manifest::replace(&self.out, SUMMARY, &json).and_then(|()| self.manifest.write(&self.out));
         if let Err(e) = written {
             summary.error.get_or_insert(format!("{}: {e}", self.out.display()));
         }
@@ -367,6 +486,7 @@ pub(crate) fn open_table(
     scenario: &mut Scenario,
     input: Option<&Path>,
     windows: Option<&Path>,
+    stop: &Stop,
 ) -> Result<Option<TableInput>, RunError> {
     let usage = |text: String| Err(RunError::Usage(text));
     match (&scenario.telemetry, input) {
@@ -386,7 +506,11 @@ pub(crate) fn open_table(
         (Some(_), Some(_)) => {}
     }
     let path = input.unwrap_or(Path::new(""));
-    let table = TableReader::open(path).map_err(|e: TableError| RunError::Usage(e.to_string()))?;
+    let table = TableReader::open(path, stop);
+    if let Some(signal) = stop.signal() {
+        return Err(RunError::Interrupted(signal));
+    }
+    let table = table.map_err(|e: TableError| RunError::Usage(e.to_string()))?;
     let windows = match windows {
         Some(_) if !table.has_time() => {
             return usage(format!("--windows: {} has no time column to find windows by", path.display()));
@@ -429,6 +553,7 @@ fn record(scenario: &Scenario) -> RunRecord {
         scenario: scenario.name.clone(),
         instance: scenario.instance_id.clone(),
         seed: scenario.seed,
+        id: None,
         entities: 0,
         settings: serde_json::to_string(&shown).expect("a scenario is text and numbers"),
         continues: false,

@@ -5,30 +5,20 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::world::World;
-use corec_core::journal::Journal;
-use corec_core::snapshot::{self, About, Capture, SnapshotError, Written};
+use corec_core::journal::{Journal, Syncer};
+use corec_core::snapshot::{self, About, Capture, Place, Written};
 use corec_core::units::{Tick, parse_count};
 use crossbeam::channel::{Receiver, Sender, bounded};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::now;
 
 /// Snapshots kept unless asked otherwise.
 pub const KEEP: usize = 3;
 
-/// Which snapshots a run makes. Every run makes one when it is interrupted.
-#[derive(Clone, Debug, Default)]
-pub struct SnapshotPlan {
-    /// How often; none for never.
-    pub every: Option<Every>,
-    /// Where; none for `snapshots` in the run's folder.
-    pub folder: Option<PathBuf>,
-    /// How many are kept, at least 1; none for three.
-    pub keep: Option<usize>,
-}
-
-/// A distance between two snapshots.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A distance between two snapshots; its text form is `100` or `30s`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Every {
     /// In ticks.
     Ticks(u64),
@@ -50,6 +40,23 @@ impl std::str::FromStr for Every {
     }
 }
 
+impl From<Every> for String {
+    fn from(every: Every) -> Self {
+        match every {
+            Every::Ticks(ticks) => ticks.to_string(),
+            Every::Wall(distance) => format!("{}s", distance.as_secs_f64()),
+        }
+    }
+}
+
+impl TryFrom<String> for Every {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 /// What became of the snapshots of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SnapshotReport {
@@ -67,20 +74,24 @@ pub struct SnapshotReport {
     pub in_place: bool,
     /// Why the last one that failed did.
     pub error: Option<String>,
+    /// Whether some were asked for and due, and none could be made.
+    #[serde(skip)]
+    pub is_missing: bool,
 }
 
-type Work = (Capture, Result<Written, SnapshotError>, Duration);
+/// A copy to write, and what makes the journal that it counts on safe first.
+type Work = (Capture, Option<Syncer>);
+type Done = (Capture, Result<Written, String>, Duration);
 
 pub(super) struct Snapshots {
     every: Option<Every>,
-    folder: PathBuf,
-    keep: usize,
+    place: Place,
     threads: usize,
     about: About,
     /// The copy, when it is not being written.
     empty: Option<Capture>,
-    to_write: Option<Sender<Capture>>,
-    written: Receiver<Work>,
+    to_write: Option<Sender<Work>>,
+    written: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
     last_wall: Instant,
     /// One is due; it waits for the one before to be written.
@@ -91,28 +102,29 @@ pub(super) struct Snapshots {
 impl Snapshots {
     /// Makes ready for `world`'s first tick.
     pub fn new(
-        plan: &SnapshotPlan,
-        folder: PathBuf,
+        every: Option<Every>,
+        place: Place,
         about: About,
         world: &World,
         memory_max: u64,
     ) -> std::io::Result<Self> {
-        let folder = plan.folder.clone().unwrap_or(folder);
-        let keep = plan.keep.unwrap_or(KEEP);
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let in_place = Capture::bytes_of(world) > memory_max;
-        let (to_write, captured) = bounded::<Capture>(1);
-        let (done, written) = bounded::<Work>(1);
+        let (to_write, captured) = bounded::<Work>(1);
+        let (done, written) = bounded::<Done>(1);
         let (mut empty, mut thread) = (None, None);
-        if plan.every.is_some() && !in_place {
+        if every.is_some() && !in_place {
             let mut capture = Capture::default();
             capture.reserve(world);
             empty = Some(capture);
-            let folder = folder.clone();
+            let place = place.clone();
             let work = move || {
-                for capture in captured {
+                for (capture, journal) in captured {
                     let start = now();
-                    let result = snapshot::write(&capture, &folder, keep, threads);
+                    // A snapshot must never be on the disk without the journal that it counts on.
+                    let is_safe = journal.map_or(Ok(()), |journal| journal.sync()).map_err(|e| e.to_string());
+                    let write = || snapshot::write(&capture, &place, threads).map_err(|e| e.to_string());
+                    let result = is_safe.and_then(|()| write());
                     if done.send((capture, result, start.elapsed())).is_err() {
                         return;
                     }
@@ -121,9 +133,8 @@ impl Snapshots {
             thread = Some(std::thread::Builder::new().name("corec-snapshot".into()).spawn(work)?);
         }
         Ok(Self {
-            every: plan.every,
-            folder,
-            keep,
+            every,
+            place,
             threads,
             about,
             empty,
@@ -160,15 +171,29 @@ impl Snapshots {
     fn save(&mut self, world: &World) {
         let start = now();
         if let Some(mut capture) = self.empty.take() {
-            snapshot::capture(world, &mut capture, &self.about);
-            if let Some(to_write) = &self.to_write {
-                _ = to_write.send(capture);
+            match world.resource::<Journal>().syncer() {
+                Ok(journal) => {
+                    snapshot::capture(world, &mut capture, &self.about);
+                    if let Some(to_write) = &self.to_write {
+                        _ = to_write.send((capture, journal));
+                    }
+                }
+                Err(error) => {
+                    self.empty = Some(capture);
+                    self.note(Err(error.to_string()), start.elapsed());
+                }
             }
         } else {
-            let result = snapshot::write_in_place(world, &self.about, &self.folder, self.keep, self.threads);
+            let result = self.write_in_place(world);
             self.note(result, start.elapsed());
         }
         self.report.held_up_ms_max = self.report.held_up_ms_max.max(start.elapsed().as_secs_f64() * 1e3);
+    }
+
+    fn write_in_place(&self, world: &World) -> Result<Written, String> {
+        let journal = world.resource::<Journal>().syncer().map_err(|e| e.to_string())?;
+        journal.map_or(Ok(()), |journal| journal.sync()).map_err(|e| e.to_string())?;
+        snapshot::write_in_place(world, &self.about, &self.place, self.threads).map_err(|e| e.to_string())
     }
 
     /// Takes back a copy that has been written, waiting for it if asked to.
@@ -181,7 +206,7 @@ impl Snapshots {
         }
     }
 
-    fn note(&mut self, result: Result<Written, SnapshotError>, took: Duration) {
+    fn note(&mut self, result: Result<Written, String>, took: Duration) {
         match result {
             Ok(written) => {
                 self.report.written += 1;
@@ -191,7 +216,7 @@ impl Snapshots {
             Err(error) => {
                 // The run goes on, and the snapshots before this one are whole.
                 tracing::error!("no snapshot: {error}");
-                self.report.error = Some(error.to_string());
+                self.report.error = Some(error);
             }
         }
     }
@@ -204,7 +229,7 @@ impl Snapshots {
             self.about.journal_sequence = world.resource::<Journal>().sequence();
             self.report.error = None;
             let start = now();
-            let result = snapshot::write_in_place(world, &self.about, &self.folder, self.keep, self.threads);
+            let result = self.write_in_place(world);
             self.note(result, start.elapsed());
         }
         self.to_write = None;
@@ -213,6 +238,8 @@ impl Snapshots {
         {
             self.report.error = Some("the thread that writes snapshots panicked".into());
         }
+        self.report.is_missing =
+            self.every.is_some() && self.report.written == 0 && self.report.error.is_some();
         self.report
     }
 }

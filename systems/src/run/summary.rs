@@ -13,8 +13,8 @@ use corec_core::stats::Totals;
 use serde::Serialize;
 
 use super::snapshots::SnapshotReport;
-use crate::telemetry::detection::auc;
-use crate::telemetry::follow::TableInput;
+use crate::telemetry::feed::TableInput;
+use crate::telemetry::scores::Scores;
 use crate::telemetry::table::TableReport;
 
 /// A system's share of a run.
@@ -117,6 +117,8 @@ pub struct Summary {
     pub table: Option<TableReport>,
     /// Rows left out because they had been taken before: sent again after a kill.
     pub rows_repeated: u64,
+    /// Labelled rows that were scored, those before a restore included: all but the first, which the twins only learn from.
+    pub rows_scored: u64,
     /// Area under the ROC curve of row scores against labels; null without labels or with one class only.
     pub roc_auc: Option<f64>,
     /// Area under the precision-recall curve; null as `roc_auc`.
@@ -142,7 +144,8 @@ pub(super) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         })
         .collect();
     systems.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-    let areas = simulation.world_mut().get_resource_mut::<TableInput>().and_then(|mut i| auc(&mut i.scored));
+    let scores = simulation.world().get_resource::<Scores>();
+    let (areas, rows_scored) = (scores.and_then(Scores::areas), scores.map_or(0, Scores::rows));
     let world = simulation.world();
     let totals = *world.resource::<Totals>();
     let population = world.resource::<Population>();
@@ -179,6 +182,7 @@ pub(super) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         snapshots: SnapshotReport::default(),
         table: world.get_resource::<TableInput>().and_then(TableInput::report),
         rows_repeated: world.get_resource::<TableInput>().map_or(0, TableInput::repeated),
+        rows_scored,
         roc_auc: areas.map(|a| a.0),
         pr_auc: areas.map(|a| a.1),
         interrupted_by: None,

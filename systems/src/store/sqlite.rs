@@ -3,28 +3,31 @@
 //! Tables: `runs`, `block_states`, `alerts`, `metrics`, `plugin_rows`; every row names its run, so that one file may hold many.
 
 use std::path::Path;
+use std::time::Duration;
 
 use corec_core::config::redact_url;
 use corec_core::store::{Batch, RunRecord, Store, StoreError};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+/// Numbers that a run could not tell are NULL.
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS runs (
     run INTEGER PRIMARY KEY, scenario TEXT NOT NULL, instance TEXT NOT NULL, seed TEXT NOT NULL,
-    entities INTEGER NOT NULL, settings TEXT NOT NULL, last_tick INTEGER
+    entities INTEGER NOT NULL, settings TEXT NOT NULL, last_tick INTEGER, id TEXT
 );
+CREATE UNIQUE INDEX IF NOT EXISTS runs_by_id ON runs (id);
 CREATE TABLE IF NOT EXISTS block_states (
     run INTEGER NOT NULL, tick INTEGER NOT NULL, block INTEGER NOT NULL, block_group TEXT NOT NULL,
-    channel INTEGER NOT NULL, entities INTEGER NOT NULL, active INTEGER NOT NULL, mean REAL NOT NULL,
-    deviation REAL NOT NULL, fitness REAL NOT NULL, threshold REAL NOT NULL, PRIMARY KEY (run, tick, block)
+    channel INTEGER NOT NULL, entities INTEGER NOT NULL, active INTEGER NOT NULL, mean REAL,
+    deviation REAL, fitness REAL, threshold REAL, PRIMARY KEY (run, tick, block)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS alerts (
     run INTEGER NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, tick INTEGER NOT NULL,
-    instance TEXT NOT NULL, name TEXT NOT NULL, subject TEXT NOT NULL, value REAL NOT NULL,
+    instance TEXT NOT NULL, name TEXT NOT NULL, subject TEXT NOT NULL, value REAL,
     severity INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (run, epoch, sequence)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS metrics (
-    run INTEGER NOT NULL, tick INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL,
+    run INTEGER NOT NULL, tick INTEGER NOT NULL, name TEXT NOT NULL, value REAL,
     PRIMARY KEY (run, tick, name)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS plugin_rows (
@@ -32,8 +35,12 @@ CREATE TABLE IF NOT EXISTS plugin_rows (
     PRIMARY KEY (run, tick, plugin, key)
 ) WITHOUT ROWID;
 ";
-/// Raised whenever the tables change.
-const VERSION: i32 = 2;
+/// Raised whenever the tables change. 3: runs have an id, numbers may be NULL.
+const VERSION: i32 = 3;
+/// Tables whose numbers had to be there before version 3: made anew, with the rows they had.
+const NUMBERED: [&str; 3] = ["block_states", "alerts", "metrics"];
+/// How long another program may hold the file.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store in an SQLite file.
 pub struct SqliteStore {
@@ -51,19 +58,17 @@ impl SqliteStore {
         let url = redact_url(url);
         let fail =
             |e: rusqlite::Error| StoreError { url: url.clone(), message: format!("{}: {e}", path.display()) };
-        let connection = Connection::open(path).map_err(fail)?;
+        let mut connection = Connection::open(path).map_err(fail)?;
+        connection.busy_timeout(PATIENCE).map_err(fail)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
         // What a crash of the system may cost is the last batches, never the file.
         connection.pragma_update(None, "synchronous", "NORMAL").map_err(fail)?;
-        let version: i32 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
+        let version = migrate(&mut connection).map_err(fail)?;
         if version > VERSION {
             let message =
                 format!("{}: found tables of version {version}, must be at most {VERSION}", path.display());
             return Err(StoreError { url, message });
         }
-        connection.execute_batch(SCHEMA).map_err(fail)?;
-        connection.pragma_update(None, "user_version", VERSION).map_err(fail)?;
         Ok(Self { url, connection, run: 0 })
     }
 
@@ -72,21 +77,45 @@ impl SqliteStore {
     }
 }
 
+/// Brings the tables to this version, unless they are of a newer one; gives the version that was found.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<i32> {
+    // Two runs may open one file at once.
+    let to = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i32 = to.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version >= VERSION {
+        return Ok(version);
+    }
+    let is_old = version > 0;
+    if is_old {
+        to.execute_batch("ALTER TABLE runs ADD COLUMN id TEXT")?;
+        NUMBERED.iter().try_for_each(|name| {
+            to.execute_batch(&format!("ALTER TABLE {name} RENAME TO {name}_before"))
+        })?;
+    }
+    to.execute_batch(SCHEMA)?;
+    if is_old {
+        NUMBERED.iter().try_for_each(|name| {
+            to.execute_batch(&format!("INSERT INTO {name} SELECT * FROM {name}_before; DROP TABLE {name}_before"))
+        })?;
+    }
+    to.pragma_update(None, "user_version", VERSION)?;
+    to.commit()?;
+    Ok(version)
+}
+
 impl Store for SqliteStore {
     fn begin(&mut self, run: &RunRecord) -> Result<(), StoreError> {
-        if run.continues {
-            let last = "SELECT max(run) FROM runs WHERE scenario = ? AND instance = ? AND seed = ?";
-            let values = params![run.scenario, run.instance, run.seed.to_string()];
-            let found = self.connection.query_row(last, values, |row| row.get::<_, Option<i64>>(0));
-            if let Some(run) = found.map_err(|e| self.error(e))? {
-                self.run = run;
-                return Ok(());
-            }
+        if run.continues
+            && let Some(found) = find(&self.connection, run).map_err(|e| self.error(e))?
+        {
+            self.run = found;
+            return Ok(());
         }
-        let insert = "INSERT INTO runs (scenario, instance, seed, entities, settings) VALUES (?, ?, ?, ?, ?)";
+        let insert =
+            "INSERT INTO runs (scenario, instance, seed, entities, settings, id) VALUES (?, ?, ?, ?, ?, ?)";
         // SQLite's integers are signed: a seed above 2^63 would not fit.
-        let values =
-            params![run.scenario, run.instance, run.seed.to_string(), run.entities as i64, run.settings];
+        let (seed, entities, id) = (run.seed.to_string(), run.entities as i64, run.id.map(|id| id.to_string()));
+        let values = params![run.scenario, run.instance, seed, entities, run.settings, id];
         self.connection.execute(insert, values).map_err(|e| self.error(e))?;
         self.run = self.connection.last_insert_rowid();
         Ok(())
@@ -95,7 +124,7 @@ impl Store for SqliteStore {
     fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let run = self.run;
         let write = |connection: &mut Connection| {
-            let transaction = connection.transaction()?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             insert(&transaction, run, batch)?;
             transaction.commit()
         };
@@ -109,6 +138,26 @@ impl Store for SqliteStore {
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         };
         end(&self.connection, self.run).map_err(|e| self.error(e))
+    }
+}
+
+/// The rows of a run that goes on. One of a version that knew no ids is taken if it can only be this one.
+fn find(connection: &Connection, run: &RunRecord) -> rusqlite::Result<Option<i64>> {
+    let Some(id) = run.id.map(|id| id.to_string()) else { return Ok(None) };
+    let by_id = "SELECT run FROM runs WHERE id = ?";
+    if let Some(found) = connection.query_row(by_id, [&id], |row| row.get(0)).optional()? {
+        return Ok(Some(found));
+    }
+    let alike = "SELECT max(run), count(*) FROM runs WHERE id IS NULL AND scenario = ? AND instance = ? AND seed = ?";
+    let values = params![run.scenario, run.instance, run.seed.to_string()];
+    let found: (Option<i64>, i64) =
+        connection.query_row(alike, values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    match found {
+        (Some(found), 1) => {
+            connection.execute("UPDATE runs SET id = ? WHERE run = ?", params![id, found])?;
+            Ok(Some(found))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -137,23 +186,18 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
             a.instance,
             a.name,
             a.subject,
-            number(a.value),
+            a.value,
             a.severity,
             a.state.as_str()
         ])?;
     }
     let mut metrics = to.prepare("INSERT OR IGNORE INTO metrics VALUES (?1, ?2, ?3, ?4)")?;
     for m in &batch.metrics {
-        metrics.execute(params![run, m.tick as i64, m.name, number(m.value)])?;
+        metrics.execute(params![run, m.tick as i64, m.name, m.value])?;
     }
     let mut rows = to.prepare("INSERT OR IGNORE INTO plugin_rows VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for row in &batch.rows {
         rows.execute(params![run, row.tick as i64, row.plugin, row.key, row.value])?;
     }
     Ok(())
-}
-
-/// A NaN is NULL to SQLite, which the columns refuse.
-fn number(value: f64) -> f64 {
-    if value.is_nan() { 0.0 } else { value }
 }

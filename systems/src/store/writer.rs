@@ -107,6 +107,7 @@ mod tests {
     fn record() -> RunRecord {
         let text = String::new;
         RunRecord {
+            id: None,
             scenario: text(),
             instance: text(),
             seed: u64::MAX,

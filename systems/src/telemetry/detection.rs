@@ -21,21 +21,28 @@ const WINDOW_BYTES_MAX: u64 = 64 << 20;
 /// assert_eq!(auc(&mut vec![(0.9, true)]), None);
 /// ```
 pub fn auc(scored: &mut [(f32, bool)]) -> Option<(f64, f64)> {
-    let positives = scored.iter().filter(|s| s.1).count() as f64;
-    let negatives = scored.len() as f64 - positives;
+    scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    let ties = scored.chunk_by(|a, b| a.0 == b.0);
+    areas(ties.map(|tied| {
+        let hits = tied.iter().filter(|s| s.1).count() as u64;
+        [tied.len() as u64 - hits, hits]
+    }))
+}
+
+/// Both areas of normal rows and anomalies counted by score, the highest first.
+pub(super) fn areas(counts: impl Iterator<Item = [u64; 2]> + Clone) -> Option<(f64, f64)> {
+    let [negatives, positives] =
+        counts.clone().fold([0, 0], |sum, count| [sum[0] + count[0], sum[1] + count[1]]).map(|n| n as f64);
     if positives == 0.0 || negatives == 0.0 {
         return None;
     }
-    scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let (mut roc, mut precision) = (0.0, 0.0);
     let (mut true_positives, mut seen) = (0.0, 0.0);
-    for tied in scored.chunk_by(|a, b| a.0 == b.0) {
-        let hits = tied.iter().filter(|s| s.1).count() as f64;
-        let misses = tied.len() as f64 - hits;
+    for [misses, hits] in counts.map(|count| count.map(|n| n as f64)) {
         // Each miss lies below the hits so far, and half below its ties.
         roc += misses * (true_positives + hits / 2.0);
         true_positives += hits;
-        seen += tied.len() as f64;
+        seen += misses + hits;
         precision += hits / positives * (true_positives / seen);
     }
     Some((roc / (positives * negatives), precision))

@@ -7,22 +7,19 @@
 //! `score_max`; 0 during `warmup`. A gap changes nothing.
 //! A column's score is the highest of its twins'; a row's is the mean of its min(3, n) highest columns.
 
-use std::path::{Path, PathBuf};
-
 use bevy_ecs::prelude::*;
 use bytemuck::{Pod, Zeroable};
 use corec_core::alert::Alerts;
 use corec_core::blocks::Blocks;
 use corec_core::column::{Signal, StableId};
 use corec_core::config::{AlertSignal, Telemetry};
-use corec_core::journal::{Input, Journal};
-use corec_core::simulation::{Ending, RunScenario};
+use corec_core::simulation::RunScenario;
 use corec_core::stats::Totals;
 use corec_core::units::Tick;
 use libm::pow;
 
-use super::detection::Windows;
-use super::table::{TableError, TableReader, TableReport};
+use super::feed::TableInput;
+use super::scores::Scores;
 
 /// Columns whose mean is a row's score.
 const HIGHEST: usize = 3;
@@ -49,199 +46,6 @@ pub struct Twin {
     pub column: u32,
     /// Rows it averages over.
     pub window: f32,
-}
-
-/// The table that a run replays, and what was found in it.
-#[derive(Resource)]
-pub struct TableInput {
-    /// The table; none while rows come from a journal only.
-    table: Option<TableReader>,
-    /// The names of its measured columns.
-    columns: Vec<String>,
-    /// Where the sequence of the last row that the journal has on disk is written.
-    pub ack: Option<PathBuf>,
-    /// Kills the process in this tick, once its row is in the journal and before it is applied.
-    pub kill_in: Option<u64>,
-    /// The sequence of the last row taken, and rows left out because they had been taken before.
-    last_sequence: u64,
-    repeated: u64,
-    /// A row of a pipe that was read before its tick.
-    pending: Option<u64>,
-    /// Spans of time that hold anomalies.
-    pub windows: Option<Windows>,
-    /// The row of this tick; NaN for a gap.
-    pub values: Vec<f64>,
-    /// Whether the row of this tick is an anomaly, where that is known.
-    pub label: Option<bool>,
-    /// The score of each column.
-    pub column_scores: Vec<f32>,
-    /// The score of the row.
-    pub row_score: f32,
-    /// The score that a plugin gives the row of this tick, in place of the twins'.
-    pub(crate) given_score: Option<f32>,
-    /// (score, is an anomaly) of every labelled row so far.
-    pub scored: Vec<(f32, bool)>,
-}
-
-impl TableInput {
-    /// The input of a run, before its first row.
-    pub fn new(table: TableReader, windows: Option<Windows>) -> Self {
-        let columns = (0..table.width()).map(|at| table.column(at).to_string()).collect();
-        Self { table: Some(table), windows, ..Self::recorded(columns) }
-    }
-
-    /// The input of a run whose rows are all in its journal.
-    pub fn recorded(columns: Vec<String>) -> Self {
-        let n = columns.len();
-        Self {
-            table: None,
-            columns,
-            ack: None,
-            kill_in: None,
-            last_sequence: 0,
-            repeated: 0,
-            pending: None,
-            windows: None,
-            values: vec![f64::NAN; n],
-            label: None,
-            column_scores: vec![0.0; n],
-            row_score: 0.0,
-            given_score: None,
-            scored: Vec::new(),
-        }
-    }
-}
-
-/// Ingest: takes the tick's row, from the journal as long as that has rows. Ends the run after the last one.
-pub fn take_row(
-    input: Option<ResMut<TableInput>>,
-    tick: Res<Tick>,
-    mut journal: ResMut<Journal>,
-    mut ending: ResMut<Ending>,
-) {
-    let Some(mut input) = input else { return };
-    let input = &mut *input;
-    if let Some(row) = journal.replay(tick.0, |input| matches!(input, Input::Row { .. })) {
-        return input.replay(row, &mut ending);
-    }
-    if journal.is_replaying() {
-        ending.is_finished = true;
-        return;
-    }
-    match input.read() {
-        Ok(Some((sequence, is_last))) => {
-            ending.is_finished |= is_last;
-            let (values, label) = (input.values.clone(), input.label);
-            journal.record(tick.0, Input::Row { sequence, values, label, is_last });
-            if let Some(ack) = &input.ack {
-                journal.commit();
-                // A row that is not on disk must be sent again.
-                let safe = journal.failure().is_none();
-                if safe && let Err(error) = acknowledge(ack, sequence) {
-                    ending.fail(format!("--ack: {}: {error}", ack.display()));
-                }
-            }
-            if input.kill_in == Some(tick.0) {
-                _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
-            }
-        }
-        Ok(None) => ending.is_finished = true,
-        Err(error) => ending.fail(error),
-    }
-}
-
-impl TableInput {
-    /// The names of the measured columns.
-    pub fn columns(&self) -> &[String] {
-        &self.columns
-    }
-
-    /// What the table has turned out to hold; none where rows come from a journal only.
-    pub fn report(&self) -> Option<TableReport> {
-        self.table.as_ref().map(TableReader::report)
-    }
-
-    fn replay(&mut self, row: Input, ending: &mut Ending) {
-        let Input::Row { sequence, values, label, is_last } = row else { return };
-        self.last_sequence = sequence;
-        if values.len() != self.values.len() {
-            let (found, expected) = (values.len(), self.values.len());
-            return ending.fail(format!(
-                "journal: found a row of {found} values, must be {expected} as the table has"
-            ));
-        }
-        (self.values, self.label) = (values, label);
-        ending.is_finished |= is_last;
-    }
-
-    /// Goes on after row `sequence`, which was taken before.
-    pub fn go_on_after(&mut self, sequence: u64) {
-        self.last_sequence = sequence;
-    }
-
-    /// Whether rows are numbered by a column `sequence`.
-    pub fn has_sequence(&self) -> bool {
-        self.table.as_ref().is_some_and(TableReader::has_sequence)
-    }
-
-    /// Rows left out because they had been taken before.
-    pub fn repeated(&self) -> u64 {
-        self.repeated
-    }
-
-    /// Waits for the next row of a pipe; says whether there is one before the pipe is closed or `is_stopped`. A file's rows are there.
-    ///
-    /// # Errors
-    /// See [`TableError`].
-    pub fn wait(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<bool, TableError> {
-        while self.pending.is_none() && self.table.as_ref().is_some_and(TableReader::is_live) {
-            let Some(table) = &mut self.table else { break };
-            if !table.wait(is_stopped)? {
-                return Ok(false);
-            }
-            self.pending = self.read_row()?;
-        }
-        Ok(true)
-    }
-
-    /// The next row that was not taken before: its number, and whether it is known to be the last. None at the end.
-    fn read(&mut self) -> Result<Option<(u64, bool)>, TableError> {
-        loop {
-            let row = match self.pending.take() {
-                Some(row) => Some(row),
-                None if self.table.as_mut().map_or(Ok(false), TableReader::has_next)? => self.read_row()?,
-                None => return Ok(None),
-            };
-            let Some(sequence) = row else { continue };
-            let is_last = match &mut self.table {
-                Some(table) if !table.is_live() => !table.has_next()?,
-                _ => false,
-            };
-            return Ok(Some((sequence, is_last)));
-        }
-    }
-
-    /// Reads a row. Gives its number, counted from 1 or from its column `sequence`; none if it was taken before.
-    fn read_row(&mut self) -> Result<Option<u64>, TableError> {
-        let Some(table) = &mut self.table else { return Ok(None) };
-        let Some(meta) = table.next_row(&mut self.values)? else { return Ok(None) };
-        let sequence = meta.sequence.unwrap_or_else(|| table.rows());
-        if sequence <= self.last_sequence {
-            self.repeated += 1;
-            return Ok(None);
-        }
-        self.last_sequence = sequence;
-        let in_window = |w: &Windows| meta.timestamp.as_deref().map(|at| w.contains(at));
-        self.label = self.windows.as_ref().and_then(in_window).or(meta.label);
-        Ok(Some(sequence))
-    }
-}
-
-/// Tells whoever feeds the pipe that it need not send rows up to `sequence` again.
-fn acknowledge(file: &Path, sequence: u64) -> std::io::Result<()> {
-    let temporary = file.with_extension("tmp");
-    std::fs::write(&temporary, format!("{sequence}\n"))?;
-    std::fs::rename(temporary, file)
 }
 
 /// Gives every twin its column and window. The twins of a column follow each other.
@@ -327,7 +131,9 @@ pub fn learn(settings: &Telemetry, twin: &mut Twin, value: f64) {
 pub fn score(
     input: Option<ResMut<TableInput>>,
     blocks: Blocks<&Twin>,
+    scenario: Res<RunScenario>,
     mut alerts: ResMut<Alerts>,
+    mut scores: ResMut<Scores>,
     tick: Res<Tick>,
     mut highest: Local<Vec<f32>>,
 ) {
@@ -337,8 +143,11 @@ pub fn score(
         // A gap has no score of its own.
         *score = if value.is_nan() { f32::NAN } else { 0.0 };
     }
+    let warmup = scenario.0.telemetry.map_or(0, |settings| u64::from(settings.warmup));
+    let mut is_warm = false;
     blocks.for_each(|twins| {
         for twin in twins {
+            is_warm |= twin.seen > warmup;
             let score = &mut input.column_scores[twin.column as usize];
             if twin.score > *score {
                 *score = twin.score;
@@ -350,14 +159,16 @@ pub fn score(
     highest.sort_unstable_by(|a, b| b.total_cmp(a));
     highest.truncate(HIGHEST);
     let of_twins = highest.iter().sum::<f32>() / highest.len().max(1) as f32;
-    input.row_score = input.given_score.take().unwrap_or(of_twins);
+    let given = input.given_score.take();
+    input.row_score = given.unwrap_or(of_twins);
     for (at, score) in input.column_scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
-        let name = || format!("column {}", input.columns[at]);
+        let name = || format!("column {}", input.columns()[at]);
         alerts.observe(AlertSignal::ColumnScore, at as u32, f64::from(*score), tick.0, name);
     }
     alerts.observe(AlertSignal::RowScore, 0, f64::from(input.row_score), tick.0, || "row".into());
-    if let Some(label) = input.label {
-        input.scored.push((input.row_score, label));
+    // While every twin still warms up there is no score to judge.
+    if let Some(label) = input.label.filter(|_| is_warm || given.is_some()) {
+        scores.add(input.row_score, label);
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::table::ROW_BYTES_MAX;
+use crate::stop::Stop;
 
 /// Lines that may wait: the writer of the pipe waits when there are more.
 const LINES: usize = 64;
@@ -21,14 +22,15 @@ struct Inner {
     lines: Receiver<io::Result<Vec<u8>>>,
     line: Vec<u8>,
     at: usize,
+    stop: Stop,
 }
 
 impl Lines {
-    /// Opens a pipe, which waits for somebody to write to it, and reads it until its writers are gone.
+    /// Opens a pipe, which waits for somebody to write to it, and reads it until its writers are gone or `stop` is set.
     ///
     /// # Errors
     /// What the system says.
-    pub fn open(path: PathBuf) -> io::Result<Self> {
+    pub fn open(path: PathBuf, stop: Stop) -> io::Result<Self> {
         let (to, lines) = bounded(LINES);
         let work = move || {
             let file = match File::open(path) {
@@ -61,25 +63,25 @@ impl Lines {
             }
         };
         std::thread::Builder::new().name("corec-input".into()).spawn(work)?;
-        Ok(Self(Arc::new(Mutex::new(Inner { lines, line: Vec::new(), at: 0 }))))
+        Ok(Self(Arc::new(Mutex::new(Inner { lines, line: Vec::new(), at: 0, stop }))))
     }
 
-    /// Waits until a line is there; says whether one came before the pipe was closed or `is_stopped`.
+    /// Waits until a line is there; says whether one came before the pipe was closed or the run is to stop.
     ///
     /// # Errors
     /// What the system says.
-    pub fn wait(&self, is_stopped: &dyn Fn() -> bool) -> io::Result<bool> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).wait(is_stopped)
+    pub fn wait(&self) -> io::Result<bool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wait()
     }
 }
 
 impl Inner {
-    fn wait(&mut self, is_stopped: &dyn Fn() -> bool) -> io::Result<bool> {
+    fn wait(&mut self) -> io::Result<bool> {
         while self.at == self.line.len() {
             match self.lines.recv_timeout(Duration::from_millis(20)) {
                 Ok(line) => (self.line, self.at) = (line?, 0),
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
-                Err(RecvTimeoutError::Timeout) if is_stopped() => return Ok(false),
+                Err(RecvTimeoutError::Timeout) if self.stop.is_set() => return Ok(false),
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -90,7 +92,7 @@ impl Inner {
 impl Read for Lines {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !inner.wait(&|| false)? {
+        if !inner.wait()? {
             return Ok(0);
         }
         let count = to.len().min(inner.line.len() - inner.at);

@@ -1,9 +1,12 @@
 //! Telemetry: a table of measurements, a row a tick, and a twin for each of its columns.
 //!
-//! [`table`] reads it, [`follow`] lets the twins follow their columns and score them, [`detection`] compares the
-//! scores with labels.
+//! [`table`] reads it, [`feed`] gives a run its rows, [`follow`] lets the twins follow their columns and score them, [`scores`] and
+//! [`detection`] compare the scores with labels.
 
+pub(crate) mod ack;
 pub mod detection;
+pub mod feed;
 pub mod follow;
 mod live;
+pub mod scores;
 pub mod table;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::live::Lines;
+use crate::stop::Stop;
 
 /// Bytes a row may have.
 pub(super) const ROW_BYTES_MAX: usize = 4 << 20;
@@ -131,15 +132,15 @@ pub struct TableReader {
 }
 
 impl TableReader {
-    /// Opens a table and reads far enough to know its columns.
+    /// Opens a table and reads far enough to know its columns. A pipe is waited for, until `stop` is set.
     ///
     /// # Errors
     /// See [`TableError`].
-    pub fn open(path: &Path) -> Result<Self, TableError> {
+    pub fn open(path: &Path, stop: &Stop) -> Result<Self, TableError> {
         let io_error = |e: io::Error| TableError::Io { path: path.into(), message: e.to_string() };
         let header_error = |message: String| TableError::Header { path: path.into(), message };
         let live = match is_pipe(path) {
-            true => Some(Lines::open(path.into()).map_err(io_error)?),
+            true => Some(Lines::open(path.into(), stop.clone()).map_err(io_error)?),
             false => None,
         };
         let mut text: Box<dyn BufRead + Send + Sync> = match &live {
@@ -209,6 +210,23 @@ impl TableReader {
         }
         reader.gaps = vec![0; reader.measured.len()];
         Ok(reader)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the measured columns this order, if they have these names; says whether they have.
+    pub fn arrange(&mut self, names: &[String]) -> bool {
+        let find = |name: &String| self.measured.iter().copied().find(|&column| self.names[column] == *name);
+        match names.iter().map(find).collect::<Option<Vec<usize>>>() {
+            Some(measured) if measured.len() == self.measured.len() => {
+                self.measured = measured;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Measured columns.
@@ -306,14 +324,14 @@ impl TableReader {
         self.sequence.is_some()
     }
 
-    /// Waits until a row of a pipe is there; says whether one came before the pipe was closed or `is_stopped`.
+    /// Waits until a row of a pipe is there; says whether one came before the pipe was closed or the run is to stop.
     ///
     /// # Errors
     /// See [`TableError`].
-    pub fn wait(&mut self, is_stopped: &dyn Fn() -> bool) -> Result<bool, TableError> {
+    pub fn wait(&mut self) -> Result<bool, TableError> {
         match &self.live {
             Some(lines) if self.ahead.is_empty() => lines
-                .wait(is_stopped)
+                .wait()
                 .map_err(|e| TableError::Io { path: self.path.clone(), message: e.to_string() }),
             _ => Ok(true),
         }
@@ -464,7 +482,7 @@ mod tests {
 
     fn read_all(bytes: &[u8]) -> Result<Everything, TableError> {
         let file = file(bytes);
-        let mut table = TableReader::open(file.path())?;
+        let mut table = TableReader::open(file.path(), &Stop::default())?;
         let (mut rows, mut metas) = (Vec::new(), Vec::new());
         let mut values = vec![0.0; table.width()];
         while let Some(meta) = table.next_row(&mut values)? {
@@ -520,7 +538,7 @@ mod tests {
         cut.write_all(b"a,b\n1,2\n").unwrap();
         let bytes = cut.finish().unwrap();
         assert!(read_all(&bytes[..bytes.len() - 6]).is_err());
-        let missing = TableReader::open(Path::new("/nowhere/at.all")).err().unwrap();
+        let missing = TableReader::open(Path::new("/nowhere/at.all"), &Stop::default()).err().unwrap();
         assert!(matches!(missing, TableError::Io { .. }), "{missing}");
     }
 

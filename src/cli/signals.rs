@@ -1,0 +1,80 @@
+//! Signals: SIGINT, SIGTERM and SIGHUP end what is going on, in good order; a second one, later, at once.
+//!
+//! What sends a signal often sends it twice: timeout(1) to its child and then to its group, a terminal to all that run in it, a
+//! service manager with its stop command. Those that follow within a second are one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use corec_systems::run::RunError;
+use corec_systems::stop::Stop;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
+
+/// Signals within so much of the first are the same wish.
+const ONE_WISH: Duration = Duration::from_secs(1);
+
+/// What tells of signals from the start of the process on.
+pub struct Listener {
+    stop: Stop,
+    ends_at_once: Arc<AtomicBool>,
+}
+
+impl Listener {
+    /// Catches them from here on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start() -> Result<Self, RunError> {
+        let fail = |e: std::io::Error| RunError::Failed(format!("signals can't be caught: {e}"));
+        // A file that grows beyond its limit is an error of the write, not the end of the process.
+        signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(fail)?;
+        let wanted = [SIGINT, SIGTERM].into_iter().chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
+        let mut signals = Signals::new(wanted).map_err(fail)?;
+        let listener = Self { stop: Stop::default(), ends_at_once: Arc::default() };
+        let (stop, ends_at_once) = (listener.stop.clone(), Arc::clone(&listener.ends_at_once));
+        let work = move || {
+            let mut first = None;
+            for signal in signals.forever() {
+                if ends_at_once.load(Ordering::Relaxed) {
+                    std::process::exit(128 + signal);
+                }
+                let first = *first.get_or_insert_with(now);
+                stop.set(signal as usize);
+                if first.elapsed() > ONE_WISH {
+                    super::complain(&format!("ended at once by a second signal ({signal})"));
+                    std::process::exit(128 + signal);
+                }
+            }
+        };
+        std::thread::Builder::new().name("corec-signals".into()).spawn(work).map_err(fail)?;
+        Ok(listener)
+    }
+
+    /// What says that a signal has come, for who ends in good order.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// For who has nothing to end in good order: a signal ends the process, also one that has come already.
+    pub fn end_at_once(&self) {
+        self.ends_at_once.store(true, Ordering::Relaxed);
+        if let Some(signal) = self.stop.signal() {
+            std::process::exit(128 + signal as i32);
+        }
+    }
+}
+
+/// Whether the process was started with this signal ignored, as nohup(1) does: then it stays so.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long ago a signal came; no result depends on it")]
+fn now() -> Instant {
+    Instant::now()
+}

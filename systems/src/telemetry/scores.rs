@@ -1,0 +1,111 @@
+//! Scores: what a run has scored of labelled rows, and how well that tells anomalies from the rest.
+//!
+//! Part of the state: a restored run has the scores of all its rows. Bounded: the scores are counted by their bits, exactly as
+//! long as there are no more than [`DISTINCT_MAX`] different ones; beyond, the lowest bits are let go, one at a time.
+
+use std::collections::BTreeMap;
+
+use bevy_ecs::resource::Resource;
+use corec_core::digest::Saved;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::detection::areas;
+
+/// Different scores that are told apart.
+const DISTINCT_MAX: usize = 1 << 20;
+
+/// Scores of labelled rows, normal ones and anomalies.
+#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Scores {
+    /// By score, in order: how many normal rows and anomalies have it.
+    counts: BTreeMap<u32, [u64; 2]>,
+    /// Bits of a score that are no longer told apart.
+    bits_lost: u32,
+    /// Of every score so far, in order.
+    hash: u64,
+}
+
+impl Saved for Scores {
+    const NAME: &'static str = "row_scores";
+    const SINCE: u32 = 3;
+
+    fn is_part(&self) -> bool {
+        !self.counts.is_empty()
+    }
+
+    fn hash(&self) -> Option<u64> {
+        Some(self.hash)
+    }
+}
+
+impl Scores {
+    /// Takes the score of a labelled row.
+    pub fn add(&mut self, score: f32, is_anomaly: bool) {
+        let mut bytes = [0; 13];
+        bytes[..8].copy_from_slice(&self.hash.to_le_bytes());
+        bytes[8..12].copy_from_slice(&score.to_le_bytes());
+        bytes[12] = is_anomaly.into();
+        self.hash = xxh3_64(&bytes);
+        self.counts.entry(in_order(score) >> self.bits_lost).or_default()[usize::from(is_anomaly)] += 1;
+        if self.counts.len() > DISTINCT_MAX {
+            self.bits_lost += 1;
+            let mut fewer = BTreeMap::<u32, [u64; 2]>::new();
+            for (key, [normal, anomalies]) in std::mem::take(&mut self.counts) {
+                let count = fewer.entry(key >> 1).or_default();
+                *count = [count[0] + normal, count[1] + anomalies];
+            }
+            self.counts = fewer;
+        }
+    }
+
+    /// Rows scored.
+    pub fn rows(&self) -> u64 {
+        self.counts.values().flatten().sum()
+    }
+
+    /// ROC-AUC and PR-AUC; none when only one class was seen.
+    pub fn areas(&self) -> Option<(f64, f64)> {
+        areas(self.counts.values().rev().copied())
+    }
+}
+
+/// A score's bits so that their order is that of the scores, by `f32::total_cmp`.
+fn in_order(score: f32) -> u32 {
+    // A negative zero is a zero.
+    let bits = (score + 0.0).to_bits();
+    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::telemetry::detection::auc;
+
+    proptest! {
+        #[test]
+        fn counted_scores_have_the_areas_of_a_list(scored in prop::collection::vec((-3f32..9.0, any::<bool>()), 0..200)) {
+            let mut scores = Scores::default();
+            scored.iter().for_each(|(score, label)| scores.add(*score, *label));
+            prop_assert_eq!(scores.rows(), scored.len() as u64);
+            prop_assert_eq!(scores.areas(), auc(&mut scored.clone()));
+        }
+    }
+
+    #[test]
+    fn scores_beyond_a_million_different_ones_take_no_more_memory_and_nearly_the_same_area() {
+        let mut scores = Scores::default();
+        let mut list = Vec::new();
+        for i in 0..(DISTINCT_MAX as u32 * 5 / 4) {
+            let score = f32::from_bits(0x3f80_0000 + i.wrapping_mul(2_654_435_761) % 0x0100_0000);
+            let label = i % 50 == 0 && score > 1.5;
+            scores.add(score, label);
+            list.push((score, label));
+        }
+        assert!(scores.bits_lost > 0 && scores.counts.len() <= DISTINCT_MAX);
+        let (found, exact) = (scores.areas().unwrap(), auc(&mut list).unwrap());
+        assert!((found.0 - exact.0).abs() < 1e-5 && (found.1 - exact.1).abs() < 1e-5, "{found:?} {exact:?}");
+    }
+}
