@@ -58,6 +58,9 @@ fn text(s: &Summary) -> String {
         for (column, gaps) in table.gaps_by_column.iter().take(5) {
             line("", format!("{} gaps in {column}", grouped(*gaps)));
         }
+        if s.rows_repeated > 0 {
+            line("", format!("{} rows left out, taken before", grouped(s.rows_repeated)));
+        }
         if !table.left_out.is_empty() {
             line("", format!("left out, not numbers: {}", table.left_out.join(", ")));
         }

@@ -46,3 +46,50 @@ pub fn shared_data(path: &str) -> Option<std::path::PathBuf> {
     }
     file.exists().then_some(file)
 }
+
+/// Starts it and leaves it running, with nothing on its streams.
+pub fn start(folder: &Path, arguments: &[&str]) -> std::process::Child {
+    let mut command = command(folder, arguments);
+    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    command.stderr(std::process::Stdio::null()).spawn().expect("the program starts")
+}
+
+/// Waits until `is_so`, for half a minute at most.
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..3000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{what}: not within half a minute");
+}
+
+/// Sends a signal: "TERM", "KILL", ...
+pub fn signal(child: &std::process::Child, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+}
+
+/// Kills a run once it has a snapshot.
+pub fn kill_with_a_snapshot(mut child: std::process::Child, run: &Path) {
+    let has_one = || {
+        let files = std::fs::read_dir(run.join("snapshots"));
+        files.is_ok_and(|mut files| files.any(|f| f.is_ok_and(|f| f.path().extension().is_some_and(|e| e == "corec"))))
+    };
+    wait_until("a snapshot", has_one);
+    child.kill().expect("it runs");
+    child.wait().expect("it was killed");
+}
+
+/// What `corec` says on stderr, and its exit status.
+pub fn said(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = corec(folder, arguments);
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// The object in a JSON file.
+pub fn read_json(path: &Path) -> Value {
+    let text = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}

@@ -4,6 +4,7 @@ mod about;
 mod set;
 mod tree;
 
+use std::io::Write;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -82,13 +83,14 @@ fn runner(app: App) -> AppExit {
 }
 
 fn fail(error: &RunError) -> AppExit {
-    eprintln!("error: {error}");
+    // A terminal that is gone is no reason to panic.
+    _ = writeln!(std::io::stderr(), "error: {error}");
     NonZeroU8::new(error.exit_code()).map_or(AppExit::Success, AppExit::Error)
 }
 
-#[expect(clippy::print_stdout, reason = "the app has handed its main loop over, and its summary with it")]
+/// The app has handed its main loop over, and its summary with it.
 fn print(summary: &Summary) {
-    print!("{summary}");
+    _ = write!(std::io::stdout(), "{summary}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "start-up is timed from here")]
