@@ -42,9 +42,9 @@ use thiserror::Error;
 use crate::CorecPlugin;
 use crate::bus;
 use crate::store::{self, StoreWriter};
-use crate::telemetry::detection::Windows;
 use crate::telemetry::follow::TableInput;
 use crate::telemetry::table::{TableError, TableReader};
+use crate::telemetry::windows::Windows;
 
 /// The journal's folder in a run's.
 pub const JOURNAL: &str = "journal";
@@ -388,10 +388,7 @@ pub(crate) fn open_table(
     let path = input.unwrap_or(Path::new(""));
     let table = TableReader::open(path).map_err(|e: TableError| RunError::Usage(e.to_string()))?;
     let windows = match windows {
-        Some(_) if !table.has_time() => {
-            return usage(format!("--windows: {} has no time column to find windows by", path.display()));
-        }
-        Some(file) => Some(Windows::load(file, path).map_err(RunError::Usage)?),
+        Some(file) => Some(Windows::load(file, &table).map_err(RunError::Usage)?),
         None => None,
     };
     for group in scenario.blocks.iter_mut().filter(|g| g.kind == "twin") {

@@ -21,8 +21,8 @@ use corec_core::stats::Totals;
 use corec_core::units::Tick;
 use libm::pow;
 
-use super::detection::Windows;
 use super::table::{TableError, TableReader, TableReport};
+use super::windows::Windows;
 
 /// Columns whose mean is a row's score.
 const HIGHEST: usize = 3;
@@ -177,6 +177,7 @@ impl TableInput {
     /// Goes on after row `sequence`, which was taken before.
     pub fn go_on_after(&mut self, sequence: u64) {
         self.last_sequence = sequence;
+        self.windows.iter_mut().filter(|_| sequence > 0).for_each(Windows::go_on);
     }
 
     /// Whether rows are numbered by a column `sequence`.
@@ -197,7 +198,10 @@ impl TableInput {
         while self.pending.is_none() && self.table.as_ref().is_some_and(TableReader::is_live) {
             let Some(table) = &mut self.table else { break };
             if !table.wait(is_stopped)? {
-                return Ok(false);
+                return match (&self.windows, is_stopped()) {
+                    (Some(windows), false) => windows.judge_closed().map(|()| false),
+                    _ => Ok(false),
+                };
             }
             self.pending = self.read_row()?;
         }
@@ -231,8 +235,12 @@ impl TableInput {
             return Ok(None);
         }
         self.last_sequence = sequence;
-        let in_window = |w: &Windows| meta.timestamp.as_deref().map(|at| w.contains(at));
-        self.label = self.windows.as_ref().and_then(in_window).or(meta.label);
+        self.label = match (&mut self.windows, &meta.timestamp) {
+            (Some(windows), Some(at)) => {
+                Some(windows.contains(at).map_err(|allowed| table.time_error(meta.line, at, allowed))?)
+            }
+            _ => meta.label,
+        };
         Ok(Some(sequence))
     }
 }

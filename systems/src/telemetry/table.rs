@@ -5,6 +5,7 @@
 //! left out and named. An empty cell, `NaN`, `NA`, `null` an infinity or a number beyond 3.4e38 is a gap; text in a measured column is a broken
 //! file.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -57,6 +58,9 @@ pub enum TableError {
         /// What is allowed.
         allowed: &'static str,
     },
+    /// No window of a pipe's rows has held one.
+    #[error("{0}")]
+    Windows(String),
     /// A row of another length than the header.
     #[error("{path}: line {line}: found {found} cells, must be {expected} as in the header")]
     Row {
@@ -221,9 +225,42 @@ impl TableReader {
         &self.names[self.measured[at]]
     }
 
-    /// Whether the table has a time column.
-    pub fn has_time(&self) -> bool {
-        self.time.is_some()
+    /// The name of the time column, if the table has one.
+    pub fn time_column(&self) -> Option<&str> {
+        self.time.map(|column| &*self.names[column])
+    }
+
+    /// Where the table is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The cells of the time column in the rows that were read ahead.
+    pub(super) fn times_ahead(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let time = |column| move |record: &'_ ByteRecord| String::from_utf8_lossy(trimmed(&record[column]));
+        self.time.into_iter().flat_map(move |column| self.ahead.iter().map(time(column)))
+    }
+
+    /// Passes over the next row but for its line and the cell of its time column; none at the end, or without such a column.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub(super) fn next_time(&mut self) -> Result<Option<(u64, Cow<'_, str>)>, TableError> {
+        let (Some(column), true) = (self.time, self.has_next()?) else { return Ok(None) };
+        self.spare = self.ahead.pop_front().unwrap_or_default();
+        let line = self.spare.position().map_or(0, csv::Position::line);
+        Ok(Some((line, String::from_utf8_lossy(trimmed(&self.spare[column])))))
+    }
+
+    /// What is to be said of a cell of the time column that is no time.
+    pub(super) fn time_error(&self, line: u64, cell: &str, allowed: &'static str) -> TableError {
+        TableError::Cell {
+            path: self.path.clone(),
+            line,
+            column: self.time_column().unwrap_or_default().into(),
+            found: shown(cell.as_bytes()),
+            allowed,
+        }
     }
 
     /// Whether another row follows.
