@@ -87,6 +87,7 @@ pub fn load(
     // First, so that what a variable brings into a URL is encoded like the rest.
     variables::expand(source, "", &mut root, lookup)?;
     names::translate(source, &mut root, &mut warnings)?;
+    refuse_lists(source, &root)?;
     let scenario: Scenario = deserialize(source, root, check::RANGES)?;
     scenario.check(source)?;
     for (i, group) in scenario.blocks.iter().enumerate() {
@@ -112,6 +113,24 @@ pub(super) fn parse(source: &str, text: &str, allowed: &str) -> Result<Value, Co
     }
     let root = parse_json(source, text)?;
     if root.is_object() { Ok(root) } else { fail(kind_of(&root).into(), allowed.into()) }
+}
+
+/// Refuses a list where an object belongs: serde would take its items for the keys in their order.
+fn refuse_lists(source: &str, root: &Value) -> Result<(), ConfigError> {
+    let items = |key: &str| root[key].as_array().into_iter().flatten().enumerate();
+    let mut objects = vec![("telemetry".to_string(), &root["telemetry"])];
+    objects.extend(items("alerts").map(|(i, rule)| (format!("alerts[{i}]"), rule)));
+    for (i, group) in items("blocks") {
+        objects.push((format!("blocks[{i}]"), group));
+        objects.push((format!("blocks[{i}].dynamics"), &group["dynamics"]));
+    }
+    match objects.into_iter().find(|(_, object)| object.is_array()) {
+        None => Ok(()),
+        Some((path, _)) => {
+            let message = "found a list, must be an object".into();
+            Err(ConfigError::Text { source_name: source.into(), path, message })
+        }
+    }
 }
 
 /// Settings from JSON, with the path of what does not fit. `ranges` are the keys whose range is narrower than their type's.

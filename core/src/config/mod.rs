@@ -17,6 +17,7 @@ mod variables;
 pub use either::{Plugins, Threads};
 pub use json::parse_json;
 pub use load::{ConfigError, Loaded, TEXT_BYTES_MAX, load};
+pub(crate) use messages::printable;
 pub use plugin::{PluginConfig, load_plugin};
 pub use scenario::{
     AlertRule, AlertSignal, BlockGroup, Dynamics, OnPluginError, RepairPolicy, Scenario, Telemetry,

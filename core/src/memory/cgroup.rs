@@ -147,8 +147,8 @@ mod tests {
     /// The limit in a tree with these groups, mounts and files.
     fn limit_of(groups: &str, mounts: &str, files: &[(&str, &str)]) -> Option<u64> {
         let root = tempfile::tempdir().unwrap();
-        let files = files.iter().chain(&[("/proc/self/cgroup", groups), ("/proc/self/mountinfo", mounts)]);
-        for (path, text) in files {
+        let of_process = [("/proc/self/cgroup", groups), ("/proc/self/mountinfo", mounts)];
+        for (path, text) in files.iter().chain(&of_process) {
             let path = below(root.path(), Path::new(path));
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();

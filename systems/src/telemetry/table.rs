@@ -237,8 +237,10 @@ impl TableReader {
 
     /// The cells of the time column in the rows that were read ahead.
     pub(super) fn times_ahead(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let time = |column| move |record: &'_ ByteRecord| String::from_utf8_lossy(trimmed(&record[column]));
-        self.time.into_iter().flat_map(move |column| self.ahead.iter().map(time(column)))
+        let ahead = move |column: usize| {
+            self.ahead.iter().map(move |record| String::from_utf8_lossy(trimmed(&record[column])))
+        };
+        self.time.into_iter().flat_map(ahead)
     }
 
     /// Passes over the next row but for its line and the cell of its time column; none at the end, or without such a column.

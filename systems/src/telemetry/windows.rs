@@ -58,9 +58,16 @@ impl Windows {
         let (spans, of_windows) = readings(&source, &texts)?;
         let of_column = column(table)?;
         let (orders, is_open) = possible(&source, &of_windows, &of_column, table)?;
-        let mut readings = Vec::with_capacity(orders.len());
+        // An order in which a window ends before it begins is none either.
+        let (mut readings, mut refused) = (Vec::with_capacity(orders.len()), Ok(()));
         for order in orders {
-            readings.push(Self::new(&source, table.path(), &spans, order)?);
+            match Self::new(&source, table.path(), &spans, order) {
+                Ok(windows) => readings.push(windows),
+                Err(error) => refused = refused.and(Err(error)),
+            }
+        }
+        if readings.is_empty() {
+            refused?;
         }
         let is_whole = !table.is_live() && look_through(table, &mut readings)?;
         let hits = |windows: &Self| windows.has_hit.iter().any(|hit| *hit);
@@ -77,7 +84,7 @@ impl Windows {
             && let Some(text) = &of_column.zoned
         {
             tracing::warn!(
-                "{source}: windows without a zone are taken as UTC, the table has zones as in '{text}'"
+                "{source}: windows without a zone are taken as UTC, and the table has zones as in '{text}': write the windows' zone too"
             );
         }
         if is_whole {
@@ -386,7 +393,7 @@ mod tests {
             (r#"{"t.csv": [["2014-04-10", "2014-04-09"]]}"#, "must end after it begins"),
             (r#"{"t.csv": [["2014-04-10"]]}"#, "must be a list of"),
             (r#"{"t.csv": {}}"#, "must be a list of"),
-            (r#"{"t.csv": [], "t.csv": []}"#, "line 1, column 22: found the key 't.csv' again"),
+            (r#"{"t.csv": [], "t.csv": []}"#, "line 1, column 21: found the key 't.csv' again"),
             (r#"{"": [], "u.csv": []}"#, "found no windows for"),
             (r#"[]"#, "must be an object of tables"),
         ] {
