@@ -95,17 +95,60 @@ struct State {
 #[derive(Resource, Default)]
 pub struct PluginRules(pub(crate) Vec<AlertRule>);
 
-/// Adds alert rules to an app.
+/// The signals that plugins tell of in this run, beside the engine's.
+#[derive(Resource, Default)]
+pub struct ToldSignals(BTreeSet<AlertSignal>);
+
+/// Adds alert rules to an app, and signals for them.
 pub trait AddAlertRule {
-    /// Adds a rule to those of the scenario. One that makes no sense, or has the name of another, is reported by
-    /// `Simulation::new`, which then fails.
+    /// Adds a rule to those of the scenario. One that makes no sense, has the name of another, or is about a signal that nobody
+    /// tells, is reported by `Simulation::new`, which then fails.
     fn add_alert_rule(&mut self, rule: AlertRule) -> &mut Self;
+
+    /// Declares that a system tells `signal` (`Outbox::observe`): without that, a rule about it would wait for ever and is
+    /// refused.
+    fn tells(&mut self, signal: AlertSignal) -> &mut Self;
 }
 
 impl AddAlertRule for App {
     fn add_alert_rule(&mut self, rule: AlertRule) -> &mut Self {
         self.world_mut().get_resource_or_init::<PluginRules>().0.push(rule);
         self
+    }
+
+    fn tells(&mut self, signal: AlertSignal) -> &mut Self {
+        self.world_mut().get_resource_or_init::<ToldSignals>().0.insert(signal);
+        self
+    }
+}
+
+impl ToldSignals {
+    /// Whether every rule, of the scenario or of a plugin, is about a signal that is told in its run.
+    pub(crate) fn check(&self, scenario: &Scenario, of_plugins: &[AlertRule]) -> Result<(), ConfigError> {
+        let mut told = self.0.clone();
+        told.extend([AlertSignal::FaultRatio, AlertSignal::Fitness]);
+        if scenario.telemetry.is_some() {
+            told.extend([AlertSignal::RowScore, AlertSignal::ColumnScore]);
+        }
+        let of_scenario = scenario.alerts.iter().enumerate();
+        let of_scenario = of_scenario.map(|(i, rule)| (scenario.name.as_str(), format!("alerts[{i}]"), rule));
+        let of_plugins = of_plugins
+            .iter()
+            .map(|rule| ("a plugin's alert rule", rule.name.escape_debug().to_string(), rule));
+        let untold = of_scenario.chain(of_plugins).find(|(.., rule)| !told.contains(&rule.signal));
+        let Some((source, path, rule)) = untold else { return Ok(()) };
+        let by = match rule.signal {
+            AlertSignal::ValueMax | AlertSignal::ValueMin => "the plugin 'alerts' would",
+            AlertSignal::RowScore | AlertSignal::ColumnScore => "a scenario with a table (telemetry) would",
+            AlertSignal::FaultRatio | AlertSignal::Fitness => "the engine would",
+        };
+        let told: Vec<&str> = told.iter().map(|signal| signal.as_str()).collect();
+        Err(ConfigError::Value {
+            source_name: source.into(),
+            path: format!("{path}.signal"),
+            found: format!("{}, which nothing in this run tells", rule.signal.as_str()),
+            allowed: format!("one of {} ({by})", told.join(", ")),
+        })
     }
 }
 

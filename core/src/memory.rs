@@ -1,7 +1,10 @@
 //! Memory: what a scenario will need, and what there is, before anything is allocated.
 
+mod cgroup;
+
 use std::fmt;
 use std::fs;
+use std::path::Path;
 
 use crate::config::Scenario;
 use crate::kind::{KindSpec, Kinds};
@@ -106,14 +109,11 @@ pub fn limit(max: MemoryMax) -> Option<u64> {
 
 /// Bytes this process may use: the machine's, or its cgroup's if that has less.
 fn available() -> Option<u64> {
-    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
         Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
     });
-    // A cgroup without a limit says "max" (v2, not a number) or nearly 2^63 (v1, more than any machine).
-    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    groups.iter().filter_map(|path| number(path)).chain(machine).min()
+    cgroup::limit(Path::new("/")).into_iter().chain(machine).min()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use bevy_time::{Fixed, Real, Time, TimePlugin, TimeUpdateStrategy, Virtual};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::alert::{Alerts, PluginRules};
+use crate::alert::{Alerts, PluginRules, ToldSignals};
 use crate::block::{Directory, KindTable, Population};
 use crate::blocks::panic_message;
 use crate::config::{ConfigError, OnPluginError, Scenario, Threads};
@@ -528,8 +528,20 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> Result<(), 
     app.init_resource::<Tick>().init_resource::<Ending>().init_resource::<Stats>().init_resource::<Totals>();
     app.init_resource::<Epoch>().init_resource::<Population>().init_resource::<Directory>();
     app.insert_resource(reports.clone());
-    let alerts =
-        Alerts::new(scenario, app.world_mut().get_resource_or_init::<PluginRules>().checked(scenario)?);
+    let world = app.world_mut();
+    world.init_resource::<ToldSignals>();
+    let of_plugins = world.get_resource_or_init::<PluginRules>().checked(scenario)?.to_vec();
+    let told = world.resource::<ToldSignals>().check(scenario, &of_plugins);
+    match told {
+        // What a plugin that is not there would have told of is not known.
+        Err(error)
+            if world.get_resource::<BuildFailures>().is_some_and(|failures| !failures.0.is_empty()) =>
+        {
+            tracing::warn!("{error}");
+        }
+        told => told?,
+    }
+    let alerts = Alerts::new(scenario, &of_plugins);
     app.insert_resource(alerts).init_resource::<Journal>();
     let mut saved = app.world_mut().get_resource_or_init::<SavedResources>();
     saved.add::<Stats>();

@@ -70,7 +70,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", value_parser = super::path())]
     ack: Option<PathBuf>,
 
-    /// Where the table's anomalies are, as NAB's combined_windows.json has them
+    /// Where the table's anomalies are, as NAB's combined_windows.json has them; a time without a zone is UTC
     #[arg(long, value_name = "FILE", value_parser = super::path())]
     windows: Option<PathBuf>,
 

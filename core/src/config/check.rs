@@ -1,10 +1,34 @@
 //! The ranges of a scenario's settings that their types leave open, checked once.
 
-use super::{BlockGroup, ConfigError, Scenario};
+use super::{BlockGroup, ConfigError, Plugins, Scenario, redact_url};
 use crate::units::{MemoryMax, parse_bytes};
 
 /// Rows a block may have at most.
 pub const BLOCK_ROWS_MAX: u32 = 4096;
+/// What a key allows, where that is less than its type does: told as well where a value does not even fit the type.
+pub(super) const RANGES: &[(&str, &str)] = &[
+    ("seed", "a whole number of at least 0"),
+    ("ticks", "a whole number of at least 1"),
+    ("max_failures", "a whole number of at least 1"),
+    ("tick_seconds", "within 1e-6..=1e9 seconds"),
+    ("store_interval", "within 1e-6..=1e9 seconds"),
+    ("publish_interval", "within 1e-6..=1e9 seconds, or null"),
+    ("channel", "a whole number within -128..=127"),
+    ("entities", "a whole number within 1..=1,000,000,000"),
+    ("replicas", "a whole number within 1..=100000"),
+    ("entities_per_block", "a whole number within 1..=4096"),
+    ("block_bytes_max", "a whole number of at least 0, or null"),
+    ("load", "within 0..=1"),
+    ("coupling", "within 0..=1"),
+    ("noise", "within 0..=1"),
+    ("fault_rate", "within 0..=1"),
+    ("fault_ratio_max", "within 0..=1"),
+    ("fitness_min", "within 0..=1"),
+    ("hold", "within 0..=1e9 seconds"),
+    ("severity", "a whole number within 1..=5"),
+    ("warmup", "a whole number of at least 2"),
+    ("deviation_floor", "within 0..=1"),
+];
 /// Groups, and alert rules, that a scenario may have.
 const LIST_MAX: usize = 1000;
 /// Entities a scenario may ask for at most: what 32-bit row numbers of one kind leave room for.
@@ -26,6 +50,7 @@ impl Scenario {
             let found = format!("'{}'", self.instance_id.escape_debug());
             return fail("instance_id".into(), found, "1 to 64 bytes without control characters");
         }
+        self.check_texts(source)?;
         for (key, length) in [("blocks", self.blocks.len()), ("alerts", self.alerts.len())] {
             if length > LIST_MAX {
                 return fail(key.into(), format!("{length} items"), "at most 1000 items");
@@ -116,6 +141,35 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Checks what is printed as it is: on a terminal a control character would do as it likes.
+    fn check_texts(&self, source: &str) -> Result<(), ConfigError> {
+        let text = |key: &str, text: &str| (key.to_string(), text.to_string());
+        let mut texts = vec![
+            text("name", &self.name),
+            text("role", &self.role),
+            // Not with its password, should it have one.
+            text("bus", &redact_url(&self.bus)),
+            text("store", &redact_url(&self.store)),
+            text("input_stream", self.input_stream.as_deref().unwrap_or_default()),
+            text("memory_max", &self.memory_max),
+            text("snapshot_memory_max", &self.snapshot_memory_max),
+        ];
+        if let Plugins::Named(names) = &self.plugins {
+            texts.extend(names.iter().enumerate().map(|(i, name)| (format!("plugins[{i}]"), name.clone())));
+        }
+        match texts.into_iter().find(|(_, text)| text.chars().any(char::is_control)) {
+            None => Ok(()),
+            Some((path, text)) => Err(ConfigError::Value {
+                source_name: source.into(),
+                path,
+                found: format!("'{}'", text.escape_debug()),
+                allowed: "a text without control characters".into(),
+            }),
+        }
+    }
+}
+
 impl BlockGroup {
     /// Checks what a group says of itself. `at` is its place in `source`: `blocks[0].`
     pub(super) fn check(&self, source: &str, at: &str) -> Result<(), ConfigError> {
@@ -130,6 +184,13 @@ impl BlockGroup {
                 format!("'{}'", self.id.escape_debug()),
                 "1 to 64 letters, digits, '_', '-' or '.'",
             );
+        }
+        let plugin = self.plugin.as_deref().unwrap_or_default();
+        for (key, text) in [("kind", self.kind.as_str()), ("plugin", plugin)] {
+            if text.chars().any(char::is_control) {
+                let found = format!("'{}'", text.escape_debug());
+                return fail(key, found, "a name without control characters");
+            }
         }
         if self.entities > ENTITIES_MAX {
             return fail("entities", self.entities.to_string(), "at most 1,000,000,000");

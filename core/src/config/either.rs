@@ -107,7 +107,11 @@ pub(super) enum RepairOrFalse {
 }
 
 pub(super) mod repair_or_false {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+    use std::fmt;
+
+    use serde::de::value::MapAccessDeserializer;
+    use serde::de::{Error, MapAccess, Visitor};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::super::RepairPolicy;
 
@@ -119,13 +123,25 @@ pub(super) mod repair_or_false {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RepairPolicy>, D::Error> {
-        match serde_json::Value::deserialize(from)? {
-            serde_json::Value::Bool(false) => Ok(None),
-            serde_json::Value::Bool(true) => Ok(Some(RepairPolicy::default())),
-            object @ serde_json::Value::Object(_) => {
-                serde_json::from_value(object).map(Some).map_err(D::Error::custom)
-            }
-            found => Err(D::Error::custom(format!("found {found}, must be false or an object of limits"))),
+        from.deserialize_any(PolicyOrFalse)
+    }
+
+    /// Visits the object in place, so that an error knows which of its keys it is about.
+    struct PolicyOrFalse;
+
+    impl<'de> Visitor<'de> for PolicyOrFalse {
+        type Value = Option<RepairPolicy>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("false or an object of limits")
+        }
+
+        fn visit_bool<E: Error>(self, is_on: bool) -> Result<Self::Value, E> {
+            Ok(is_on.then(RepairPolicy::default))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, limits: A) -> Result<Self::Value, A::Error> {
+            RepairPolicy::deserialize(MapAccessDeserializer::new(limits)).map(Some)
         }
     }
 }

@@ -4,16 +4,18 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{Scenario, names, variables};
+use super::messages::{plain, printable};
+use super::{Scenario, check, names, parse_json, variables};
 
 /// Bytes a scenario's text may have.
 pub const TEXT_BYTES_MAX: u64 = 16 << 20;
 
-/// Why a scenario is refused: where, what was found, what is allowed.
+/// Why a scenario is refused: where, what was found, what is allowed. Nothing that a terminal would obey comes out of its text,
+/// whatever the file holds.
 #[derive(Debug, Error, PartialEq)]
 pub enum ConfigError {
     /// Not JSON.
-    #[error("{source_name}: line {line}, column {column}: {message}")]
+    #[error("{}: line {line}, column {column}: {}", printable(.source_name), printable(.message))]
     Syntax {
         /// The file or built-in scenario.
         source_name: String,
@@ -25,7 +27,7 @@ pub enum ConfigError {
         message: String,
     },
     /// A value that is not allowed.
-    #[error("{source_name}: {path}: found {found}, must be {allowed}")]
+    #[error("{}: {}: found {}, must be {}", printable(.source_name), printable(.path), printable(.found), printable(.allowed))]
     Value {
         /// The file or built-in scenario.
         source_name: String,
@@ -37,7 +39,7 @@ pub enum ConfigError {
         allowed: String,
     },
     /// A value or key that is not allowed, in one sentence.
-    #[error("{source_name}: {path}: {message}")]
+    #[error("{}: {}: {}", printable(.source_name), printable(.path), printable(.message))]
     Text {
         /// The file or built-in scenario.
         source_name: String,
@@ -85,7 +87,8 @@ pub fn load(
     // First, so that what a variable brings into a URL is encoded like the rest.
     variables::expand(source, "", &mut root, lookup)?;
     names::translate(source, &mut root, &mut warnings)?;
-    let scenario: Scenario = deserialize(source, root)?;
+    refuse_lists(source, &root)?;
+    let scenario: Scenario = deserialize(source, root, check::RANGES)?;
     scenario.check(source)?;
     for (i, group) in scenario.blocks.iter().enumerate() {
         if let Some(plugin) = &group.plugin {
@@ -96,6 +99,7 @@ pub fn load(
             ));
         }
     }
+    let warnings = warnings.iter().map(|warning| printable(warning).into_owned()).collect();
     Ok(Loaded { scenario, warnings, given })
 }
 
@@ -107,21 +111,39 @@ pub(super) fn parse(source: &str, text: &str, allowed: &str) -> Result<Value, Co
     if text.len() as u64 > TEXT_BYTES_MAX {
         return fail(format!("{} bytes", text.len()), format!("at most {TEXT_BYTES_MAX} bytes"));
     }
-    let root: Value =
-        serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| ConfigError::Syntax {
-            source_name: source.into(),
-            line: e.line(),
-            column: e.column(),
-            message: e.to_string().split(" at line ").next().unwrap_or("not JSON").to_string(),
-        })?;
+    let root = parse_json(source, text)?;
     if root.is_object() { Ok(root) } else { fail(kind_of(&root).into(), allowed.into()) }
 }
 
-/// Settings from JSON, with the path of what does not fit.
-pub(super) fn deserialize<T: DeserializeOwned>(source: &str, root: Value) -> Result<T, ConfigError> {
+/// Refuses a list where an object belongs: serde would take its items for the keys in their order.
+fn refuse_lists(source: &str, root: &Value) -> Result<(), ConfigError> {
+    let items = |key: &str| root[key].as_array().into_iter().flatten().enumerate();
+    let mut objects = vec![("telemetry".to_string(), &root["telemetry"])];
+    objects.extend(items("alerts").map(|(i, rule)| (format!("alerts[{i}]"), rule)));
+    for (i, group) in items("blocks") {
+        objects.push((format!("blocks[{i}]"), group));
+        objects.push((format!("blocks[{i}].dynamics"), &group["dynamics"]));
+    }
+    match objects.into_iter().find(|(_, object)| object.is_array()) {
+        None => Ok(()),
+        Some((path, _)) => {
+            let message = "found a list, must be an object".into();
+            Err(ConfigError::Text { source_name: source.into(), path, message })
+        }
+    }
+}
+
+/// Settings from JSON, with the path of what does not fit. `ranges` are the keys whose range is narrower than their type's.
+pub(super) fn deserialize<T: DeserializeOwned>(
+    source: &str,
+    root: Value,
+    ranges: &[(&str, &str)],
+) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(root).map_err(|e| {
         let path = e.path().to_string();
-        let message = plain(&e.inner().to_string());
+        let key = path.rsplit('.').next().unwrap_or_default();
+        let range = ranges.iter().find(|(ranged, _)| *ranged == key).map(|(_, range)| *range);
+        let message = plain(&e.inner().to_string(), range, variables::is_secret(key));
         ConfigError::Text { source_name: source.into(), path, message }
     })
 }
@@ -134,23 +156,6 @@ fn kind_of(value: &Value) -> &'static str {
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
-    }
-}
-
-/// serde's message in our words; an unknown key also names the nearest known one.
-fn plain(message: &str) -> String {
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    if message.starts_with("unknown field") || message.starts_with("unknown variant") {
-        let what = if message.starts_with("unknown field") { "key" } else { "value" };
-        let found = quoted.next().unwrap_or_default();
-        return unknown(what, found, &quoted.collect::<Vec<_>>());
-    }
-    match message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: ")) {
-        Some(rest) => match rest.split_once(", expected ") {
-            Some((found, allowed)) => format!("found {found}, must be {allowed}"),
-            None => rest.to_string(),
-        },
-        None => message.to_string(),
     }
 }
 
@@ -233,8 +238,12 @@ mod tests {
                 "blocks[0].entities_per_block",
                 "1..=4096",
             ),
-            (r#"{"blocks": [{"id": "a", "entities": 1, "channel": 300}]}"#, "blocks[0].channel", "i8"),
-            (r#"{"blocks": [{"id": "a", "entities": -3}]}"#, "blocks[0].entities", "u64"),
+            (
+                r#"{"blocks": [{"id": "a", "entities": 1, "channel": 300}]}"#,
+                "blocks[0].channel",
+                "-128..=127",
+            ),
+            (r#"{"blocks": [{"id": "a", "entities": -3}]}"#, "blocks[0].entities", "1,000,000,000"),
             (r#"{"threads": 0, "blocks": [{"id": "a", "entities": 1}]}"#, "threads", "1..=1024"),
             (r#"{"memory_max": "much", "blocks": [{"id": "a", "entities": 1}]}"#, "memory_max", "1GiB"),
             (

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::load::{deserialize, parse, unknown};
-use super::{BlockGroup, ConfigError, names, variables};
+use super::{BlockGroup, ConfigError, check, names, variables};
 
 /// Keys of the plugin's group of blocks.
 const GROUP: [&str; 6] = ["channel", "entities", "entities_per_block", "load", "block_bytes_max", "repair"];
@@ -48,7 +48,7 @@ impl PluginConfig {
             let (source_name, path) = (self.source.clone(), key.escape_debug().to_string());
             return Err(ConfigError::Text { source_name, path, message: unknown("key", key, &all) });
         }
-        deserialize(&self.source, Value::Object(self.own.clone()))
+        deserialize(&self.source, Value::Object(self.own.clone()), &[])
     }
 }
 
@@ -105,7 +105,7 @@ pub fn load_plugin(
     let group: Map<String, Value> =
         GROUP.iter().filter_map(|key| Some(((*key).to_string(), own.shift_remove(*key)?))).collect();
     let has_entities = group.contains_key("entities");
-    let mut group: BlockGroup = deserialize(source, Value::Object(group))?;
+    let mut group: BlockGroup = deserialize(source, Value::Object(group), check::RANGES)?;
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.chars().count() > 64 || !name.chars().all(plain) {
         let found = format!("'{}'", name.escape_debug());
@@ -182,6 +182,6 @@ mod tests {
         let error = config.own::<Own>(&KNOWN).unwrap_err().to_string();
         assert!(error.starts_with("p.json: gian: unknown key 'gian': did you mean 'gain'?"), "{error}");
         let error = load(r#"{"name": "a", "gain": "much"}"#).unwrap().own::<Own>(&KNOWN).unwrap_err();
-        assert!(error.to_string().starts_with("p.json: gain: found string \"much\", must be f32"), "{error}");
+        assert!(error.to_string().starts_with("p.json: gain: found \"much\", must be a number"), "{error}");
     }
 }

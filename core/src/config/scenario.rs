@@ -183,7 +183,7 @@ impl Default for RepairPolicy {
 }
 
 /// What an alert rule looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertSignal {
     /// A block's share of inactive entities, 0..=1.
@@ -198,6 +198,20 @@ pub enum AlertSignal {
     RowScore,
     /// The anomaly score of a column of a table: the highest |z| of its twins.
     ColumnScore,
+}
+
+impl AlertSignal {
+    /// As a scenario has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FaultRatio => "fault_ratio",
+            Self::Fitness => "fitness",
+            Self::ValueMax => "value_max",
+            Self::ValueMin => "value_min",
+            Self::RowScore => "row_score",
+            Self::ColumnScore => "column_score",
+        }
+    }
 }
 
 /// When an alert is raised and when it is cleared again.

@@ -83,9 +83,13 @@ fn expand_text(
 /// ```
 /// use corec_core::config::redact_url;
 /// assert_eq!(redact_url("redis://ana:s3cret@db:6379"), "redis://ana:***@db:6379");
-/// assert_eq!(redact_url("sqlite://store.db"), "sqlite://store.db");
+/// assert_eq!(redact_url("sqlite:///a:b@c/store.db"), "sqlite:///a:b@c/store.db");
 /// ```
 pub fn redact_url(url: &str) -> String {
+    // A path, in which `:` and `@` are letters like others; it has no password.
+    if url.starts_with("sqlite://") {
+        return url.into();
+    }
     // Generous on purpose: a password may hold any of `/`, `@`, `?` unencoded, and the scheme may be mistyped.
     let (userinfo, rest) = url.rsplit_once('@').map_or(("", url), |(before, after)| (before, after));
     let start = userinfo.find(":/").map_or(0, |colon| colon + 1);
@@ -122,11 +126,51 @@ pub fn redacted(value: &Value) -> Value {
 }
 
 /// Keys whose values are never shown.
-fn is_secret(key: &str) -> bool {
+pub(super) fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     key.contains("password")
         || key == "key"
         || key.ends_with("_key")
         || key.ends_with("token")
         || key.contains("secret")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::redact_url;
+
+    proptest! {
+        #[test]
+        fn a_path_of_sqlite_is_left_as_it_is(path in "[a-z:@/?&=.%*]{0,40}") {
+            let url = format!("sqlite://{path}");
+            prop_assert_eq!(redact_url(&url), url);
+        }
+
+        #[test]
+        fn the_password_of_any_other_scheme_is_not_shown(
+            scheme in "(redis|rediss|postgres|postgre|sqlit|sqlite3|SQLITE|xsqlite)",
+            slashes in "/{1,3}",
+            password in "[0-9/@?]{6,12}",
+            rest in "[a-z/]{0,10}",
+        ) {
+            let shown = redact_url(&format!("{scheme}:{slashes}ana:{password}@{rest}"));
+            prop_assert_eq!(shown, format!("{scheme}:{slashes}ana:***@{rest}"));
+        }
+    }
+
+    #[test]
+    fn memory_and_sqlite_are_shown_whole() {
+        for url in
+            ["memory", "sqlite://store.db", "sqlite:///a:b@c/s.db", "sqlite://a:b@c.db?key=1", "sqlite://"]
+        {
+            assert_eq!(redact_url(url), url);
+        }
+        assert_eq!(
+            redact_url("sqlite:/ana:pw@h/s.db"),
+            "sqlite:/ana:***@h/s.db",
+            "mistyped, so it may be anything"
+        );
+    }
 }

@@ -21,6 +21,7 @@ pub use diff::{Difference, diff};
 pub use file::{Frame, Part, Snapshot};
 pub use folder::{Place, Written, latest, list, path_of, write, write_in_place};
 
+use crate::config::printable;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -117,7 +118,7 @@ pub enum SnapshotError {
         message: String,
     },
     /// A file is damaged, or is none of ours.
-    #[error("{path}: byte {offset}: found {found}, must be {expected}")]
+    #[error("{path}: byte {offset}: found {}, must be {expected}", printable(.found))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -129,7 +130,7 @@ pub enum SnapshotError {
         expected: String,
     },
     /// A snapshot that this program, with these plugins, can't take.
-    #[error("{path}: {message}")]
+    #[error("{path}: {}", printable(.message))]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -37,6 +37,7 @@ impl Default for BlockAlerts {
 impl Plugin for BlockAlerts {
     fn build(&self, app: &mut App) {
         self.rules.iter().for_each(|rule| _ = app.add_alert_rule(rule.clone()));
+        app.tells(AlertSignal::ValueMax).tells(AlertSignal::ValueMin);
         app.init_resource::<BlockExtremes>().add_systems(Update, watch.in_set(Phase::Measure));
     }
 }

@@ -49,9 +49,9 @@ use crate::recorded::{GoOn, RecordedRun};
 use crate::stop::Stop;
 use crate::store::{self, StoreWriter};
 use crate::telemetry::ack::Ack;
-use crate::telemetry::detection::Windows;
 use crate::telemetry::feed::TableInput;
 use crate::telemetry::table::{TableError, TableReader};
+use crate::telemetry::windows::Windows;
 
 /// The journal's folder in a run's.
 pub const JOURNAL: &str = "journal";
@@ -506,16 +506,13 @@ pub(crate) fn open_table(
         (Some(_), Some(_)) => {}
     }
     let path = input.unwrap_or(Path::new(""));
-    let table = TableReader::open(path, stop);
+    let table = TableReader::open_until(path, stop);
     if let Some(signal) = stop.signal() {
         return Err(RunError::Interrupted(signal));
     }
     let table = table.map_err(|e: TableError| RunError::Usage(e.to_string()))?;
     let windows = match windows {
-        Some(_) if !table.has_time() => {
-            return usage(format!("--windows: {} has no time column to find windows by", path.display()));
-        }
-        Some(file) => Some(Windows::load(file, path).map_err(RunError::Usage)?),
+        Some(file) => Some(Windows::load(file, &table).map_err(RunError::Usage)?),
         None => None,
     };
     for group in scenario.blocks.iter_mut().filter(|g| g.kind == "twin") {

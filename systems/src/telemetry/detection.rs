@@ -1,13 +1,6 @@
-//! Detection: how well scores tell anomalies from the rest, and which rows are anomalies.
-
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
-use serde_json::Value;
-
-/// Bytes a file of windows may have.
-const WINDOW_BYTES_MAX: u64 = 64 << 20;
+//! Detection: how well scores tell anomalies from the rest.
+//!
+//! Functions over scores and labels; accesses nothing.
 
 /// ROC-AUC and PR-AUC of scores against labels; none when only one class was seen.
 ///
@@ -48,61 +41,6 @@ pub(super) fn areas(counts: impl Iterator<Item = [u64; 2]> + Clone) -> Option<(f
     Some((roc / (positives * negatives), precision))
 }
 
-/// Spans of time that hold anomalies, as in NAB's `combined_windows.json`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Windows(Vec<(String, String)>);
-
-impl Windows {
-    /// Reads the windows of `table` from a file `{"folder/name.csv": [["from", "to"], ...], ...}`. The table is found
-    /// by the end of its path.
-    ///
-    /// # Errors
-    /// A text that says where, what was found and what is allowed.
-    pub fn load(file: &Path, table: &Path) -> Result<Self, String> {
-        let shown = file.display();
-        let mut text = String::new();
-        let read =
-            File::open(file).and_then(|file| file.take(WINDOW_BYTES_MAX + 1).read_to_string(&mut text));
-        read.map_err(|e| format!("{shown}: {e}"))?;
-        if text.len() as u64 > WINDOW_BYTES_MAX {
-            return Err(format!("{shown}: must be at most {WINDOW_BYTES_MAX} bytes"));
-        }
-        let root: Value = serde_json::from_str(&text).map_err(|e| format!("{shown}: {e}"))?;
-        let Value::Object(tables) = root else { return Err(format!("{shown}: must be an object of tables")) };
-        let Some((key, spans)) = tables.iter().find(|(key, _)| table.ends_with(Path::new(key))) else {
-            return Err(format!(
-                "{shown}: found no windows for {}: a key must be the end of that path, such as {}",
-                table.display(),
-                tables.keys().next().map_or("folder/name.csv", |k| k)
-            ));
-        };
-        let wrong = || format!("{shown}: {key}: must be a list of [\"from\", \"to\"]");
-        let spans = spans.as_array().ok_or_else(wrong)?.iter().map(|span| {
-            let [from, to] = span.as_array()?.as_slice() else { return None };
-            Some((comparable(from.as_str()?), comparable(to.as_str()?)))
-        });
-        spans.collect::<Option<Vec<_>>>().map(Self).ok_or_else(wrong)
-    }
-
-    /// Whether a time lies within a window, its ends included.
-    pub fn contains(&self, timestamp: &str) -> bool {
-        let at = comparable(timestamp);
-        self.0.iter().any(|(from, to)| *from <= at && at <= *to)
-    }
-}
-
-/// An ISO 8601 time in a form that compares as text: a space for `T`, no zone, no fraction of nothing.
-fn comparable(timestamp: &str) -> String {
-    let text = timestamp.trim().trim_end_matches('Z').replace('T', " ");
-    match text.split_once('.') {
-        Some((whole, fraction)) => {
-            let fraction = fraction.trim_end_matches('0');
-            if fraction.is_empty() { whole.to_string() } else { format!("{whole}.{fraction}") }
-        }
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -136,20 +74,5 @@ mod tests {
     fn both_areas_are_scikit_learns() {
         let (roc, pr) = auc(&mut [(0.1, false), (0.4, false), (0.35, true), (0.8, true)]).unwrap();
         assert!((roc - 0.75).abs() < 1e-12 && (pr - 0.833_333_333_333_333_3).abs() < 1e-12, "{roc} {pr}");
-    }
-
-    #[test]
-    fn windows_are_found_by_the_end_of_the_path() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(
-            file.path(),
-            r#"{"a/x.csv": [["2014-04-10 07:15:00.000000", "2014-04-11 16:45:00.000000"]]}"#,
-        )
-        .unwrap();
-        let windows = Windows::load(file.path(), Path::new("/data/a/x.csv")).unwrap();
-        assert!(windows.contains("2014-04-10 07:15:00") && windows.contains("2014-04-11T16:45:00Z"));
-        assert!(!windows.contains("2014-04-10 07:14:59") && !windows.contains("2014-04-11 16:45:00.5"));
-        let error = Windows::load(file.path(), Path::new("/data/b/x.csv")).unwrap_err();
-        assert!(error.contains("found no windows for /data/b/x.csv"), "{error}");
     }
 }

@@ -11,8 +11,8 @@ use corec_core::simulation::Ending;
 use corec_core::units::Tick;
 
 use super::ack::Ack;
-use super::detection::Windows;
 use super::table::{TableError, TableReader, TableReport};
+use super::windows::Windows;
 use crate::stop::Stop;
 
 /// The table that a run replays, and what was found in it.
@@ -108,8 +108,12 @@ impl TableInput {
         while self.ahead.is_none() && self.is_live() {
             let Some(table) = &mut self.table else { break };
             // A line may hold no row: an empty one has none, and one that was taken before has none that is new.
-            if !table.wait()? || stop.is_set() {
+            let is_there = table.wait()?;
+            if stop.is_set() {
                 return Ok(false);
+            }
+            if !is_there {
+                return self.windows.as_ref().map_or(Ok(()), Windows::judge_closed).map(|()| false);
             }
             self.look_ahead();
         }
@@ -126,6 +130,7 @@ impl TableInput {
     /// Goes on after row `sequence`, which was taken before.
     pub(crate) fn go_on_after(&mut self, sequence: u64) {
         self.last_sequence = self.last_sequence.max(sequence);
+        self.windows.iter_mut().filter(|_| sequence > 0).for_each(Windows::go_on);
     }
 
     /// Takes the next row. Gives its number, and whether it is known to be the last; none at the end.
@@ -165,8 +170,12 @@ impl TableInput {
             return Ok(None);
         }
         self.last_sequence = sequence;
-        let in_window = |w: &Windows| meta.timestamp.as_deref().map(|at| w.contains(at));
-        let label = self.windows.as_ref().and_then(in_window).or(meta.label);
+        let label = match (&mut self.windows, &meta.timestamp) {
+            (Some(windows), Some(at)) => {
+                Some(windows.contains(at).map_err(|allowed| table.time_error(meta.line, at, allowed))?)
+            }
+            _ => meta.label,
+        };
         Ok(Some(Ahead { sequence, label }))
     }
 

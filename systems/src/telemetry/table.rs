@@ -5,6 +5,7 @@
 //! left out and named. An empty cell, `NaN`, `NA`, `null` an infinity or a number beyond 3.4e38 is a gap; text in a measured column is a broken
 //! file.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -58,6 +59,9 @@ pub enum TableError {
         /// What is allowed.
         allowed: &'static str,
     },
+    /// No window of a pipe's rows has held one.
+    #[error("{0}")]
+    Windows(String),
     /// A row of another length than the header.
     #[error("{path}: line {line}: found {found} cells, must be {expected} as in the header")]
     Row {
@@ -132,11 +136,19 @@ pub struct TableReader {
 }
 
 impl TableReader {
-    /// Opens a table and reads far enough to know its columns. A pipe is waited for, until `stop` is set.
+    /// Opens a table and reads far enough to know its columns.
     ///
     /// # Errors
     /// See [`TableError`].
-    pub fn open(path: &Path, stop: &Stop) -> Result<Self, TableError> {
+    pub fn open(path: &Path) -> Result<Self, TableError> {
+        Self::open_until(path, &Stop::default())
+    }
+
+    /// As [`TableReader::open`]; a pipe is waited for until `stop` is set.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub fn open_until(path: &Path, stop: &Stop) -> Result<Self, TableError> {
         let io_error = |e: io::Error| TableError::Io { path: path.into(), message: e.to_string() };
         let header_error = |message: String| TableError::Header { path: path.into(), message };
         let live = match is_pipe(path) {
@@ -212,11 +224,6 @@ impl TableReader {
         Ok(reader)
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Gives the measured columns this order, if they have these names; says whether they have.
     pub fn arrange(&mut self, names: &[String]) -> bool {
         let find = |name: &String| self.measured.iter().copied().find(|&column| self.names[column] == *name);
@@ -239,9 +246,44 @@ impl TableReader {
         &self.names[self.measured[at]]
     }
 
-    /// Whether the table has a time column.
-    pub fn has_time(&self) -> bool {
-        self.time.is_some()
+    /// The name of the time column, if the table has one.
+    pub fn time_column(&self) -> Option<&str> {
+        self.time.map(|column| &*self.names[column])
+    }
+
+    /// Where the table is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The cells of the time column in the rows that were read ahead.
+    pub(super) fn times_ahead(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let ahead = move |column: usize| {
+            self.ahead.iter().map(move |record| String::from_utf8_lossy(trimmed(&record[column])))
+        };
+        self.time.into_iter().flat_map(ahead)
+    }
+
+    /// Passes over the next row but for its line and the cell of its time column; none at the end, or without such a column.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub(super) fn next_time(&mut self) -> Result<Option<(u64, Cow<'_, str>)>, TableError> {
+        let (Some(column), true) = (self.time, self.has_next()?) else { return Ok(None) };
+        self.spare = self.ahead.pop_front().unwrap_or_default();
+        let line = self.spare.position().map_or(0, csv::Position::line);
+        Ok(Some((line, String::from_utf8_lossy(trimmed(&self.spare[column])))))
+    }
+
+    /// What is to be said of a cell of the time column that is no time.
+    pub(super) fn time_error(&self, line: u64, cell: &str, allowed: &'static str) -> TableError {
+        TableError::Cell {
+            path: self.path.clone(),
+            line,
+            column: self.time_column().unwrap_or_default().into(),
+            found: shown(cell.as_bytes()),
+            allowed,
+        }
     }
 
     /// Whether another row follows.
@@ -482,7 +524,7 @@ mod tests {
 
     fn read_all(bytes: &[u8]) -> Result<Everything, TableError> {
         let file = file(bytes);
-        let mut table = TableReader::open(file.path(), &Stop::default())?;
+        let mut table = TableReader::open(file.path())?;
         let (mut rows, mut metas) = (Vec::new(), Vec::new());
         let mut values = vec![0.0; table.width()];
         while let Some(meta) = table.next_row(&mut values)? {
@@ -538,7 +580,7 @@ mod tests {
         cut.write_all(b"a,b\n1,2\n").unwrap();
         let bytes = cut.finish().unwrap();
         assert!(read_all(&bytes[..bytes.len() - 6]).is_err());
-        let missing = TableReader::open(Path::new("/nowhere/at.all"), &Stop::default()).err().unwrap();
+        let missing = TableReader::open(Path::new("/nowhere/at.all")).err().unwrap();
         assert!(matches!(missing, TableError::Io { .. }), "{missing}");
     }
 
