@@ -23,8 +23,9 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use corec_systems::run::RunError;
 use signals::Listener;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// CoreC: a million small entities, headless, the same bits from the same seed at any thread count.
 ///
@@ -99,15 +100,25 @@ pub fn main(started: Instant) -> ExitCode {
 }
 
 fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
-    // What a filter says nothing of is logged from warnings on: `--log my_plugin=debug` adds to that.
-    let base = || EnvFilter::builder().with_default_directive(LevelFilter::WARN.into());
-    let filter = match filter {
-        Some(filter) => base().parse(filter)?,
-        None => base().try_from_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+    let filter: Targets = match filter {
+        Some(filter) => targets(filter)?,
+        None => std::env::var("RUST_LOG").ok().and_then(|filter| targets(&filter).ok()).unwrap_or_default(),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Unfailing(std::io::stderr()));
-    log.log_internal_errors(false).without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
+    // What a filter says nothing of is logged from warnings on: `--log my_plugin=debug` adds to that.
+    let default = filter.default_level().unwrap_or(LevelFilter::WARN);
+    let log = tracing_subscriber::fmt::layer().with_writer(|| Unfailing(std::io::stderr()));
+    let log = log.log_internal_errors(false).without_time().with_target(false);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
+    tracing_subscriber::registry().with(log).with(filter.with_default(default)).init();
     Ok(())
+}
+
+/// `level` and `target=level`, with commas between them. Not `EnvFilter`: that brings regular expressions along, for
+/// the fields of spans that nobody here has.
+fn targets(filter: &str) -> Result<Targets, tracing_subscriber::filter::ParseError> {
+    // An empty one would be taken for `error`.
+    let given: Vec<&str> = filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    if given.is_empty() { Ok(Targets::new()) } else { given.join(",").parse() }
 }
 
 /// A variable of the environment, for a config.
