@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::plugins::PluginSet;
 use crate::run::manifest::Manifest;
-use crate::run::{JOURNAL, RunError, now, refusal};
+use crate::run::{JOURNAL, RunError, now, per_second, refusal};
 use crate::telemetry::follow::TableInput;
 
 /// What a replay has found.
@@ -118,5 +118,5 @@ fn finish(
     let (tick, seconds) = (simulation.tick(), start.elapsed().as_secs_f64());
     let digest = simulation.digest().to_string();
     simulation.shut_down().map_err(|e| RunError::Failed(e.to_string()))?;
-    Ok(ReplayReport { tick, digest, seconds, ticks_per_second: tick as f64 / seconds, ..report })
+    Ok(ReplayReport { tick, digest, seconds, ticks_per_second: per_second(tick, seconds), ..report })
 }

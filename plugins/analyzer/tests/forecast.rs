@@ -1,6 +1,9 @@
 //! Mode forecast on tables: it finds anomalies, learns from a training table, and gives the same bits again.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,7 @@ use corec::prelude::*;
 use corec::run::{RunPlan, Summary, run};
 use corec::scenarios::find;
 use corec_core::config::{Threads, load_plugin};
+use skip::shared_data;
 
 /// Replays a table with the plugin, whose files are in `folder`; none: without it.
 fn replay(table: &Path, folder: Option<&Path>, threads: u32) -> Summary {
@@ -82,29 +86,24 @@ fn the_same_bits_at_any_number_of_threads() {
     assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
 }
 
-/// The development data, which the project does not ship: none, with one line, where it is absent.
-fn shared(path: &str) -> Option<PathBuf> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
-    if !file.exists() {
-        eprintln!("skipped: {path} is not here");
-    }
-    file.exists().then_some(file)
-}
-
 /// scikit-learn 1.9.1, IsolationForest(n_estimators=100, max_samples=256): fitted on train, mean PR-AUC of ten seeds on test.
 const FOREST: [(&str, f64); 3] = [("machine-1-2", 0.2482), ("machine-2-1", 0.1476), ("machine-3-4", 0.1197)];
 /// The same, the mean over the twelve channels of NASA SMAP.
 const FOREST_SMAP: f64 = 0.133;
 
 #[test]
-fn it_has_more_pr_auc_than_an_isolation_forest_on_real_machines_and_channels() {
+fn it_has_more_pr_auc_than_an_isolation_forest_on_real_machines() {
     for (machine, forest) in FOREST {
-        let file = |part: &str| shared(&format!("smd/{machine}_{part}.csv.gz"));
-        let (Some(train), Some(test)) = (file("train"), file("test")) else { return };
+        let file = |part: &str| shared_data(&format!("smd/{machine}_{part}.csv.gz"));
+        let (Some(train), Some(test)) = (file("train"), file("test")) else { continue };
         let ours = trained(&train, &test);
         assert!(ours > forest, "{machine}: PR-AUC {ours:.3}, the forest {forest:.3}");
     }
-    let Some(smap) = shared("smap") else { return };
+}
+
+#[test]
+fn it_has_more_pr_auc_than_an_isolation_forest_on_real_channels() {
+    let Some(smap) = shared_data("smap") else { return };
     let mut tables: Vec<PathBuf> = fs::read_dir(smap).unwrap().map(|entry| entry.unwrap().path()).collect();
     tables.sort();
     let is_test = |path: &&PathBuf| path.to_string_lossy().ends_with("_test.csv.gz");

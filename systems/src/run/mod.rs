@@ -13,6 +13,7 @@ mod summary;
 pub use folder::folder_of;
 pub(crate) use journal::copy_log;
 pub use snapshots::{Every, SnapshotPlan, SnapshotReport};
+pub(crate) use summary::per_second;
 pub use summary::{PluginSummary, Summary, SystemSummary, peak_rss_bytes, rss_bytes};
 
 use std::fs;
@@ -319,8 +320,8 @@ impl Started {
         let mut summary = summarise(&mut self.simulation, seconds, self.manifest.startup_seconds);
         summary.state_digest = digest;
         summary.ticks = summary.tick - first_tick;
-        summary.ticks_per_second = summary.ticks as f64 / seconds;
-        summary.entity_updates_per_second = (summary.entity_updates - self.first_updates) as f64 / seconds;
+        summary.ticks_per_second = per_second(summary.ticks, seconds);
+        summary.entity_updates_per_second = per_second(summary.entity_updates - self.first_updates, seconds);
         for plugin in &mut summary.plugins {
             plugin.ms_per_tick /= summary.ticks.max(1) as f64;
         }

@@ -21,7 +21,7 @@ use corec_core::stats::Totals;
 use corec_core::units::Tick;
 use libm::pow;
 
-use super::detection::Windows;
+use super::detection::{Detector, Detectors, Windows};
 use super::table::{TableError, TableReader, TableReport};
 
 /// Columns whose mean is a row's score.
@@ -78,7 +78,9 @@ pub struct TableInput {
     /// The score of the row.
     pub row_score: f32,
     /// The score that a plugin gives the row of this tick, in place of the twins'.
-    pub(crate) given_score: Option<f32>,
+    pub(crate) given_score: Option<(Detector, f32)>,
+    /// Whose scores the rows had.
+    pub detectors: Detectors,
     /// (score, is an anomaly) of every labelled row so far.
     pub scored: Vec<(f32, bool)>,
 }
@@ -107,6 +109,7 @@ impl TableInput {
             column_scores: vec![0.0; n],
             row_score: 0.0,
             given_score: None,
+            detectors: Detectors::default(),
             scored: Vec::new(),
         }
     }
@@ -350,7 +353,9 @@ pub fn score(
     highest.sort_unstable_by(|a, b| b.total_cmp(a));
     highest.truncate(HIGHEST);
     let of_twins = highest.iter().sum::<f32>() / highest.len().max(1) as f32;
-    input.row_score = input.given_score.take().unwrap_or(of_twins);
+    let (detector, row_score) = input.given_score.take().unwrap_or((Detector::Twins, of_twins));
+    input.row_score = row_score;
+    input.detectors.count(detector);
     for (at, score) in input.column_scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
         let name = || format!("column {}", input.columns[at]);
         alerts.observe(AlertSignal::ColumnScore, at as u32, f64::from(*score), tick.0, name);
