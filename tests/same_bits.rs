@@ -39,6 +39,7 @@ fn no_thread_count_changes_a_digest_a_sum_or_a_row() {
         for key in
             ["state_digest", "fitness_start", "fitness_end", "faults", "repairs", "entity_updates", "alerts"]
         {
+            assert!(!first[key].is_null(), "{key} is missing");
             assert_eq!(first[key], other[key], "{key} at {threads} threads");
         }
         assert_eq!(first_rows, rows(folder.path(), &other), "{threads} threads");
