@@ -12,7 +12,8 @@ use corec::prelude::{Draws, rng};
 use corec_core::journal::{LogError, LogReader, summary};
 use corec_core::snapshot::{Snapshot, SnapshotError};
 use corec_systems::run::manifest::Manifest;
-use support::{corec, json, skip};
+use support::skip::skip;
+use support::{corec, json};
 
 fn times() -> u64 {
     std::env::var("COREC_DAMAGE").ok().and_then(|n| n.parse().ok()).unwrap_or(300)

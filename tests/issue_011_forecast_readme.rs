@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::{number, refused, shared_data};
+use support::skip::shared_data;
+use support::{number, refused};
 
 const README: &str = include_str!("../plugins/analyzer/README.md");
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use corec_systems::plugins::Tree;
@@ -18,19 +19,17 @@ fn what_is_written_is_formatted_whatever_the_name() {
     let (long, parts) = ("w".repeat(64), "a_".repeat(31) + "zz");
     let middling: Vec<String> = (8..40).step_by(4).map(|length| "n".repeat(length)).collect();
     let names = ["a", "z9", "alpha_beta", "corec2", "serde_like", "unusual_weather", &long, &parts];
+    let rustfmt = |files: &[PathBuf]| {
+        let mut rustfmt = Command::new("rustfmt");
+        rustfmt.args(["--edition", "2024", "--check", "--config-path", style]).args(files);
+        let checked =
+            rustfmt.output().expect("rustfmt is part of the toolchain that rust-toolchain.toml names");
+        let said = [checked.stdout, checked.stderr].concat();
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&said));
+    };
     for name in names.into_iter().chain(middling.iter().map(String::as_str)) {
         let made = tree.create(name).unwrap();
-        let checked = Command::new("rustfmt")
-            .args(["--edition", "2024", "--check", "--config-path", style])
-            .args([made.join("src/lib.rs"), made.join("tests/runs.rs")])
-            .output()
-            .expect("rustfmt is part of the toolchain that rust-toolchain.toml names");
-        let said = [checked.stdout, checked.stderr].concat();
-        assert!(checked.status.success(), "{name}: {}", String::from_utf8_lossy(&said));
+        rustfmt(&[made.join("src/lib.rs"), made.join("tests/runs.rs")]);
     }
-    let registry = folder.path().join("plugins/src/lib.rs");
-    let checked =
-        Command::new("rustfmt").args(["--edition", "2024", "--check", "--config-path", style]).arg(registry);
-    let output = checked.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    rustfmt(&[folder.path().join("plugins/src/lib.rs")]);
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::{pass_over, skip};
+use support::skip::{pass_over, skip};
 
 /// Runs one of the tests below in a process of its own, its output kept back as ever.
 fn child(test: &str, report: &Path, no_skip: &str) -> Output {

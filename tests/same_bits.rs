@@ -4,7 +4,8 @@
 mod support;
 
 use serde_json::Value;
-use support::{command, json, pass_over};
+use support::skip::pass_over;
+use support::{command, json};
 
 /// Entities: few enough for a debug build, and all phases have work.
 const ENTITIES: &str = "60k";

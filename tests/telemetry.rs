@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use support::{corec, json, number, refused, shared_data};
+use support::skip::shared_data;
+use support::{corec, json, number, refused};
 
 /// A table of three columns with a label: two waves and one that is constant, with spikes that are labelled.
 fn table(rows: usize) -> String {

@@ -8,8 +8,6 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-pub use skip::{pass_over, shared_data, skip};
-
 /// The program, in a folder of its own so that nothing is left behind.
 pub fn corec(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().expect("the program starts")
