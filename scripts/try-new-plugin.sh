@@ -14,6 +14,11 @@ cp "$target/debug/corec" "$copy/corec-built"
 cd "$copy"
 export CARGO_TARGET_DIR=$target
 ./corec-built plugin new fatigue
+# A second one, whose name is as long as may be: what is written is formatted whatever it is called.
+./corec-built plugin new "$(printf 'w%.0s' {1..64})"
+cargo fmt --all --check
+rm -r plugins/w*
+"$copy/corec-built" plugin sync
 cargo test --quiet -p fatigue
 cargo build --quiet
 out=$("$target/debug/corec" run ecosystem --entities 10k --ticks 100 --plugins plugins --out "$copy/run" --json)

@@ -106,7 +106,7 @@ fn contents(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 fn a_snapshot_carried_into_another_project_leaves_the_runs_there_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (folder.path().join("A"), folder.path().join("B"));
-    [&a, &b].map(|project| fs::create_dir(project).unwrap());
+    [&a, &b].iter().for_each(|project| fs::create_dir(project).unwrap());
     json(&a, &["run", "--entities", "500", "--ticks", "100", "--seed", "1", "--snapshot-interval", "50"], 0);
     json(&b, &["run", "--entities", "500", "--ticks", "60", "--seed", "2"], 0);
     fs::rename(a.join("runs/0001/snapshots/tick-000000000100.corec"), b.join("s.corec")).unwrap();

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use corec::prelude::*;
@@ -106,7 +105,7 @@ fn go(mut scenario: Scenario, plugins: &PluginSet, out: &Path) -> Result<Summary
     #[expect(clippy::disallowed_methods, reason = "a run wants to know when it began")]
     let plan =
         RunPlan { ticks: Some(9), out: Some(out.into()), plugins, ..RunPlan::new(scenario, Instant::now()) };
-    run(app, plan, &AtomicUsize::new(0), &mut |_| {}).map_err(|e| e.to_string())
+    run(app, plan, &corec::run::Stop::default(), &mut |_| {}).map_err(|e| e.to_string())
 }
 
 #[test]

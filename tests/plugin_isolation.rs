@@ -186,13 +186,13 @@ fn every_failure_ends_a_run_that_wants_it_so() {
 
 #[test]
 fn a_stopped_plugin_stays_stopped_in_a_restored_run() {
-    use corec_core::snapshot::{About, Snapshot, write_in_place};
+    use corec_core::snapshot::{About, Place, Snapshot, write_in_place};
     let folder = tempfile::tempdir().unwrap();
     let mut run = start(2, Some("system"), OnPluginError::StopPlugin).unwrap();
     run.tick(10).unwrap();
     let written = run
         .simulation
-        .in_pool(|world| write_in_place(world, &About::default(), folder.path(), 1, 1))
+        .in_pool(|world| write_in_place(world, &About::default(), &Place::own(folder.path().into(), 1), 1))
         .unwrap();
     run.tick(10).unwrap();
     let snapshot = Snapshot::open(&written.path).unwrap();

@@ -1,7 +1,6 @@
 //! Plain Bevy plugins under CoreC: own kinds and systems, phases, time, failures.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::atomic::AtomicUsize;
 
 use corec::prelude::*;
 use corec_systems::run::{Every, RunPlan, run};
@@ -135,7 +134,7 @@ fn a_run_that_failed_leaves_no_snapshot() {
     let mut plan = RunPlan::new(scenario("cell", 10), std::time::Instant::now());
     plan.out = Some(folder.path().join("run"));
     plan.snapshots.every = Some(Every::Ticks(6));
-    let summary = run(app, plan, &AtomicUsize::new(0), &mut |_| {}).unwrap();
+    let summary = run(app, plan, &corec::run::Stop::default(), &mut |_| {}).unwrap();
     let error = summary.error.unwrap();
     assert!(error.starts_with("tick 5:") && error.contains("Rows::free"), "{error}");
     assert_eq!((summary.state_digest, summary.snapshots.written), (None, 0));

@@ -4,6 +4,7 @@
 mod support;
 
 use serde_json::Value;
+use support::skip::pass_over;
 use support::{command, json};
 
 /// Entities: few enough for a debug build, and all phases have work.
@@ -39,6 +40,7 @@ fn no_thread_count_changes_a_digest_a_sum_or_a_row() {
         for key in
             ["state_digest", "fitness_start", "fitness_end", "faults", "repairs", "entity_updates", "alerts"]
         {
+            assert!(!first[key].is_null(), "{key} is missing");
             assert_eq!(first[key], other[key], "{key} at {threads} threads");
         }
         assert_eq!(first_rows, rows(folder.path(), &other), "{threads} threads");
@@ -48,13 +50,30 @@ fn no_thread_count_changes_a_digest_a_sum_or_a_row() {
 #[test]
 fn no_vector_width_changes_the_digest() {
     let folder = tempfile::tempdir().unwrap();
+    let mut used = Vec::new();
     for simd in ["portable", "sse2", "avx2", "avx512"] {
         let arguments =
             ["run", "--entities", ENTITIES, "--ticks", "120", "--load", "0.7", "--seed", "7", "--json"];
         let output = command(folder.path(), &arguments).env("COREC_SIMD", simd).output().unwrap();
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(summary["state_digest"], GOLDEN, "{simd}");
+        let manifest = folder.path().join(summary["out"].as_str().unwrap()).join("manifest.json");
+        let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+        let (host, err) = (&manifest["host"]["simd"], String::from_utf8_lossy(&output.stderr));
+        // A run with a narrower width than was asked for proves nothing of that one, and says so.
+        let lacks = format!(
+            "COREC_SIMD: found '{simd}', which this machine lacks; kernels run with {}",
+            host.as_str().unwrap()
+        );
+        assert_eq!(err.contains(&lacks), *host != simd, "{simd}, in use {host}: {err}");
+        if *host == simd {
+            used.push(simd);
+        } else {
+            pass_over(&format!("vector width {simd}: this machine lacks it"));
+        }
     }
+    let always: &[&str] = if cfg!(target_arch = "x86_64") { &["portable", "sse2"] } else { &["portable"] };
+    assert!(used.starts_with(always), "{used:?}");
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn a_restored_run_ends_with_the_digest_of_one_that_was_never_stopped() {
         for key in
             ["state_digest", "faults", "repairs", "alerts", "entity_updates", "fitness_start", "fitness_end"]
         {
+            assert!(!whole[key].is_null(), "{key} is missing");
             assert_eq!(s[key], whole[key], "{key}, {threads} threads");
         }
     }

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use support::{corec, json, number, refused, shared_data};
+use support::skip::shared_data;
+use support::{corec, json, number, refused};
 
 /// A table of three columns with a label: two waves and one that is constant, with spikes that are labelled.
 fn table(rows: usize) -> String {
@@ -134,11 +135,16 @@ fn labelled_machines_of_the_development_data_are_scored() {
     let s = json(folder.path(), &["run", "telemetry", "--input", machine.to_str().unwrap()], 0);
     assert_eq!((number(&s, "ticks"), number(&s, "entities")), (23694.0, 114.0));
     assert!(number(&s, "roc_auc") > 0.8, "{}", s["roc_auc"]);
+}
+
+#[test]
+fn windows_of_the_development_data_are_scored() {
     let (Some(windows), Some(nab)) =
         (shared_data("nab/combined_windows.json"), shared_data("nab/realAWSCloudwatch/grok_asg_anomaly.csv"))
     else {
         return;
     };
+    let folder = tempfile::tempdir().unwrap();
     let paths = [nab.to_str().unwrap(), windows.to_str().unwrap()];
     let s = json(folder.path(), &["run", "telemetry", "--input", paths[0], "--windows", paths[1]], 0);
     assert!(number(&s, "roc_auc") > 0.5, "{}", s["roc_auc"]);

@@ -5,6 +5,9 @@
 
 use corec::prelude::*;
 
+/// The kind of its entities; what the plugin is called, too.
+const NAME: &str = "{name}";
+
 /// The settings: a key of config.json for every field. `entities`, `channel`, `load`, `interval`, `repair`, `budget_ms`
 /// and `enabled` are there for every plugin.
 #[derive(Deserialize, JsonSchema)]
@@ -37,11 +40,12 @@ impl Plugin for {Type} {
     fn build(&self, app: &mut App) {
         app.insert_resource(Settings { gain: self.gain_per_tick, tiredness_max: self.tiredness_max })
             // With a Trait, the default dynamics move the signal too.
-            .add_kind(Kind::new("{name}").with::<Signal>().with::<Trait>().with::<Tiredness>())
+            .add_kind(Kind::new(NAME).with::<Signal>().with::<Trait>().with::<Tiredness>())
             .add_systems(Update, (tire.in_set(Phase::Process), report.in_set(Phase::Measure)));
     }
 }
 
+#[rustfmt::skip]
 corec::plugin!({Type}, name = "{name}");
 
 /// Tires the entities that are due.
@@ -57,7 +61,12 @@ fn tire_kernel(gain: f32, tiredness: &mut [Tiredness], signal: &mut [Signal]) {
 }
 
 /// Tells of blocks that are too tired, once for each event: an alert stands until it is cleared, a little below.
-fn report(settings: Res<Settings>, blocks: Blocks<&Tiredness>, mut out: Outbox<{Type}>) {
+fn report(
+    settings: Res<Settings>,
+    blocks: Blocks<&Tiredness>,
+    // What is said is said in the plugin's name.
+    mut out: Outbox<{Type}>,
+) {
     blocks.for_each_block(|view, tiredness| {
         let mean = tiredness.iter().map(|t| t.0).sum::<f32>() / tiredness.len().max(1) as f32;
         let subject = format!("{}/{}", view.group.name(), view.block.index());

@@ -1,7 +1,9 @@
 //! Snapshots of a million default rows, beside memcpy and zstd level 1 on two threads over the same bytes.
 
+use std::path::Path;
+
 use corec::prelude::*;
-use corec_core::snapshot::{About, Capture, Snapshot, capture, write};
+use corec_core::snapshot::{About, Capture, Place, Snapshot, capture, write};
 use criterion::{Criterion, Throughput};
 
 use crate::{MILLION, ROW, tick};
@@ -24,39 +26,61 @@ fn memcpy_and_zstd(from: &[u8], to: &mut [u8]) -> usize {
     })
 }
 
+/// A run of fifty ticks, its copy, and the snapshot that was written of it.
+struct Saved {
+    simulation: Simulation,
+    copy: Capture,
+    snapshot: Snapshot,
+    bytes: Vec<u8>,
+}
+
+impl Saved {
+    fn make(folder: &Path) -> Self {
+        let mut simulation = tick::scenario("ecosystem", MILLION, 0.5, 2);
+        simulation.run(50).expect("it runs");
+        let mut copy = Capture::default();
+        simulation.in_pool(|world| capture(world, &mut copy, &About::default()));
+        let written = write(&copy, &Place::own(folder.into(), 1), 2).expect("it writes");
+        let snapshot = Snapshot::open(&written.path).expect("it was just written");
+        let bytes = columns(&snapshot);
+        let whole = zstd::bulk::compress(&bytes, 1).expect("memory is enough").len() as u64;
+        assert!(written.bytes <= whole, "{} bytes, zstd level 1 of the same has {whole}", written.bytes);
+        eprintln!("snapshot of {} bytes, zstd level 1 of the same columns {whole}", written.bytes);
+        Self { simulation, copy, snapshot, bytes }
+    }
+}
+
 pub fn snapshot(c: &mut Criterion) {
     let mut group = c.benchmark_group("snapshot/entities=1000000");
     group.throughput(Throughput::Bytes(ROW as u64 * MILLION)).sample_size(10);
     let folder = tempfile::tempdir().expect("a folder");
-    let mut simulation = tick::scenario("ecosystem", MILLION, 0.5, 2);
-    simulation.run(50).expect("it runs");
-    let (mut copy, about) = (Capture::default(), About::default());
+    let (mut made, make) = (None, || Saved::make(folder.path()));
     // What a tick waits for.
     group.bench_function("capture", |b| {
-        b.iter(|| simulation.in_pool(|world| capture(world, &mut copy, &about)));
+        let Saved { simulation, copy, .. } = made.get_or_insert_with(make);
+        b.iter(|| simulation.in_pool(|world| capture(world, copy, &About::default())));
     });
-    simulation.in_pool(|world| capture(world, &mut copy, &about));
     group.bench_function("write/threads=2", |b| {
-        b.iter(|| write(&copy, folder.path(), 1, 2).expect("it writes"));
+        let Saved { copy, .. } = made.get_or_insert_with(make);
+        b.iter(|| write(copy, &Place::own(folder.path().into(), 1), 2).expect("it writes"));
     });
-    let written = write(&copy, folder.path(), 1, 2).expect("it writes");
-    let snapshot = Snapshot::open(&written.path).expect("it was just written");
-    let digest = simulation.digest().value;
-    let scenario = simulation.world().resource::<RunScenario>().0.clone();
     group.bench_function("restore", |b| {
+        let Saved { simulation, snapshot, .. } = made.get_or_insert_with(make);
+        let digest = simulation.digest().value;
+        let scenario = simulation.world().resource::<RunScenario>().0.clone();
         b.iter_with_large_drop(|| {
             let mut app = App::new();
             app.add_plugins(CorecPlugin);
-            let restored = Simulation::restore(app, scenario.clone(), &snapshot).expect("it fits");
+            let restored = Simulation::restore(app, scenario.clone(), snapshot).expect("it fits");
             assert_eq!(restored.digest().value, digest);
             restored
         });
     });
-    let bytes = columns(&snapshot);
-    let mut to = vec![0; bytes.len()];
-    group.bench_function("memcpy-and-zstd-1/threads=2", |b| b.iter(|| memcpy_and_zstd(&bytes, &mut to)));
-    let whole = zstd::bulk::compress(&bytes, 1).expect("memory is enough").len() as u64;
-    assert!(written.bytes <= whole, "{} bytes, zstd level 1 of the same has {whole}", written.bytes);
-    eprintln!("snapshot of {} bytes, zstd level 1 of the same columns {whole}", written.bytes);
+    let mut to = Vec::new();
+    group.bench_function("memcpy-and-zstd-1/threads=2", |b| {
+        let Saved { bytes, .. } = made.get_or_insert_with(make);
+        to.resize(bytes.len(), 0);
+        b.iter(|| memcpy_and_zstd(bytes, &mut to));
+    });
     group.finish();
 }

@@ -2,8 +2,10 @@
 //!
 //! A kernel is a loop over arrays that LLVM vectorises, plus the few operations of [`Width`] that it does not find by
 //! itself. Nothing in here fuses or reorders floating-point operations, so the width can't reach a result. The widest
-//! one is chosen at run time; `COREC_SIMD=portable|sse2|avx2|avx512` asks for at most that one.
+//! one is chosen at run time; `COREC_SIMD=portable|sse2|avx2|avx512` asks for at most that one, with a warning where the machine
+//! lacks it. A run's manifest has the one in use: `host.simd`.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 /// A set of vector instructions.
@@ -19,6 +21,18 @@ pub enum Simd {
     Avx512,
 }
 
+/// As `COREC_SIMD` and a manifest have it.
+impl fmt::Display for Simd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            Self::Sse2 => "sse2",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        })
+    }
+}
+
 impl Simd {
     const ALL: [Self; 4] = [Self::Portable, Self::Sse2, Self::Avx2, Self::Avx512];
 
@@ -31,22 +45,29 @@ impl Simd {
     pub fn widest() -> Self {
         static WIDEST: OnceLock<Simd> = OnceLock::new();
         *WIDEST.get_or_init(|| {
-            let asked = std::env::var("COREC_SIMD").ok();
-            let limit = match asked.as_deref() {
-                Some("portable") => Self::Portable,
-                Some("sse2") => Self::Sse2,
-                Some("avx2") => Self::Avx2,
-                None | Some("" | "avx512") => Self::Avx512,
-                Some(other) => {
-                    let found = other.escape_debug();
-                    tracing::warn!(
-                        "COREC_SIMD: found '{found}', must be portable, sse2, avx2 or avx512; ignored"
-                    );
-                    Self::Avx512
-                }
-            };
-            Self::available().filter(|simd| *simd <= limit).last().unwrap_or(Self::Portable)
+            let asked = std::env::var("COREC_SIMD").unwrap_or_default();
+            let (widest, warning) = Self::choose(&asked, Self::is_available);
+            if let Some(warning) = warning {
+                tracing::warn!("{warning}");
+            }
+            widest
         })
+    }
+
+    /// What `COREC_SIMD` asks for on a machine that has what `has` says, and what its user should know.
+    fn choose(asked: &str, has: impl Fn(Self) -> bool) -> (Self, Option<String>) {
+        let named = Self::ALL.into_iter().find(|simd| simd.to_string() == asked);
+        let limit = named.unwrap_or(Self::Avx512);
+        let fits = |simd: &Self| *simd <= limit && has(*simd);
+        let widest = Self::ALL.into_iter().filter(fits).last().unwrap_or(Self::Portable);
+        let wrong = match named {
+            _ if asked.is_empty() => return (widest, None),
+            Some(named) if named == widest => return (widest, None),
+            Some(_) => "which this machine lacks",
+            None => "must be portable, sse2, avx2 or avx512",
+        };
+        let found = asked.escape_debug();
+        (widest, Some(format!("COREC_SIMD: found '{found}', {wrong}; kernels run with {widest}")))
     }
 
     /// Runs a kernel at this width, or portably where the machine has it not.
@@ -220,4 +241,31 @@ mod x86 {
     width!(V1, __m128i, 2, sse2: _mm_mul_epu32 _mm_srli_epi64 _mm_xor_si128);
     width!(V3, __m256i, 4, avx2: _mm256_mul_epu32 _mm256_srli_epi64 _mm256_xor_si256);
     width!(V4, __m512i, 8, avx512f: _mm512_mul_epu32 _mm512_srli_epi64 _mm512_xor_si512);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_width_that_the_machine_lacks_or_nobody_knows_is_said() {
+        let narrow = |simd: Simd| simd <= Simd::Avx2;
+        assert_eq!(Simd::choose("", narrow), (Simd::Avx2, None));
+        assert_eq!(Simd::choose("sse2", narrow), (Simd::Sse2, None));
+        assert_eq!(Simd::choose("avx2", narrow), (Simd::Avx2, None));
+        let said = |asked| {
+            let (simd, warning) = Simd::choose(asked, narrow);
+            assert_eq!(simd, Simd::Avx2);
+            warning.unwrap()
+        };
+        assert_eq!(
+            said("avx512"),
+            "COREC_SIMD: found 'avx512', which this machine lacks; kernels run with avx2"
+        );
+        assert_eq!(
+            said("neon"),
+            "COREC_SIMD: found 'neon', must be portable, sse2, avx2 or avx512; kernels run with avx2"
+        );
+        assert_eq!(Simd::choose("sse2", |simd| simd == Simd::Portable).0, Simd::Portable);
+    }
 }

@@ -76,7 +76,7 @@ pub mod prelude {
     pub use corec_core::digest::{Digest, SaveResource, Saved};
     pub use corec_core::kind::{AddKind, Kind};
     pub use corec_core::phase::{Phase, Shutdown};
-    pub use corec_core::plugin::{NamedPlugin, PluginDir, PluginDirs};
+    pub use corec_core::plugin::{NamedPlugin, PlannedRun, PluginDir, PluginDirs};
     pub use corec_core::rng::{self, Draws};
     pub use corec_core::rows::Rows;
     pub use corec_core::simulation::{Ending, RunScenario, Simulation, SimulationError};

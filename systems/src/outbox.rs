@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::channels::{Channel, Channels, MESSAGE_BYTES_MAX};
 use crate::store::StoreWriter;
+use crate::telemetry::detection::Detector;
 use crate::telemetry::feed::TableInput;
 
 /// Bytes of a name, a key or an alert's subject; what is longer is cut.
@@ -63,9 +64,10 @@ impl<P: NamedPlugin> Outbox<'_, P> {
         self.said.push(What::Observe { signal, block, value });
     }
 
-    /// Gives the table's row of this tick a score, in place of the twins': from a system in Process.
-    pub fn score_row(&mut self, score: f32) {
-        self.said.push(What::RowScore(score));
+    /// Gives the table's row of this tick a score, in place of the twins': from a system in Process. The summary names the
+    /// detector `PLUGIN (method)`. A score that is no finite number leaves the row to the twins.
+    pub fn score_row(&mut self, method: &'static str, score: f32) {
+        self.said.push(What::RowScore { method, score });
     }
 
     /// Sends a message: to plugins here in the next tick, and on the bus.
@@ -124,7 +126,7 @@ enum What {
     Alert { name: String, subject: String, value: f64, severity: u8 },
     Clear { name: String, subject: String, value: f64 },
     Observe { signal: AlertSignal, block: BlockId, value: f64 },
-    RowScore(f32),
+    RowScore { method: &'static str, score: f32 },
     Message { channel: &'static str, json: Vec<u8> },
     Bytes { stream: String, data: Vec<u8> },
     Metric { name: String, value: f64 },
@@ -148,9 +150,10 @@ impl What {
                     alerts.observe(signal, block.0, value, tick, name);
                 })
             }
-            Self::RowScore(score) => {
+            Self::RowScore { method, score } => {
                 if let Some(mut input) = world.get_resource_mut::<TableInput>() {
-                    input.given_score = Some(score).filter(|score| score.is_finite());
+                    let given = (Detector::Plugin { plugin, method }, score);
+                    input.given_score = Some(given).filter(|(_, score)| score.is_finite());
                 }
             }
             Self::Message { channel, json } => Channels::send(world, channel, json),

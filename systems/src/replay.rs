@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::bus::MemoryBus;
 use crate::recorded::RecordedRun;
-use crate::run::{RunError, now, refusal};
+use crate::run::{RunError, now, per_second, refusal};
 use crate::stop::Stop;
 use crate::telemetry::feed::TableInput;
 
@@ -146,6 +146,5 @@ fn finish(
     if tick > 0 {
         simulation.shut_down().map_err(|e| RunError::Failed(e.to_string()))?;
     }
-    let ticks_per_second = (tick > 0).then(|| tick as f64 / seconds);
-    Ok(ReplayReport { tick, digest, seconds, ticks_per_second, ..report })
+    Ok(ReplayReport { tick, digest, seconds, ticks_per_second: Some(per_second(tick, seconds)).filter(|_| tick > 0), ..report })
 }

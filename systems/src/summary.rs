@@ -34,10 +34,11 @@ fn text(s: &Summary) -> String {
             grouped(s.entity_updates)
         ),
     );
-    line(
-        "memory",
-        format!("{:.1} MB at most, {:.1} bytes an entity", s.peak_rss_bytes as f64 / 1e6, s.bytes_per_entity),
-    );
+    if s.peak_rss_bytes > 0 {
+        let each =
+            s.bytes_per_entity.map(|bytes| format!(", {bytes:.1} bytes an entity")).unwrap_or_default();
+        line("memory", format!("{:.1} MB at most{each}", s.peak_rss_bytes as f64 / 1e6));
+    }
     if let (Some(start), Some(end)) = (s.fitness_start, s.fitness_end) {
         line("fitness", format!("{start:.4} at the start, {end:.4} at the end"));
     }
@@ -65,11 +66,14 @@ fn text(s: &Summary) -> String {
             line("", format!("left out, not numbers: {}", table.left_out.join(", ")));
         }
     }
+    if let Some(detector) = &s.detector {
+        line("detector", detector.clone());
+    }
     if let (Some(roc), Some(pr)) = (s.roc_auc, s.pr_auc) {
         line("detection", format!("ROC-AUC {roc:.3}, PR-AUC {pr:.3}"));
     }
     for (at, system) in s.systems.iter().take(SYSTEMS).enumerate() {
-        let share = 100.0 * system.seconds / s.seconds;
+        let share = 100.0 * system.seconds / s.seconds.max(1e-9);
         line(
             if at == 0 { "slowest" } else { "" },
             format!("{share:5.1} %  {:<10} {}", system.phase, system.name),

@@ -95,6 +95,7 @@ impl TestApp {
     /// # Errors
     /// What keeps a run from starting.
     pub fn start(mut self) -> Result<TestRun, SimulationError> {
+        self.plugins.fits(&self.scenario)?;
         let mut app = self.plugins.app(&mut self.scenario);
         self.changes.into_iter().for_each(|change| change(&mut app));
         let (bus, store) = (TestBus::default(), MemoryStore::default());

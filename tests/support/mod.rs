@@ -1,6 +1,8 @@
 //! What the scenarios share: running the program as a user would, and reading what it says.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod skip;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -36,15 +38,6 @@ pub fn refused(folder: &Path, arguments: &[&str], wanted: &str) {
 
 pub fn number(object: &Value, key: &str) -> f64 {
     object[key].as_f64().unwrap_or_else(|| panic!("{key} is {}", object[key]))
-}
-
-/// The development data, which the project does not ship: none, with one line, where it is absent.
-pub fn shared_data(path: &str) -> Option<std::path::PathBuf> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
-    if !file.exists() {
-        eprintln!("skipped: {path} is not here");
-    }
-    file.exists().then_some(file)
 }
 
 /// Starts it and leaves it running, with nothing on its streams.

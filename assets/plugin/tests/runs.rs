@@ -1,14 +1,18 @@
 //! The plugin in a run: the same bits at any number of threads.
 
 use corec::testing::TestApp;
-use {name}::{Tiredness, {Type}};
+
+use {name}::*;
+
+/// The plugin that is tested.
+type Tested = {Type};
 
 const CONFIG: &str = include_str!("../config.json");
 
 #[test]
 fn it_runs_with_its_own_config_and_the_same_bits_at_any_number_of_threads() {
     let digests = [1, 2, 8].map(|threads| {
-        let app = TestApp::default().threads(threads).plugin::<{Type}>(CONFIG).expect("config.json is fine");
+        let app = TestApp::default().threads(threads).plugin::<Tested>(CONFIG).expect("config.json is fine");
         let mut run = app.start().expect("it starts");
         run.tick(100).expect("it runs");
         let tired = |tiredness: &Tiredness| tiredness.0 > 0.0;
@@ -21,6 +25,7 @@ fn it_runs_with_its_own_config_and_the_same_bits_at_any_number_of_threads() {
 
 #[test]
 fn a_key_that_it_does_not_have_is_an_error() {
-    let error = TestApp::default().plugin::<{Type}>(r#"{"name": "{name}", "gain": 1}"#).err().expect("refused");
+    let config = CONFIG.replace("gain_per_tick", "gain");
+    let error = TestApp::default().plugin::<Tested>(&config).err().expect("refused");
     assert!(error.to_string().contains("unknown key 'gain'"), "{error}");
 }

@@ -37,10 +37,36 @@ pub trait NamedPlugin: Plugin + DeserializeOwned + JsonSchema {
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
+
+    /// Whether its settings fit the run that is planned. Asked once the scenario is known, before it is built; not for a
+    /// run that is done again.
+    ///
+    /// # Errors
+    /// As [`NamedPlugin::check`].
+    fn fits(&self, _: &PlannedRun) -> Result<(), String> {
+        Ok(())
+    }
 }
 
-/// Gives a plugin its name, the names it is also known by, and what checks its settings (`check = Type::check`, a
-/// `fn(&Type) -> Result<(), String>`).
+/// What a plugin is to be part of, as far as its settings may have to fit it.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedRun<'a> {
+    /// The scenario, without the groups of plugins.
+    pub scenario: &'a Scenario,
+    /// The plugin's `interval` in simulated seconds; none for every tick.
+    pub interval: Option<f64>,
+}
+
+impl PlannedRun<'_> {
+    /// Ticks between two runs of the plugin's systems, at least 1.
+    pub fn interval_ticks(&self) -> u64 {
+        self.interval.map_or(1, |seconds| seconds_to_ticks(seconds, self.scenario.tick_seconds))
+    }
+}
+
+/// Gives a plugin its name, the names it is also known by, and what checks its settings: `check = Type::check`, a
+/// `fn(&Type) -> Result<(), String>`, by themselves; `fits = Type::fits`, a `fn(&Type, &PlannedRun) -> Result<(), String>`,
+/// against the scenario and the plugin's `interval`.
 ///
 /// The struct is the plugin's settings: `Deserialize` with defaults, `JsonSchema` with a doc comment a field. A key of its
 /// config.json that is neither a field nor one of the engine's is an error.
@@ -66,13 +92,18 @@ pub trait NamedPlugin: Plugin + DeserializeOwned + JsonSchema {
 /// ```
 #[macro_export]
 macro_rules! plugin {
-    ($plugin:ty, name = $name:literal $(, aliases = [$($alias:literal),* $(,)?])? $(, check = $check:path)? $(,)?) => {
+    ($plugin:ty, name = $name:literal $(, aliases = [$($alias:literal),* $(,)?])? $(, check = $check:path)? $(, fits = $fits:path)? $(,)?) => {
         impl $crate::plugin::NamedPlugin for $plugin {
             const NAME: &'static str = $name;
             const ALIASES: &'static [&'static str] = &[$($($alias),*)?];
             $(
                 fn check(&self) -> ::std::result::Result<(), ::std::string::String> {
                     $check(self)
+                }
+            )?
+            $(
+                fn fits(&self, run: &$crate::plugin::PlannedRun) -> ::std::result::Result<(), ::std::string::String> {
+                    $fits(self, run)
                 }
             )?
         }
@@ -85,12 +116,13 @@ pub struct Registered {
     name: &'static str,
     aliases: &'static [&'static str],
     configure: fn(PluginConfig) -> Result<Configured, ConfigError>,
+    fits: fn(&PluginConfig, &Scenario) -> Result<(), ConfigError>,
 }
 
 impl Registered {
     /// The plugin `P`.
     pub const fn of<P: NamedPlugin>() -> Self {
-        Self { name: P::NAME, aliases: P::ALIASES, configure: Configured::new::<P> }
+        Self { name: P::NAME, aliases: P::ALIASES, configure: Configured::new::<P>, fits: fits::<P> }
     }
 
     /// Its name.
@@ -110,6 +142,31 @@ impl Registered {
     pub fn configure(&self, config: PluginConfig) -> Result<Configured, ConfigError> {
         (self.configure)(config)
     }
+
+    /// Whether the plugin with these settings fits a run of `scenario`.
+    ///
+    /// # Errors
+    /// What [`NamedPlugin::fits`] says, or a config that is not the plugin's.
+    pub fn fits(&self, config: &PluginConfig, scenario: &Scenario) -> Result<(), ConfigError> {
+        (self.fits)(config, scenario)
+    }
+}
+
+fn fits<P: NamedPlugin>(config: &PluginConfig, scenario: &Scenario) -> Result<(), ConfigError> {
+    let run = PlannedRun { scenario, interval: config.interval };
+    settings::<P>(config)?.fits(&run).map_err(|message| refused::<P>(config, message))
+}
+
+/// The plugin's struct as its config has it.
+fn settings<P: NamedPlugin>(config: &PluginConfig) -> Result<P, ConfigError> {
+    let schema = schema_for!(P);
+    let fields = schema.get("properties").and_then(|fields| fields.as_object());
+    let fields: Vec<&str> = fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str)).collect();
+    config.own(&fields)
+}
+
+fn refused<P: NamedPlugin>(config: &PluginConfig, message: String) -> ConfigError {
+    ConfigError::Text { source_name: config.source.clone(), path: P::NAME.to_string(), message }
 }
 
 /// Plugins that are not there because their `build` panicked, and what it said.
@@ -139,13 +196,8 @@ impl Configured {
                 source_name: config.source,
             });
         }
-        let schema = schema_for!(P);
-        let fields = schema.get("properties").and_then(|fields| fields.as_object());
-        let fields: Vec<&str> =
-            fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str)).collect();
-        let plugin: P = config.own(&fields)?;
-        let (source_name, path) = (config.source.clone(), P::NAME.to_string());
-        plugin.check().map_err(|message| ConfigError::Text { source_name, path, message })?;
+        let plugin = settings::<P>(&config)?;
+        plugin.check().map_err(|message| refused::<P>(&config, message))?;
         Ok(Self { name: P::NAME, plugin: Box::new(plugin), config })
     }
 

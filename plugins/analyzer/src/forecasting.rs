@@ -91,7 +91,7 @@ fn forecast(input: Option<Res<TableInput>>, mut nets: ResMut<Forecasters>, mut o
         nets.residuals.push(forecaster.step(*value as f32, &settings));
     }
     let score = nets.row.step(&nets.residuals, &settings);
-    out.score_row(score);
+    out.score_row("forecast", score);
     out.metric("row_residual", score.into());
 }
 

@@ -85,6 +85,28 @@ impl Analyzer {
         }
         Ok(())
     }
+
+    /// Forecasting needs a table, and every row of it.
+    fn fits(&self, run: &PlannedRun) -> std::result::Result<(), String> {
+        if self.mode == Mode::Score {
+            return Ok(());
+        }
+        let name = &run.scenario.name;
+        if run.scenario.telemetry.is_none() {
+            return Err(format!(
+                "mode: found 'forecast' with scenario '{name}', which takes no table, must be 'score' there; a table is \
+                 forecast by: corec run telemetry --input FILE"
+            ));
+        }
+        match run.interval {
+            Some(interval) if run.interval_ticks() > 1 => Err(format!(
+                "interval: found {interval} with mode 'forecast', which learns from every row, must be at most {} (tick_seconds \
+                 of scenario '{name}') or left out",
+                run.scenario.tick_seconds
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Plugin for Analyzer {
@@ -96,4 +118,10 @@ impl Plugin for Analyzer {
     }
 }
 
-corec::plugin!(Analyzer, name = "analyzer", aliases = ["analizador_datos"], check = Analyzer::check);
+corec::plugin!(
+    Analyzer,
+    name = "analyzer",
+    aliases = ["analizador_datos"],
+    check = Analyzer::check,
+    fits = Analyzer::fits
+);

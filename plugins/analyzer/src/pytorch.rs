@@ -116,8 +116,8 @@ mod tests {
         let whole = std::fs::read(fixture("nn.pt")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nn.pt");
-        let mut refused = 0;
-        for at in (0..whole.len()).step_by(7) {
+        let (mut refused, places) = (0, (0..whole.len()).step_by(7));
+        for at in places.clone() {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x15;
             std::fs::write(&path, &bytes).unwrap();
@@ -125,7 +125,8 @@ mod tests {
             std::fs::write(&path, &whole[..at]).unwrap();
             assert!(read(&path).is_err(), "cut at byte {at}");
         }
-        assert!(refused > 0);
+        // Most of the file are names, lengths and checks of the zip; the weights are a few hundred bytes.
+        assert!(refused * 2 > places.len(), "{refused} of {} refused", places.len());
     }
 
     #[test]

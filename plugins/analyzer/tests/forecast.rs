@@ -1,18 +1,21 @@
 //! Mode forecast on tables: it finds anomalies, learns from a training table, and gives the same bits again.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../../tests/support/skip.rs"]
+mod skip;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use analyzer::Analyzer;
 use corec::plugins::PluginSet;
 use corec::prelude::*;
-use corec::run::{RunPlan, Summary, run};
+use corec::run::{RunPlan, Stop, Summary, run};
 use corec::scenarios::find;
 use corec_core::config::{Threads, load_plugin};
+use skip::shared_data;
 
 /// Replays a table with the plugin, whose files are in `folder`; none: without it.
 fn replay(table: &Path, folder: Option<&Path>, threads: u32) -> Summary {
@@ -29,8 +32,9 @@ fn replay(table: &Path, folder: Option<&Path>, threads: u32) -> Summary {
     #[expect(clippy::disallowed_methods, reason = "a run wants to know when it began")]
     let mut plan = RunPlan::new(scenario, Instant::now());
     let out = tempfile::tempdir().unwrap();
-    (plan.input, plan.out, plan.digest_interval) = (Some(table.into()), Some(out.path().join("run")), 0);
-    let summary = run(app, plan, &AtomicUsize::new(0), &mut |_| {}).unwrap();
+    (plan.input, plan.out) = (Some(table.into()), Some(out.path().join("run")));
+    plan.options.digest_interval = Some(0);
+    let summary = run(app, plan, &Stop::default(), &mut |_| {}).unwrap();
     assert_eq!(summary.error, None);
     summary
 }
@@ -82,29 +86,24 @@ fn the_same_bits_at_any_number_of_threads() {
     assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
 }
 
-/// The development data, which the project does not ship: none, with one line, where it is absent.
-fn shared(path: &str) -> Option<PathBuf> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
-    if !file.exists() {
-        eprintln!("skipped: {path} is not here");
-    }
-    file.exists().then_some(file)
-}
-
 /// scikit-learn 1.9.1, IsolationForest(n_estimators=100, max_samples=256): fitted on train, mean PR-AUC of ten seeds on test.
 const FOREST: [(&str, f64); 3] = [("machine-1-2", 0.2482), ("machine-2-1", 0.1476), ("machine-3-4", 0.1197)];
 /// The same, the mean over the twelve channels of NASA SMAP.
 const FOREST_SMAP: f64 = 0.133;
 
 #[test]
-fn it_has_more_pr_auc_than_an_isolation_forest_on_real_machines_and_channels() {
+fn it_has_more_pr_auc_than_an_isolation_forest_on_real_machines() {
     for (machine, forest) in FOREST {
-        let file = |part: &str| shared(&format!("smd/{machine}_{part}.csv.gz"));
-        let (Some(train), Some(test)) = (file("train"), file("test")) else { return };
+        let file = |part: &str| shared_data(&format!("smd/{machine}_{part}.csv.gz"));
+        let (Some(train), Some(test)) = (file("train"), file("test")) else { continue };
         let ours = trained(&train, &test);
         assert!(ours > forest, "{machine}: PR-AUC {ours:.3}, the forest {forest:.3}");
     }
-    let Some(smap) = shared("smap") else { return };
+}
+
+#[test]
+fn it_has_more_pr_auc_than_an_isolation_forest_on_real_channels() {
+    let Some(smap) = shared_data("smap") else { return };
     let mut tables: Vec<PathBuf> = fs::read_dir(smap).unwrap().map(|entry| entry.unwrap().path()).collect();
     tables.sort();
     let is_test = |path: &&PathBuf| path.to_string_lossy().ends_with("_test.csv.gz");

@@ -107,6 +107,7 @@ fn try_run(mut app: App) -> Result<Summary, RunError> {
         plugins = add(plugins, read(&path, &lookup)?)?;
     }
     let mut scenario = loaded.scenario;
+    plugins.fits(&scenario)?;
     plugins.add_to(&mut app, &mut scenario);
     let mut plan = RunPlan::new(scenario, started);
     (plan.scenario_given, plan.plugins) = (loaded.given, plugins.records());

@@ -34,7 +34,8 @@ impl PluginSet {
     /// else `plugins` in `beside` or in the working folder.
     ///
     /// # Errors
-    /// A folder or a name that is not there, a plugin that `registry` does not have, one that is there twice, a bad config.
+    /// A folder or a name that is not there, a plugin that `registry` does not have, one that is there twice, a bad config,
+    /// or one that does not fit the scenario.
     pub fn find(
         scenario: &Scenario,
         folder: Option<&Path>,
@@ -49,10 +50,21 @@ impl PluginSet {
         if names.is_some_and(<[String]>::is_empty) {
             return Ok(Self::default());
         }
-        match folder.map(Path::to_path_buf).or_else(|| default_folder(beside)) {
+        let set = match folder.map(Path::to_path_buf).or_else(|| default_folder(beside)) {
             Some(folder) => Self::of(choose(&folder, names, registry, lookup)?, registry),
             None => names.map_or_else(|| Ok(Self::default()), |names| Err(no_folder(names))),
-        }
+        }?;
+        set.fits(scenario)?;
+        Ok(set)
+    }
+
+    /// Whether the enabled ones fit a run of `scenario`.
+    ///
+    /// # Errors
+    /// What the first that does not says: where, what was found, what is allowed.
+    pub fn fits(&self, scenario: &Scenario) -> Result<(), ConfigError> {
+        let mut enabled = self.plugins.iter().filter(|(_, config)| config.enabled);
+        enabled.try_for_each(|(registered, config)| registered.fits(config, scenario))
     }
 
     /// The plugins of a run that is done again, as its manifest has them.

@@ -91,6 +91,12 @@ impl Tree {
                 name.escape_debug()
             )));
         }
+        let plugin = camel(name);
+        if code_names(&plugin) {
+            return Err(RunError::Usage(format!(
+                "NAME: found '{name}', must be another: its type would be {plugin}, and what is written has one of that name"
+            )));
+        }
         let folder = self.0.join(name);
         let fail = |path: &Path, e: std::io::Error| RunError::Failed(format!("{}: {e}", path.display()));
         if folder.exists() {
@@ -101,10 +107,8 @@ impl Tree {
         }
         for (file, text) in TEMPLATE {
             let path = folder.join(file);
-            let text = text
-                .replace("{name}", name)
-                .replace("{Type}", &camel(name))
-                .replace("{corec}", "../../systems");
+            let text =
+                text.replace("{name}", name).replace("{Type}", &plugin).replace("{corec}", "../../systems");
             fs::create_dir_all(path.parent().unwrap_or(&folder)).map_err(|e| fail(&path, e))?;
             fs::write(&path, text).map_err(|e| fail(&path, e))?;
         }
@@ -172,6 +176,13 @@ fn is_keyword(name: &str) -> bool {
                             fn for gen if impl in let loop macro match mod move mut override priv pub ref return self \
                             static struct super trait true try type typeof unsafe unsized use virtual where while yield";
     KEYWORDS.split_whitespace().any(|keyword| keyword == name)
+}
+
+/// Whether the code of a new plugin has this name already.
+fn code_names(name: &str) -> bool {
+    let code = TEMPLATE.iter().filter(|(file, _)| file.ends_with(".rs")).flat_map(|(_, text)| text.lines());
+    let mut code = code.filter(|line| !line.trim_start().starts_with("//"));
+    code.any(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name))
 }
 
 fn camel(name: &str) -> String {
@@ -264,6 +275,12 @@ mod tests {
             let error = tree.create(name).unwrap_err().to_string();
             assert!(error.contains("must be 1 to 64 of a-z"), "{name}: {error}");
         }
+        // Their types are those of the code that is written.
+        for name in ["settings", "tiredness", "plugin", "test_app"] {
+            let error = tree.create(name).unwrap_err().to_string();
+            assert!(error.contains("must be another: its type would be"), "{name}: {error}");
+        }
+        assert!(!folder.path().join("plugins/settings").exists());
         tree.create("twice").unwrap();
         assert!(tree.create("twice").unwrap_err().to_string().contains("is there already"));
     }

@@ -122,7 +122,7 @@ impl Host {
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             processor: model.map_or("unknown", |(_, model)| model).into(),
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
-            simd: format!("{:?}", corec_core::width::Simd::widest()).to_lowercase(),
+            simd: corec_core::width::Simd::widest().to_string(),
         }
     }
 }

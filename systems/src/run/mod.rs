@@ -12,9 +12,11 @@ mod snapshots;
 mod summary;
 
 pub(crate) use journal::copy_log;
+pub use crate::stop::Stop;
+pub use crate::telemetry::feed::InputChanged;
 pub use options::Options;
 pub use snapshots::{Every, SnapshotReport};
-pub use crate::telemetry::feed::InputChanged;
+pub(crate) use summary::per_second;
 pub use summary::{PluginSummary, Summary, SystemSummary, peak_rss_bytes, rss_bytes};
 
 use std::fs;
@@ -46,7 +48,6 @@ use crate::CorecPlugin;
 use crate::bus;
 use crate::lock::Lock;
 use crate::recorded::{GoOn, RecordedRun};
-use crate::stop::Stop;
 use crate::store::{self, StoreWriter};
 use crate::telemetry::ack::Ack;
 use crate::telemetry::feed::TableInput;
@@ -436,8 +437,8 @@ impl Started {
         let mut summary = summarise(&mut self.simulation, seconds, self.manifest.startup_seconds);
         summary.state_digest = digest;
         summary.ticks = summary.tick - first_tick;
-        summary.ticks_per_second = summary.ticks as f64 / seconds;
-        summary.entity_updates_per_second = (summary.entity_updates - self.first_updates) as f64 / seconds;
+        summary.ticks_per_second = per_second(summary.ticks, seconds);
+        summary.entity_updates_per_second = per_second(summary.entity_updates - self.first_updates, seconds);
         for plugin in &mut summary.plugins {
             plugin.ms_per_tick /= summary.ticks.max(1) as f64;
         }

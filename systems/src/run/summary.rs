@@ -81,8 +81,8 @@ pub struct Summary {
     pub entity_updates_per_second: f64,
     /// The most memory the process ever held.
     pub peak_rss_bytes: u64,
-    /// `peak_rss_bytes / entities`.
-    pub bytes_per_entity: f64,
+    /// `peak_rss_bytes / entities`; null without entities, or where the system does not tell.
+    pub bytes_per_entity: Option<f64>,
     /// Mean fitness over live entities after the first Measure.
     pub fitness_start: Option<f64>,
     /// Mean fitness over live entities after the last Measure.
@@ -119,6 +119,9 @@ pub struct Summary {
     pub rows_repeated: u64,
     /// Labelled rows that were scored, those before a restore included: all but the first, which the twins only learn from.
     pub rows_scored: u64,
+    /// Whose scores the table's rows had: "twins", or "PLUGIN (method)"; with the rows of each where there were several.
+    /// Null without a row.
+    pub detector: Option<String>,
     /// Area under the ROC curve of row scores against labels; null without labels or with one class only.
     pub roc_auc: Option<f64>,
     /// Area under the precision-recall curve; null as `roc_auc`.
@@ -160,11 +163,11 @@ pub(super) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         ticks,
         seconds,
         startup_seconds,
-        ticks_per_second: ticks as f64 / seconds,
+        ticks_per_second: per_second(ticks, seconds),
         entity_updates: totals.entity_updates,
-        entity_updates_per_second: totals.entity_updates as f64 / seconds,
+        entity_updates_per_second: per_second(totals.entity_updates, seconds),
         peak_rss_bytes: peak,
-        bytes_per_entity: peak as f64 / population.live().max(1) as f64,
+        bytes_per_entity: bytes_per_entity(peak, population.live()),
         fitness_start: totals.fitness_start,
         fitness_end: totals.fitness_end,
         faults: totals.faults,
@@ -183,11 +186,22 @@ pub(super) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         table: world.get_resource::<TableInput>().and_then(TableInput::report),
         rows_repeated: world.get_resource::<TableInput>().map_or(0, TableInput::repeated),
         rows_scored,
+        detector: world.get_resource::<TableInput>().and_then(|input| input.detectors.names()),
         roc_auc: areas.map(|a| a.0),
         pr_auc: areas.map(|a| a.1),
         interrupted_by: None,
         error: None,
     }
+}
+
+/// A number on average over `seconds`: always finite, 0 for none.
+pub(crate) fn per_second(n: u64, seconds: f64) -> f64 {
+    // What a clock tells apart.
+    n as f64 / seconds.max(1e-9)
+}
+
+fn bytes_per_entity(peak: u64, live: u64) -> Option<f64> {
+    (peak > 0 && live > 0).then(|| peak as f64 / live as f64)
 }
 
 /// What each plugin has cost; of this process' ticks `systems` has the seconds of all.

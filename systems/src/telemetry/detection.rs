@@ -1,6 +1,10 @@
-//! Detection: how well scores tell anomalies from the rest.
+//! Detection: whose the scores are, and how well they tell anomalies from the rest.
 //!
 //! Functions over scores and labels; accesses nothing.
+
+use std::fmt;
+
+use corec_core::units::grouped;
 
 /// ROC-AUC and PR-AUC of scores against labels; none when only one class was seen.
 ///
@@ -39,6 +43,63 @@ pub(super) fn areas(counts: impl Iterator<Item = [u64; 2]> + Clone) -> Option<(f
         precision += hits / positives * (true_positives / seen);
     }
     Some((roc / (positives * negatives), precision))
+}
+
+/// Who scores a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detector {
+    /// The twins, by their z-scores.
+    Twins,
+    /// A plugin, by a method of its own.
+    Plugin {
+        /// The plugin.
+        plugin: &'static str,
+        /// Its method.
+        method: &'static str,
+    },
+}
+
+impl fmt::Display for Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Twins => f.write_str("twins"),
+            Self::Plugin { plugin, method } => write!(f, "{plugin} ({method})"),
+        }
+    }
+}
+
+/// How many rows each detector has scored, in the order of their first ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detectors(Vec<(Detector, u64)>);
+
+impl Detectors {
+    /// Counts a row.
+    pub fn count(&mut self, detector: Detector) {
+        match self.0.iter_mut().find(|(other, _)| *other == detector) {
+            Some((_, rows)) => *rows += 1,
+            None => self.0.push((detector, 1)),
+        }
+    }
+
+    /// Their names: `twins`; where there are several, each with its rows. None before the first row.
+    ///
+    /// ```
+    /// use corec_systems::telemetry::detection::{Detector, Detectors};
+    /// let mut detectors = Detectors::default();
+    /// detectors.count(Detector::Plugin { plugin: "analyzer", method: "forecast" });
+    /// assert_eq!(detectors.names().as_deref(), Some("analyzer (forecast)"));
+    /// detectors.count(Detector::Twins);
+    /// assert_eq!(detectors.names().as_deref(), Some("analyzer (forecast) of 1 row, twins of 1 row"));
+    /// ```
+    pub fn names(&self) -> Option<String> {
+        if let [(only, _)] = self.0[..] {
+            return Some(only.to_string());
+        }
+        let of_rows = |rows: u64| format!("{} row{}", grouped(rows), if rows == 1 { "" } else { "s" });
+        let names: Vec<String> =
+            self.0.iter().map(|(detector, rows)| format!("{detector} of {}", of_rows(*rows))).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use corec_core::simulation::Ending;
 use corec_core::units::Tick;
 
 use super::ack::Ack;
+use super::detection::{Detector, Detectors};
 use super::table::{TableError, TableReader, TableReport};
 use super::windows::Windows;
 use crate::stop::Stop;
@@ -42,8 +43,10 @@ pub struct TableInput {
     pub column_scores: Vec<f32>,
     /// The score of the row.
     pub row_score: f32,
-    /// The score that a plugin gives the row of this tick, in place of the twins'.
-    pub(crate) given_score: Option<f32>,
+    /// The score that a plugin gives the row of this tick, in place of the twins', and whose it is.
+    pub(crate) given_score: Option<(Detector, f32)>,
+    /// Whose scores the rows of this process had.
+    pub(crate) detectors: Detectors,
 }
 
 /// A row that was read before its tick; its values are beside it.
@@ -77,6 +80,7 @@ impl TableInput {
             column_scores: vec![0.0; n],
             row_score: 0.0,
             given_score: None,
+            detectors: Detectors::default(),
         }
     }
 

@@ -18,6 +18,7 @@ use corec_core::stats::Totals;
 use corec_core::units::Tick;
 use libm::pow;
 
+use super::detection::Detector;
 use super::feed::TableInput;
 use super::scores::Scores;
 
@@ -160,7 +161,9 @@ pub fn score(
     highest.truncate(HIGHEST);
     let of_twins = highest.iter().sum::<f32>() / highest.len().max(1) as f32;
     let given = input.given_score.take();
-    input.row_score = given.unwrap_or(of_twins);
+    let (detector, row_score) = given.unwrap_or((Detector::Twins, of_twins));
+    input.row_score = row_score;
+    input.detectors.count(detector);
     for (at, score) in input.column_scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
         let name = || format!("column {}", input.columns()[at]);
         alerts.observe(AlertSignal::ColumnScore, at as u32, f64::from(*score), tick.0, name);
