@@ -32,16 +32,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking; a panic in a round is that round's")]
 #![allow(clippy::print_stdout, reason = "the rounds and the table are what this program says")]
 
+mod disk;
 mod draws;
 mod feeder;
 mod kills;
 mod ledger;
 mod pairs;
+mod power;
 mod process;
 mod readers;
 mod round;
 mod setup;
 mod signals;
+mod trace;
 mod tree;
 
 use std::process::ExitCode;
@@ -50,7 +53,7 @@ use round::{Asked, Subject, Tally};
 
 /// All subjects, in the order of the table.
 fn subjects() -> Vec<Subject> {
-    [pairs::SUBJECTS, readers::SUBJECTS, signals::SUBJECTS, kills::SUBJECTS].concat()
+    [pairs::SUBJECTS, readers::SUBJECTS, signals::SUBJECTS, kills::SUBJECTS, power::SUBJECTS].concat()
 }
 
 /// A harness of our own: the table at the end is there whether the rounds were right or not.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         chosen.iter().for_each(|subject| println!("{}: test", subject.name));
         return ExitCode::SUCCESS;
     }
+    round::keep_panics();
     let tallies: Vec<Tally> = chosen.iter().map(|subject| subject.play_all(&asked)).collect();
     if tallies.is_empty() {
         return ExitCode::SUCCESS;

@@ -136,10 +136,8 @@ fn check_fork(round: &Round, ledger: &Ledger, fork: &Finished, out: &str) -> Ver
     let found: Value = serde_json::from_str(&fork.out).map_err(|e| wrong(format!("{}: {e}", fork.told())))?;
     let (same, expected) = (&found["same"]["state_digest"], ledger.control.digest());
     ensure(same == expected, || format!("fork: same: found the digest {same}, must be {expected}"))?;
-    for future in ["same", "fork"] {
-        round.run_well("replay of a future", &words(["replay", &format!("{out}/{future}")]))?;
-    }
-    Ok(())
+    // The other one's settings are not those of its past: only this one can be done again from the first tick.
+    round.run_well("replay of the same future", &words(["replay", &format!("{out}/same")])).map(|_| ())
 }
 
 fn restore_and_fork(round: &mut Round) -> Verdict {

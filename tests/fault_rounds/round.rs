@@ -1,5 +1,6 @@
 //! A round, its outcome, and the table of all.
 
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -267,7 +268,7 @@ impl Subject {
         let verdict = match played {
             Ok(Ok(())) if !left.is_empty() => Err(wrong(format!("left behind: {}", left.join("; ")))),
             Ok(verdict) => verdict,
-            Err(panic) => Err(wrong(format!("the checker panicked: {}", text_of(&*panic)))),
+            Err(_) => Err(wrong(format!("the checker panicked: {}", PANIC.take()))),
         };
         let (word, why) = match &verdict {
             Ok(()) => ("right", None),
@@ -289,9 +290,14 @@ impl Subject {
     }
 }
 
-fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text").into()
+thread_local! {
+    /// Where a round of this thread panicked, and what it said.
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// A panic is a round's outcome, told in its line and nowhere else.
+pub fn keep_panics() {
+    std::panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
 }
 
 /// A folder of the repository.
