@@ -153,7 +153,8 @@ impl Disk {
     }
 
     fn rename(&mut self, from: &Path, to: &Path) {
-        let (Some(id), Some((old, old_name)), Some((new, new_name))) = (self.find(from), self.place(from), self.place(to))
+        let (Some(id), Some((old, old_name)), Some((new, new_name))) =
+            (self.find(from), self.place(from), self.place(to))
         else {
             return;
         };
@@ -211,7 +212,9 @@ impl Disk {
 
     fn survive_in(&self, id: Id, path: &Path, luck: Luck, draws: &mut Draws) {
         match &self.nodes[id] {
-            Node::File { now, safe, since } => fs::write(path, file_after(now, safe, since, luck, draws)).unwrap(),
+            Node::File { now, safe, since } => {
+                fs::write(path, file_after(now, safe, since, luck, draws)).unwrap()
+            }
             Node::Folder { now, safe, since } => {
                 fs::create_dir_all(path).unwrap();
                 let names = match luck {
@@ -283,4 +286,3 @@ fn do_change(bytes: &mut Vec<u8>, change: &Change) {
         }
     }
 }
-

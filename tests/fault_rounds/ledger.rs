@@ -90,13 +90,20 @@ pub struct Ledger {
     pub setup: Setup,
     /// The highest sequence that was seen acknowledged.
     pub acknowledged: u64,
+    /// Flags that it is started and gone on with beside those of its setup.
+    pub more: Vec<String>,
 }
 
 impl Ledger {
+    /// Of a run whose input is laid out by the round itself.
+    pub fn of(setup: &Setup) -> Self {
+        Self { control: Control::of(setup), setup: setup.clone(), acknowledged: 0, more: Vec::new() }
+    }
+
     /// Lays out the input in the round's folder and plays the undisturbed run.
     pub fn open(round: &Round, setup: &Setup) -> Self {
         setup.lay_out(&round.folder());
-        Self { control: Control::of(setup), setup: setup.clone(), acknowledged: 0 }
+        Self::of(setup)
     }
 
     /// Looks at what is acknowledged by now; it never goes back.
@@ -128,7 +135,7 @@ impl Ledger {
         // Without a manifest it had not begun, and is started once more.
         let has_begun = round.path(run).join("manifest.json").is_file();
         let arguments = if has_begun { setup.restore(run) } else { setup.run(run) };
-        let healed = round.run("healed", &arguments)?;
+        let healed = round.run("healed", &[arguments, self.more.clone()].concat())?;
         ensure(healed.code == Some(0), || format!("going on with {run}: {}", healed.told()))?;
         self.check(round, run)
     }
@@ -205,7 +212,11 @@ pub struct Bystander {
 impl Bystander {
     /// Lays a finished run beside those of the round.
     pub fn lay(round: &Round, setup: &Setup) -> Self {
-        let folder = round.path("bystander");
+        Self::lay_at(round, setup, Path::new("bystander"))
+    }
+
+    pub fn lay_at(round: &Round, setup: &Setup, at: &Path) -> Self {
+        let folder = round.folder().join(at);
         tree::copy(&Control::of(setup).folder, &folder);
         Self { before: tree::Tree::of(&folder), folder }
     }

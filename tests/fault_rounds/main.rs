@@ -32,11 +32,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking; a panic in a round is that round's")]
 #![allow(clippy::print_stdout, reason = "the rounds and the table are what this program says")]
 
+mod damage;
 mod disk;
 mod draws;
 mod feeder;
+mod full;
 mod kills;
 mod ledger;
+mod outputs;
 mod pairs;
 mod power;
 mod process;
@@ -46,6 +49,7 @@ mod setup;
 mod signals;
 mod trace;
 mod tree;
+mod world;
 
 use std::process::ExitCode;
 
@@ -53,7 +57,18 @@ use round::{Asked, Subject, Tally};
 
 /// All subjects, in the order of the table.
 fn subjects() -> Vec<Subject> {
-    [pairs::SUBJECTS, readers::SUBJECTS, signals::SUBJECTS, kills::SUBJECTS, power::SUBJECTS].concat()
+    let all = [
+        pairs::SUBJECTS,
+        readers::SUBJECTS,
+        signals::SUBJECTS,
+        kills::SUBJECTS,
+        power::SUBJECTS,
+        damage::SUBJECTS,
+        full::SUBJECTS,
+        outputs::SUBJECTS,
+        world::SUBJECTS,
+    ];
+    all.concat()
 }
 
 /// A harness of our own: the table at the end is there whether the rounds were right or not.

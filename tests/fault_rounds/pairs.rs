@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::feeder::{After, Feeder};
-use crate::ledger::{Bystander, Control, Ledger, rows_in_journal};
+use crate::ledger::{Bystander, Ledger, rows_in_journal};
 use crate::process::{Finished, Process, sleep_ms};
 use crate::round::{Outcome, Round, Subject, Verdict, ensure, words, wrong};
 use crate::setup::{Feed, Setup, make_pipe};
@@ -233,11 +233,7 @@ fn one_ack_file(round: &mut Round) -> Verdict {
     let setups = draw_two(round, &[Feed::Pipe], &[0]);
     let pause = Duration::from_micros(round.draws.number("pause_us", 500..=1500));
     let delay = round.draws.number("delay_ms", 0..=50);
-    let mut ledgers = setups.each_ref().map(|setup| Ledger {
-        control: Control::of(setup),
-        setup: setup.clone(),
-        acknowledged: 0,
-    });
+    let mut ledgers = setups.each_ref().map(Ledger::of);
     let pipes = ["pipe_a", "pipe_b"];
     pipes.iter().for_each(|pipe| make_pipe(&round.path(pipe)));
     let feeder = |n: usize| Feeder::start(round.path(pipes[n]), setups[n].lines(0), pause, After::Close);

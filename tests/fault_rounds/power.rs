@@ -14,7 +14,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::disk::{Disk, Luck};
-use crate::ledger::{Control, Ledger, rows_in_journal};
+use crate::ledger::{Ledger, rows_in_journal};
 use crate::process::{Process, through};
 use crate::round::{Outcome, Round, Subject, Verdict, ensure, words, wrong};
 use crate::setup::{Feed, Setup};
@@ -59,7 +59,16 @@ impl Traced {
         };
         let entities = if feed == Feed::Population { 500 } else { 0 };
         let journal_sync = matches!(self, Self::TableSync | Self::PipeSync);
-        Setup { feed, entities, ticks: 180, seed: 1, threads: 2, snapshot_interval: 25, tick_rate: 0, journal_sync }
+        Setup {
+            feed,
+            entities,
+            ticks: 180,
+            seed: 1,
+            threads: 2,
+            snapshot_interval: 25,
+            tick_rate: 0,
+            journal_sync,
+        }
     }
 }
 
@@ -74,11 +83,14 @@ struct Recording {
 fn recording(traced: Traced) -> Option<Arc<Recording>> {
     static KEPT: OnceLock<(TempDir, Mutex<Vec<Option<Arc<Recording>>>>)> = OnceLock::new();
     static WORKS: OnceLock<bool> = OnceLock::new();
-    let works = || Command::new("strace").args(["-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success());
+    let works = || {
+        Command::new("strace").args(["-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success())
+    };
     if !WORKS.get_or_init(works) {
         return None;
     }
-    let (place, kept) = KEPT.get_or_init(|| (tempfile::tempdir().unwrap(), Mutex::new(vec![None; ALL.len()])));
+    let (place, kept) =
+        KEPT.get_or_init(|| (tempfile::tempdir().unwrap(), Mutex::new(vec![None; ALL.len()])));
     let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let at = ALL.iter().position(|one| *one == traced).unwrap();
     if kept[at].is_none() {
@@ -103,7 +115,9 @@ fn record(traced: Traced, place: &std::path::Path) -> Recording {
     let log = place.join("log");
     let calls = format!("trace={}", trace::CALLS);
     let strace = ["strace", "-f", "-y", "-xx", "-s", "16777216", "-e", &calls, "-o", log.to_str().unwrap()];
-    let feed = |lines| crate::feeder::Feeder::start(folder.join("pipe"), lines, Duration::ZERO, crate::feeder::After::Close);
+    let feed = |lines| {
+        crate::feeder::Feeder::start(folder.join("pipe"), lines, Duration::ZERO, crate::feeder::After::Close)
+    };
     let feeder = (setup.feed == Feed::Pipe).then(|| feed(setup.lines(0)));
     let run = Process::start(&said, "traced", through(&folder, &strace, &arguments)).end().unwrap();
     drop(feeder);
@@ -139,14 +153,15 @@ fn power(round: &mut Round) -> Verdict {
     disk.survive(&round.folder(), luck, &mut round.draws);
 
     let setup = traced.setup();
-    let control = Control::of(&setup);
     setup.lay_out(&round.folder());
-    let mut ledger = Ledger { control, setup, acknowledged: 0 };
+    let mut ledger = Ledger::of(&setup);
     if ledger.setup.journal_sync && ledger.setup.feed == Feed::Pipe && acknowledged > 0 {
         let rows = round.path("run/journal").is_dir().then(|| rows_in_journal(round, "run/journal"));
         let rows = rows.unwrap_or(Ok(0))?;
         if rows < acknowledged {
-            return Err(Outcome::Lost(format!("cut at event {cut}: {rows} rows of {acknowledged} acknowledged")));
+            return Err(Outcome::Lost(format!(
+                "cut at event {cut}: {rows} rows of {acknowledged} acknowledged"
+            )));
         }
     } else {
         acknowledged = 0;
@@ -160,7 +175,9 @@ fn power(round: &mut Round) -> Verdict {
     };
     match restored.code {
         Some(0) => {}
-        Some(2) if !was_safe && restored.err.contains("error: ") => return Err(Outcome::Refused(at(&restored.told()))),
+        Some(2) if !was_safe && restored.err.contains("error: ") => {
+            return Err(Outcome::Refused(at(&restored.told())));
+        }
         _ => return Err(wrong(at(&restored.told()))),
     }
     ledger.check(round, "run").map_err(|outcome| match outcome {
@@ -183,7 +200,9 @@ fn place_of(events: &[Event], ppm: u64, near_sync: bool, draws: &mut crate::draw
 
 fn told(event: &Event) -> String {
     match event {
-        Event::Write { fd, offset, bytes } => format!("a write of {} bytes to {fd} at {offset:?}", bytes.len()),
+        Event::Write { fd, offset, bytes } => {
+            format!("a write of {} bytes to {fd} at {offset:?}", bytes.len())
+        }
         other => format!("{other:?}"),
     }
 }

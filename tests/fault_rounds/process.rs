@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::round::{Outcome, wrong};
@@ -47,6 +49,8 @@ fn settle(mut command: Command, folder: &Path) -> Command {
 pub enum Words {
     /// A file beside the round's folder.
     Kept,
+    /// A pipe that the checker reads: for a process that may write no files.
+    Read,
     /// Another file, as it is: /dev/full.
     To(File),
 }
@@ -56,8 +60,33 @@ pub struct Process {
     name: String,
     child: Child,
     started: Instant,
-    out: PathBuf,
-    err: PathBuf,
+    out: Said,
+    err: Said,
+}
+
+/// What a process says on one of its outputs.
+enum Said {
+    File(PathBuf),
+    Pipe(Option<JoinHandle<Vec<u8>>>),
+}
+
+impl Said {
+    fn by(pipe: Option<impl Read + Send + 'static>, file: PathBuf) -> Self {
+        let Some(mut pipe) = pipe else { return Self::File(file) };
+        Self::Pipe(Some(std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            _ = pipe.read_to_end(&mut bytes);
+            bytes
+        })))
+    }
+
+    fn text(&mut self) -> String {
+        let bytes = match self {
+            Self::File(path) => fs::read(path).unwrap_or_default(),
+            Self::Pipe(reader) => reader.take().and_then(|reader| reader.join().ok()).unwrap_or_default(),
+        };
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
 
 /// What became of a process.
@@ -88,11 +117,13 @@ impl Process {
         let (out, err) = (path("out"), path("err"));
         let open = |words: Words, path: &Path| match words {
             Words::Kept => Stdio::from(File::create(path).unwrap()),
+            Words::Read => Stdio::piped(),
             Words::To(file) => Stdio::from(file),
         };
         let [to_out, to_err] = to;
         let child = command.stdout(open(to_out, &out)).stderr(open(to_err, &err)).spawn();
-        let child = child.unwrap_or_else(|e| panic!("{:?}: {e}", command.get_program()));
+        let mut child = child.unwrap_or_else(|e| panic!("{:?}: {e}", command.get_program()));
+        let (out, err) = (Said::by(child.stdout.take(), out), Said::by(child.stderr.take(), err));
         Self { name: name.into(), child, started: now(), out, err }
     }
 
@@ -130,15 +161,14 @@ impl Process {
         }
     }
 
-    fn finished(&self, status: ExitStatus) -> Result<Finished, Outcome> {
-        let read = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+    fn finished(&mut self, status: ExitStatus) -> Result<Finished, Outcome> {
         let finished = Finished {
             name: self.name.clone(),
             pid: self.pid(),
             code: status.code(),
             signal: status.signal(),
-            out: read(&self.out),
-            err: read(&self.err),
+            out: self.out.text(),
+            err: self.err.text(),
             ended: now(),
         };
         match finished.err.contains("panicked at") {

@@ -51,6 +51,7 @@ pub struct Subject {
 
 /// One experiment.
 pub struct Round {
+    pub seed: u64,
     pub draws: Draws,
     /// Whether all rounds are asked for, or this one alone: then some may take their time.
     pub is_full: bool,
@@ -151,6 +152,16 @@ impl Asked {
             }
         }
         asked
+    }
+
+    /// Whether this process plays a round for another one, in a namespace of its own.
+    pub fn is_inner() -> bool {
+        std::env::var_os("COREC_ROUND_INNER").is_some()
+    }
+
+    /// The environment that makes a process play this round as an inner one.
+    pub fn inner(subject: &str, seed: u64) -> [(&'static str, String); 2] {
+        [("COREC_ROUND_INNER", "1".into()), ("COREC_ROUND_SEED", format!("{subject}/{seed:x}"))]
     }
 
     pub fn wants(&self, name: &str) -> bool {
@@ -260,7 +271,7 @@ impl Subject {
 
     fn play_one(&self, seed: u64, asked: &Asked) -> Verdict {
         let temporary = tempfile::Builder::new().prefix("corec-round-").tempdir().unwrap();
-        let mut round = Round { draws: Draws::new(seed), is_full: asked.is_full, temporary };
+        let mut round = Round { seed, draws: Draws::new(seed), is_full: asked.is_full, temporary };
         std::fs::create_dir(round.folder()).unwrap();
         let start = now();
         let played = catch_unwind(AssertUnwindSafe(|| (self.play)(&mut round)));

@@ -12,23 +12,62 @@ pub const CALLS: &str = "openat,open,creat,write,pwrite64,writev,ftruncate,fsync
      rmdir,mkdir,mkdirat,close,lseek,dup,dup2,dup3,pwritev,pwritev2,copy_file_range,sendfile,fallocate,truncate,link,linkat,symlink,\
      sync_file_range";
 const UNKNOWN: [&str; 12] = [
-    "dup", "dup2", "dup3", "pwritev", "pwritev2", "copy_file_range", "sendfile", "fallocate", "truncate", "link", "linkat", "symlink",
+    "dup",
+    "dup2",
+    "dup3",
+    "pwritev",
+    "pwritev2",
+    "copy_file_range",
+    "sendfile",
+    "fallocate",
+    "truncate",
+    "link",
+    "linkat",
+    "symlink",
 ];
 
 /// One change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    Open { fd: i32, path: PathBuf, creates: bool, truncates: bool, appends: bool },
+    Open {
+        fd: i32,
+        path: PathBuf,
+        creates: bool,
+        truncates: bool,
+        appends: bool,
+    },
     /// At the file's position if there is no offset.
-    Write { fd: i32, offset: Option<u64>, bytes: Vec<u8> },
-    Length { fd: i32, length: u64 },
-    Seek { fd: i32, position: u64 },
+    Write {
+        fd: i32,
+        offset: Option<u64>,
+        bytes: Vec<u8>,
+    },
+    Length {
+        fd: i32,
+        length: u64,
+    },
+    Seek {
+        fd: i32,
+        position: u64,
+    },
     /// Safe is what was done before event `begun`.
-    Sync { fd: i32, begun: usize },
-    Close { fd: i32 },
-    Rename { from: PathBuf, to: PathBuf },
-    Remove { path: PathBuf },
-    Folder { path: PathBuf },
+    Sync {
+        fd: i32,
+        begun: usize,
+    },
+    Close {
+        fd: i32,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    Remove {
+        path: PathBuf,
+    },
+    Folder {
+        path: PathBuf,
+    },
 }
 
 /// Reads a log. Paths are below `root`, relative to it; what happened elsewhere is left out.
@@ -40,7 +79,9 @@ pub fn read(log: &str, root: &Path) -> Vec<Event> {
         let call = call.trim_start();
         if let Some(first) = call.strip_suffix(" <unfinished ...>") {
             begun.insert(thread, (first.to_string(), events.len()));
-        } else if let Some((_, rest)) = call.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>")) {
+        } else if let Some((_, rest)) =
+            call.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>"))
+        {
             let Some((first, at)) = begun.remove(thread) else { continue };
             events.extend(event(&(first + rest), at, root));
         } else {
@@ -84,9 +125,11 @@ fn event(call: &str, begun: usize, root: &Path) -> Option<Event> {
         "open" => open(arguments[0], arguments[1]),
         "creat" => open(arguments[0], "O_CREAT|O_TRUNC"),
         "write" => Some(Event::Write { fd: fd()?, offset: None, bytes: kept(unhex(arguments[1]), result) }),
-        "pwrite64" => {
-            Some(Event::Write { fd: fd()?, offset: number(arguments[3]), bytes: kept(unhex(arguments[1]), result) })
-        }
+        "pwrite64" => Some(Event::Write {
+            fd: fd()?,
+            offset: number(arguments[3]),
+            bytes: kept(unhex(arguments[1]), result),
+        }),
         "writev" => {
             let parts = rest.split('"').skip(1).step_by(2).flat_map(unhex).collect();
             Some(Event::Write { fd: fd()?, offset: None, bytes: kept(parts, result) })
@@ -96,7 +139,9 @@ fn event(call: &str, begun: usize, root: &Path) -> Option<Event> {
         "fsync" | "fdatasync" => Some(Event::Sync { fd: fd()?, begun }),
         "close" => Some(Event::Close { fd: fd()? }),
         "rename" => Some(Event::Rename { from: inside(arguments[0])?, to: inside(arguments[1])? }),
-        "renameat" | "renameat2" => Some(Event::Rename { from: inside(arguments[1])?, to: inside(arguments[3])? }),
+        "renameat" | "renameat2" => {
+            Some(Event::Rename { from: inside(arguments[1])?, to: inside(arguments[3])? })
+        }
         "unlink" | "rmdir" => Some(Event::Remove { path: inside(arguments[0])? }),
         "unlinkat" => Some(Event::Remove { path: inside(arguments[1])? }),
         "mkdir" => Some(Event::Folder { path: inside(arguments[0])? }),
