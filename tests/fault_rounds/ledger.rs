@@ -24,9 +24,9 @@ const ENDS: [&str; 10] = [
     "faults",
     "repairs",
     "alerts",
+    "error",
     "roc_auc",
     "pr_auc",
-    "error",
 ];
 
 /// An undisturbed run.

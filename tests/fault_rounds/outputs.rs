@@ -111,7 +111,7 @@ fn files(round: &mut Round) -> Verdict {
             }
         }
         _ => {
-            let locked_ms = round.draws.number("locked_ms", 50..=if round.is_full { 6000 } else { 1500 });
+            let locked_ms = round.draws.number("locked_ms", 50..=6000);
             let process = round.start("locked out", &run(&[]));
             wait_until(Duration::from_secs(5), || round.path("run/manifest.json").exists());
             let other = Connection::open(round.path("run/store.db")).unwrap();
@@ -119,7 +119,12 @@ fn files(round: &mut Round) -> Verdict {
             other.execute_batch("BEGIN IMMEDIATE").unwrap();
             sleep_ms(locked_ms);
             drop(other);
-            process.end()?.must_exit(0)?;
+            let ended = process.end()?;
+            if ended.code == Some(1) && ended.err.contains("locked") {
+                ledger.heal(round, "run")?;
+                return Err(Outcome::Refused(ended.told()));
+            }
+            ended.must_exit(0)?;
             ledger.check(round, "run")
         }
     }

@@ -12,6 +12,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::feeder::{After, Feeder};
 use crate::ledger::{Ledger, manifest};
 use crate::process::{Finished, Process, Words, child_of, corec, signal, sleep_ms, through, wait_until};
@@ -25,6 +27,8 @@ pub const SUBJECTS: &[Subject] = &[
 ];
 
 const LIMIT: Duration = Duration::from_secs(5);
+/// So many take longer than a fork is let be.
+const FORK_TICKS: u64 = 30_000;
 const SIGNALS: [&str; 3] = ["TERM", "INT", "HUP"];
 
 fn number(signal: &str) -> i32 {
@@ -115,18 +119,12 @@ impl Victim {
         let plugins = repository("plugins").display().to_string();
         match self {
             Self::Restore(_) => setup.restore("run"),
-            Self::Fork => words([
-                "fork",
-                "run",
-                "--at",
-                "10",
-                "--set",
-                "blocks[0].load=0.9",
-                "--out",
-                "f",
-                "--ticks",
-                "30k",
-            ]),
+            Self::Fork => {
+                let ticks = FORK_TICKS.to_string();
+                let set = ["--set", "blocks[0].load=0.9"];
+                let more = ["--ticks", &ticks, "--out", "f", "--json"];
+                words(["fork", "run", "--at", "10"].into_iter().chain(set).chain(more))
+            }
             Self::Ask(_) => words(["ask", "how is it going?", "--run", "run", "--plugins", &plugins]),
             Self::Verify => {
                 words(["verify", "ecosystem", "--entities", "1k", "--ticks", "10k", "--threads", "1,2"])
@@ -218,8 +216,8 @@ fn signals(round: &mut Round) -> Verdict {
     }
     ensure(finished.code == Some(0) || fault.ended(&finished), || finished.told())?;
     before.changed(&round.path("run")).map_or(Ok(()), |changed| Err(wrong(changed)))?;
-    if fault.victim == Victim::Fork && finished.code != Some(0) {
-        ensure(finished.out.is_empty(), || format!("a fork cut short printed {}", finished.out.trim()))?;
+    if fault.victim == Victim::Fork {
+        check_fork(&finished)?;
     }
     // Killed before it could listen, it could not clean up either.
     if finished.signal.is_none() {
@@ -227,6 +225,21 @@ fn signals(round: &mut Round) -> Verdict {
         ensure(left.is_empty(), || format!("left in the folder for temporary files: {}", left.join(" ")))?;
     }
     Ok(())
+}
+
+/// A fork that was cut short has nothing to compare; one that has was not.
+fn check_fork(finished: &Finished) -> Verdict {
+    if finished.code != Some(0) {
+        return ensure(finished.out.is_empty(), || {
+            format!("a fork cut short printed {}", finished.out.trim())
+        });
+    }
+    let found: Value =
+        serde_json::from_str(&finished.out).map_err(|e| wrong(format!("{}: {e}", finished.told())))?;
+    let ticks = [&found["same"]["tick"], &found["fork"]["tick"]];
+    ensure(ticks.iter().all(|tick| **tick == FORK_TICKS), || {
+        format!("{}; a fork of {FORK_TICKS} ticks compares {} with {}", finished.told(), ticks[0], ticks[1])
+    })
 }
 
 /// Makes the run that is restored, forked or read.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::ledger::{Bystander, Ledger, read_json};
+use crate::ledger::{Bystander, Ledger, read_json, rows_in_journal};
 use crate::process::{Process, corec};
 use crate::round::{Outcome, Round, Subject, Verdict, ensure, words, wrong};
 use crate::setup::{Feed, Setup};
@@ -48,8 +48,10 @@ fn edited_input(round: &mut Round) -> Verdict {
     let is_accepted = round.draws.once_in("accepted", 4);
     let is_renamed = round.draws.once_in("by_another_name", 4) && edit != "file-gone";
     let mut ledger = Ledger::open(round, &setup);
-    let taken = killed_run(round, &setup, "run")? as usize;
-    let lines = edited(setup.lines(0), edit, taken, &setup, round);
+    let reached = killed_run(round, &setup, "run")? as usize;
+    // What is in the journal was taken; what is beyond the tick that was reached was not.
+    let taken = rows_in_journal(round, "run/journal")? as usize;
+    let lines = edited(setup.lines(0), edit, [taken, reached], &setup, round);
     let mut arguments = setup.restore("run");
     let name = if is_renamed { "renamed.csv" } else { "table.csv" };
     if is_renamed {
@@ -64,7 +66,8 @@ fn edited_input(round: &mut Round) -> Verdict {
         arguments.extend(words(["--input-changed", "accept"]));
     }
     let restored = round.run("restored", &arguments)?;
-    let touches_taken = !matches!(edit, "none" | "later-row-changed" | "later-rows-gone" | "rows-appended");
+    let is_beyond = matches!(edit, "none" | "later-row-changed" | "later-rows-gone" | "rows-appended");
+    let touches_taken = taken > 0 && !is_beyond;
     match restored.code {
         Some(0) if edit == "none" => ledger.check(round, "run"),
         Some(0) if touches_taken && is_accepted => {
@@ -101,59 +104,52 @@ fn names_difference(err: &str, edit: &str) -> bool {
     err.contains("error: ") && wanted.iter().any(|word| err.contains(word))
 }
 
-/// The table's lines after the edit; `taken` rows are in the journal, more or less those of one commit.
-fn edited(mut lines: Vec<String>, edit: &str, taken: usize, setup: &Setup, round: &mut Round) -> Vec<String> {
-    let count = setup.ticks as usize;
-    let other = |lines: &mut Vec<String>, at: usize| lines[at] = format!("77.5,{},0\n", at / 10);
+/// The table's lines after the edit. So many rows were taken for sure, and the run was at this row when it was killed.
+fn edited(
+    mut lines: Vec<String>,
+    edit: &str,
+    [taken, reached]: [usize; 2],
+    setup: &Setup,
+    round: &mut Round,
+) -> Vec<String> {
     let draws = &mut round.draws;
-    let cells = |line: &String, order: &dyn Fn(Vec<&str>) -> Vec<String>| {
-        order(line.trim_end().split(',').collect()).join(",") + "\n"
-    };
-    let own = |cells: Vec<&str>| cells.into_iter().map(String::from).collect::<Vec<_>>();
+    let mut within =
+        |first: usize, last: usize| first + draws.below((last.max(first) + 1 - first) as u64) as usize;
+    let other = |at: usize| format!("77.5,{},0\n", at / 10);
     match edit {
-        // Well within what was taken: the last rows of a run that was killed may not be in its journal.
-        "taken-row-changed" => other(&mut lines, 1 + draws.below((taken as u64 - 12).max(1)) as usize),
+        "taken-row-changed" => {
+            let at = within(1, taken);
+            lines[at] = other(at);
+        }
         "later-row-changed" => {
-            other(&mut lines, taken + 2 + draws.below((count - taken - 2) as u64) as usize)
+            let at = within(reached + 2, setup.ticks as usize);
+            lines[at] = other(at);
         }
-        "later-rows-gone" => lines.truncate(taken + 5),
+        "later-rows-gone" => lines.truncate(reached + 5),
         "rows-appended" => {
-            lines.extend(Setup { ticks: setup.ticks + 20, ..setup.clone() }.lines(setup.ticks).split_off(1))
+            let longer = Setup { ticks: setup.ticks + 20, ..setup.clone() };
+            lines.extend(longer.lines(setup.ticks).split_off(1));
         }
-        "taken-rows-gone" => _ = lines.drain(1..=3 + draws.below(taken as u64 / 2) as usize),
-        "columns-swapped" => {
-            lines = lines
-                .iter()
-                .map(|l| {
-                    cells(l, &|mut c| {
-                        c.swap(0, 1);
-                        own(c)
-                    })
-                })
-                .collect()
-        }
+        "taken-rows-gone" => _ = lines.drain(1..=within(1, taken)),
+        "columns-swapped" => by_cells(&mut lines, |_, cells| cells.swap(0, 1)),
         "column-renamed" => lines[0] = lines[0].replace("step", "stride"),
-        "column-removed" => {
-            lines = lines
-                .iter()
-                .map(|l| {
-                    cells(l, &|mut c| {
-                        c.remove(1);
-                        own(c)
-                    })
-                })
-                .collect()
-        }
-        "column-added" => {
-            let add = |(n, line): (usize, &String)| {
-                format!("{},{line}", if n == 0 { "extra".into() } else { n.to_string() })
-            };
-            lines = lines.iter().enumerate().map(add).collect();
-        }
+        "column-removed" => by_cells(&mut lines, |_, cells| _ = cells.remove(1)),
+        "column-added" => by_cells(&mut lines, |row, cells| {
+            cells.insert(0, if row == 0 { "extra".into() } else { row.to_string() });
+        }),
         "another-table" => lines = Setup { seed: setup.seed + 5, ..setup.clone() }.lines(0),
         _ => {}
     }
     lines
+}
+
+/// Changes the cells of every line; the header is number 0.
+fn by_cells(lines: &mut [String], change: impl Fn(usize, &mut Vec<String>)) {
+    for (number, line) in lines.iter_mut().enumerate() {
+        let mut cells: Vec<String> = line.trim_end().split(',').map(String::from).collect();
+        change(number, &mut cells);
+        *line = cells.join(",") + "\n";
+    }
 }
 
 /// The restored run must have come to the end of one that had this table from the start.
