@@ -19,6 +19,8 @@ step "a new plugin, as a new user would make it"
 scripts/try-new-plugin.sh
 step "the same digest, a million entities: release"
 cargo test --release --locked --test same_bits --test fitness --test memory
+step "fault rounds: two processes, signals, kills, loss of power, full disks, a changed world"
+COREC_ROUNDS=full cargo test --release --locked --test fault_rounds
 
 if command -v valgrind >/dev/null && command -v gungraun-runner >/dev/null; then
     step "instructions of the kernels"

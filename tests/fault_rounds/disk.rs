@@ -131,9 +131,10 @@ impl Disk {
         }
     }
 
-    /// Whether a file is safe: every name on the way to it, and bytes in it.
-    pub fn is_safe(&self, path: &str) -> bool {
-        let found = Path::new(path).iter().try_fold(0, |id, name| match &self.nodes[id] {
+    /// Whether a file is safe below `folder`: every name on the way to it, and bytes in it. Of `folder` itself it is not asked.
+    pub fn is_safe(&self, folder: &str, path: &str) -> bool {
+        let Some(folder) = self.find(Path::new(folder)) else { return false };
+        let found = Path::new(path).iter().try_fold(folder, |id, name| match &self.nodes[id] {
             Node::Folder { safe, .. } => safe.get(&*name.to_string_lossy()).copied(),
             Node::File { .. } => None,
         });

@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Display};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -14,13 +14,16 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::disk::{Disk, Luck};
+use crate::draws::Draws;
+use crate::feeder::{After, Feeder};
 use crate::ledger::{Ledger, rows_in_journal};
-use crate::process::{Process, through};
+use crate::process::{Process, corec, through};
 use crate::round::{Outcome, Round, Subject, Verdict, ensure, words, wrong};
 use crate::setup::{Feed, Setup};
 use crate::trace::{self, Event};
+use crate::tree::{self, Tree};
 
-pub const SUBJECTS: &[Subject] = &[Subject { name: "power", full: 240, few: 6, play: power }];
+pub const SUBJECTS: &[Subject] = &[Subject { name: "power", full: 300, few: 6, play: power }];
 
 /// What is traced.
 #[derive(Clone, Copy, PartialEq)]
@@ -99,7 +102,7 @@ fn recording(traced: Traced) -> Option<Arc<Recording>> {
     kept[at].clone()
 }
 
-fn record(traced: Traced, place: &std::path::Path) -> Recording {
+fn record(traced: Traced, place: &Path) -> Recording {
     let (setup, folder, before) = (traced.setup(), place.join("round"), place.join("before"));
     let said = place.join("words");
     fs::create_dir_all(&folder).unwrap();
@@ -108,22 +111,27 @@ fn record(traced: Traced, place: &std::path::Path) -> Recording {
     let mut arguments = setup.run("run");
     if traced == Traced::Restored {
         let first = [arguments, words(["--kill-at", "95"])].concat();
-        Process::start(&said, "first", crate::process::corec(&folder, &first)).end().unwrap();
-        crate::tree::copy(&folder, &before);
+        Process::start(&said, "first", corec(&folder, &first)).end().unwrap();
+        tree::copy(&folder, &before);
         arguments = setup.restore("run");
     }
     let log = place.join("log");
     let calls = format!("trace={}", trace::CALLS);
     let strace = ["strace", "-f", "-y", "-xx", "-s", "16777216", "-e", &calls, "-o", log.to_str().unwrap()];
-    let feed = |lines| {
-        crate::feeder::Feeder::start(folder.join("pipe"), lines, Duration::ZERO, crate::feeder::After::Close)
-    };
+    let feed = |lines| Feeder::start(folder.join("pipe"), lines, Duration::ZERO, After::Close);
     let feeder = (setup.feed == Feed::Pipe).then(|| feed(setup.lines(0)));
     let run = Process::start(&said, "traced", through(&folder, &strace, &arguments)).end().unwrap();
     drop(feeder);
     assert_eq!(run.code, Some(0), "{}", run.told());
     let events = trace::read(&fs::read_to_string(log).unwrap(), &folder);
-    assert!(events.len() > 50, "found {} events of files", events.len());
+    let mut disk = Disk::of(&before);
+    events.iter().for_each(|event| disk.apply(event));
+    let after = place.join("after");
+    disk.survive(&after, Luck::All, &mut Draws::new(0));
+    // With nothing cut off, the rebuilt disk is the real one: the checker has understood every call.
+    if let Some(changed) = Tree::of(&folder.join("run")).changed(&after.join("run")) {
+        panic!("the checker misread the log: {changed}");
+    }
     Recording { events, before }
 }
 
@@ -143,14 +151,17 @@ fn power(round: &mut Round) -> Verdict {
     let cut = place_of(&recording.events, cut, near_sync, &mut round.draws);
 
     let mut disk = Disk::of(&recording.before);
-    let (mut acknowledged, mut was_safe) = (0, false);
+    let (mut acknowledged, mut was_safe, mut was_safe_inside) = (0, false, false);
     for event in &recording.events[..cut] {
         disk.apply(event);
-        was_safe |= disk.is_safe("run/manifest.json");
+        was_safe |= disk.is_safe("", "run/manifest.json");
+        was_safe_inside |= disk.is_safe("run", "manifest.json");
         let said = disk.read("ack").and_then(|bytes| std::str::from_utf8(bytes).ok()?.trim().parse().ok());
         acknowledged = said.unwrap_or(0).max(acknowledged);
     }
     disk.survive(&round.folder(), luck, &mut round.draws);
+    // A folder whose own name was not safe, and is there all the same, must do as well.
+    was_safe |= was_safe_inside && round.path("run").is_dir();
 
     let setup = traced.setup();
     setup.lay_out(&round.folder());
@@ -188,7 +199,7 @@ fn power(round: &mut Round) -> Verdict {
 }
 
 /// The event to cut before: anywhere, or next to a moment when something became safe or got its name.
-fn place_of(events: &[Event], ppm: u64, near_sync: bool, draws: &mut crate::draws::Draws) -> usize {
+fn place_of(events: &[Event], ppm: u64, near_sync: bool, draws: &mut Draws) -> usize {
     let edge = |event: &Event| matches!(event, Event::Sync { .. } | Event::Rename { .. });
     let edges: Vec<usize> = (0..events.len()).filter(|at| edge(&events[*at])).collect();
     if near_sync && !edges.is_empty() {

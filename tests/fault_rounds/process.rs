@@ -131,6 +131,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Milliseconds since it was started.
+    pub fn age_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
     /// Sends a signal, by its name without SIG.
     pub fn signal(&self, name: &str) {
         signal(self.pid(), name);
@@ -141,7 +146,7 @@ impl Process {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end; one that takes longer is killed, and the round is wrong. So it is after a panic.
+    /// Waits for its end. One that takes longer than anything may is killed, and the round is wrong; so it is after a panic.
     pub fn end(self) -> Result<Finished, Outcome> {
         self.end_within(PATIENCE, "its start")
     }
@@ -257,13 +262,6 @@ pub fn wait_until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
 
 pub fn sleep_ms(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
-}
-
-impl Process {
-    /// Milliseconds since it was started.
-    pub fn age_ms(&self) -> u64 {
-        self.started.elapsed().as_millis() as u64
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "limits of waiting; no result of the program depends on it")]
