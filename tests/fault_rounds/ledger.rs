@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::feeder::{After, Feeder};
 use crate::process::{Process, corec};
-use crate::round::{Outcome, Round, Verdict, ensure, words, wrong};
+use crate::round::{Outcome, Round, Verdict, ensure, home, words, wrong};
 use crate::setup::{Feed, Setup};
 use crate::tree;
 
@@ -42,11 +41,10 @@ pub struct Control {
 impl Control {
     /// The one of these options; played once, whoever asks.
     pub fn of(setup: &Setup) -> Arc<Self> {
-        static KEPT: OnceLock<(TempDir, Mutex<BTreeMap<String, Arc<Control>>>)> = OnceLock::new();
-        let (place, kept) = KEPT.get_or_init(|| (tempfile::tempdir().unwrap(), Mutex::default()));
-        let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let number = kept.len();
-        let play = || Arc::new(Self::play(setup, &place.path().join(number.to_string())));
+        static KEPT: Mutex<BTreeMap<String, Arc<Control>>> = Mutex::new(BTreeMap::new());
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = home().join(format!("control-{}", kept.len()));
+        let play = || Arc::new(Self::play(setup, &place));
         Arc::clone(kept.entry(setup.key()).or_insert_with(play))
     }
 

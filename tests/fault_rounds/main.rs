@@ -79,6 +79,7 @@ fn main() -> ExitCode {
         chosen.iter().for_each(|subject| println!("{}: test", subject.name));
         return ExitCode::SUCCESS;
     }
+    let _home = round::make_home();
     round::keep_panics();
     let tallies: Vec<Tally> = chosen.iter().map(|subject| subject.play_all(&asked)).collect();
     if tallies.is_empty() {

@@ -8,17 +8,15 @@ use std::fmt::{self, Display};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-
-use tempfile::TempDir;
 
 use crate::disk::{Disk, Luck};
 use crate::draws::Draws;
 use crate::feeder::{After, Feeder};
 use crate::ledger::{Ledger, rows_in_journal};
 use crate::process::{Process, corec, through};
-use crate::round::{Outcome, Round, Subject, Verdict, ensure, words, wrong};
+use crate::round::{Outcome, Round, Subject, Verdict, ensure, home, words, wrong};
 use crate::setup::{Feed, Setup};
 use crate::trace::{self, Event};
 use crate::tree::{self, Tree};
@@ -84,7 +82,7 @@ struct Recording {
 
 /// The recording of a run; made once, whoever asks. None where processes can't be traced.
 fn recording(traced: Traced) -> Option<Arc<Recording>> {
-    static KEPT: OnceLock<(TempDir, Mutex<Vec<Option<Arc<Recording>>>>)> = OnceLock::new();
+    static KEPT: Mutex<[Option<Arc<Recording>>; ALL.len()]> = Mutex::new([const { None }; ALL.len()]);
     static WORKS: OnceLock<bool> = OnceLock::new();
     let works = || {
         Command::new("strace").args(["-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success())
@@ -92,12 +90,12 @@ fn recording(traced: Traced) -> Option<Arc<Recording>> {
     if !WORKS.get_or_init(works) {
         return None;
     }
-    let (place, kept) =
-        KEPT.get_or_init(|| (tempfile::tempdir().unwrap(), Mutex::new(vec![None; ALL.len()])));
-    let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let at = ALL.iter().position(|one| *one == traced).unwrap();
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = ALL.iter().position(|one| *one == traced).expect("it is one of all");
     if kept[at].is_none() {
-        kept[at] = Some(Arc::new(record(traced, &place.path().canonicalize().unwrap().join(at.to_string()))));
+        // Strace says where files are without any links on the way.
+        let place = home().canonicalize().unwrap().join(format!("traced-{traced}"));
+        kept[at] = Some(Arc::new(record(traced, &place)));
     }
     kept[at].clone()
 }

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use tempfile::TempDir;
 
@@ -309,6 +309,19 @@ thread_local! {
 /// A panic is a round's outcome, told in its line and nowhere else.
 pub fn keep_panics() {
     std::panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
+}
+
+static HOME: OnceLock<PathBuf> = OnceLock::new();
+
+/// Where what all rounds share is kept: undisturbed runs, traces. It is there as long as what this gives.
+pub fn make_home() -> TempDir {
+    let home = tempfile::Builder::new().prefix("corec-rounds-").tempdir().unwrap();
+    _ = HOME.set(home.path().to_path_buf());
+    home
+}
+
+pub fn home() -> &'static Path {
+    HOME.get().expect("made before the first round")
 }
 
 /// A folder of the repository.

@@ -69,7 +69,7 @@ impl Setup {
     /// Draws a pace at which the whole run takes about so many milliseconds.
     pub fn paced(mut self, draws: &mut Draws, ms: &[u64]) -> Self {
         let ms = draws.pick("lasts_ms", ms);
-        self.tick_rate = if ms == 0 { 0 } else { self.ticks * 1000 / ms };
+        self.tick_rate = (self.ticks * 1000).checked_div(ms).unwrap_or(0);
         self
     }
 
