@@ -264,6 +264,12 @@ fn one_store(round: &mut Round) -> Verdict {
     let url = format!("sqlite://{}", round.path("shared.db").display());
     let names = ["a", "b"];
     let run = |n: usize| [setups[n].run(names[n]), words(["--store", &url])].concat();
+    // Somebody else's run is there already.
+    let third = Setup { feed: Feed::Population, entities: 500, snapshot_interval: 0, ..setups[0].clone() };
+    round.run_well("third", &[third.run("c"), words(["--store", &url])].concat())?;
+    let shared = round.path("shared.db");
+    let thirds = runs_in(&shared);
+    let before = rows_of(&shared, thirds[0]);
     if is_killed {
         for n in [0, 1] {
             let tick = round.draws.number("killed_at", 1..=setups[n].ticks - 1).to_string();
@@ -277,9 +283,12 @@ fn one_store(round: &mut Round) -> Verdict {
     for n in [0, 1] {
         ledgers[n].check(round, names[n])?;
     }
-    let shared = round.path("shared.db");
-    let runs = runs_in(&shared);
-    ensure(runs.len() == 2, || format!("shared.db: found {} runs, must be 2", runs.len()))?;
+    let mut runs = runs_in(&shared);
+    ensure(runs.len() == 3, || format!("shared.db: found {} runs, must be 3", runs.len()))?;
+    runs.retain(|run| !thirds.contains(run));
+    ensure(rows_of(&shared, thirds[0]) == before, || {
+        "shared.db: the rows of a run that had ended changed".into()
+    })?;
     let mut expected: Vec<Vec<String>> =
         ledgers.iter().map(|l| rows_of(&l.control.folder.join("store.db"), 1)).collect();
     for run in runs {
