@@ -108,6 +108,10 @@ fn on_small_disk(round: &mut Round) -> Verdict {
     let process = round.start("run", &[fault.setup.run(run), more].concat());
     let fill = disk.join("fill");
     sleep_ms(fault.full_after_ms);
+    let snapshots =
+        if fault.on_disk == "snapshots" { disk.clone() } else { round.path(run).join("snapshots") };
+    let has_snapshot = || tree::names(&snapshots).iter().any(|name| name.ends_with(".corec"));
+    let had_snapshot = has_snapshot();
     let is_over = AtomicBool::new(false);
     let finished = std::thread::scope(|scope| {
         scope.spawn(|| keep_full(&fill, fault.full_for_ms, &is_over));
@@ -116,6 +120,9 @@ fn on_small_disk(round: &mut Round) -> Verdict {
         finished
     })?;
     _ = fs::remove_file(&fill);
+    ensure(has_snapshot() || !had_snapshot, || {
+        format!("{}; the last good snapshot is gone", finished.told())
+    })?;
     judge(round, &mut ledger, run, &finished, fault.on_disk == "snapshots")?;
     if fault.on_disk == "snapshots" && !tree::names(&disk).is_empty() {
         round.run_well("inspect", &words(["inspect", "disk"]))?;

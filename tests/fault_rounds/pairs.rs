@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::feeder::{After, Feeder};
-use crate::ledger::{Bystander, Ledger, rows_in_journal};
+use crate::ledger::{Bystander, Ledger};
 use crate::process::{Finished, Process, sleep_ms};
 use crate::round::{Outcome, Round, Subject, Verdict, ensure, words, wrong};
 use crate::setup::{Feed, Setup, make_pipe};
@@ -51,19 +51,21 @@ fn end_both(mut first: Process, mut second: Process) -> Result<[Finished; 2], Ou
     Ok([first.end()?, second])
 }
 
-/// Which of two went on: 0 or 1. The other one must have been refused as it should be.
-fn winner(pair: &[Finished; 2]) -> Result<usize, Outcome> {
-    let at = match (pair[0].code, pair[1].code) {
-        (Some(0), Some(2)) => 0,
-        (Some(2), Some(0)) => 1,
+/// Which of two went on: 0 or 1.
+fn who_went_on(pair: &[Finished; 2]) -> Result<usize, Outcome> {
+    match (pair[0].code, pair[1].code) {
+        (Some(0), Some(2)) => Ok(0),
+        (Some(2), Some(0)) => Ok(1),
         _ => {
-            return Err(wrong(format!(
-                "{}; {}; one must end with 0, the other with 2",
-                pair[0].told(),
-                pair[1].told()
-            )));
+            let [first, second] = pair.each_ref().map(Finished::told);
+            Err(wrong(format!("{first}; {second}; one must end with 0, the other with 2")))
         }
-    };
+    }
+}
+
+/// Which of two went on. The other one must have been refused as it should be.
+fn winner(pair: &[Finished; 2]) -> Result<usize, Outcome> {
+    let at = who_went_on(pair)?;
     let (won, refused) = (&pair[at], &pair[1 - at]);
     // Looking at a process' end takes a moment.
     let was_over = won.ended <= refused.ended + Duration::from_millis(20);
@@ -71,6 +73,13 @@ fn winner(pair: &[Finished; 2]) -> Result<usize, Outcome> {
     let is_said = names_it || (was_over && refused.err.contains("holds a run already"));
     ensure(is_said, || format!("{}; must name process {}", refused.told(), won.pid))?;
     Ok(at)
+}
+
+/// Whether both went on, but the later one only after the earlier one's end: a run that takes `lasts` can't have begun before it.
+fn in_turn(pair: &[Finished; 2], lasts: Duration) -> bool {
+    let [first, second] = pair.each_ref().map(|finished| finished.ended);
+    let apart = first.max(second) - first.min(second);
+    pair.iter().all(|finished| finished.code == Some(0)) && apart >= lasts
 }
 
 /// No folder but these may be in the round's: one that was refused leaves none that it has made.
@@ -175,17 +184,7 @@ fn two_forks(round: &mut Round) -> Verdict {
     kill_one(round, &setup, "run", 20)?;
     let before = tree::Tree::of(&round.path("run"));
     let pair = race(round, delay, [("first", fork("run", 10, "f")), ("second", fork("run", 10, "f"))])?;
-    let at = match (pair[0].code, pair[1].code) {
-        (Some(0), Some(2)) => 0,
-        (Some(2), Some(0)) => 1,
-        _ => {
-            return Err(wrong(format!(
-                "{}; {}; one must end with 0, the other with 2",
-                pair[0].told(),
-                pair[1].told()
-            )));
-        }
-    };
+    let at = who_went_on(&pair)?;
     let refused = &pair[1 - at].err;
     let is_said =
         refused.contains(&format!("process {}", pair[at].pid)) || refused.contains("is there already");
@@ -197,14 +196,19 @@ fn two_forks(round: &mut Round) -> Verdict {
 
 /// Two runs with folders of their own and one flag that names the same folder.
 fn one_folder(round: &mut Round, flag: &str) -> Verdict {
-    let setups = draw_two(round, &[Feed::Population], &[150, 300]);
+    let setups = draw_two(round, &[Feed::Population], &[200, 300]);
     let delay = round.draws.number("delay_ms", 0..=50);
     let bystander = Bystander::lay(round, &setups[0]);
     let mut ledgers = setups.each_ref().map(|setup| Ledger::open(round, setup));
     let run = |setup: &Setup, out| [setup.run(out), words([flag, "shared"])].concat();
     let pair = race(round, delay, [("first", run(&setups[0], "a")), ("second", run(&setups[1], "b"))])?;
+    let names = ["a", "b"];
+    if in_turn(&pair, Duration::from_millis(setups[0].ticks * 1000 / setups[0].tick_rate)) {
+        ledgers.iter_mut().zip(names).try_for_each(|(ledger, name)| ledger.check_end(round, name))?;
+        return bystander.check();
+    }
     let won = winner(&pair)?;
-    let name = ["a", "b"][won];
+    let name = names[won];
     ledgers[won].check_end(round, name)?;
     if flag == "--journal" && ledgers[won].check_replay(round, name).is_err() {
         // A replay may look for a journal only where it usually is.
@@ -230,7 +234,7 @@ fn one_journal(round: &mut Round) -> Verdict {
 /// Two runs, each with a pipe of its own, that acknowledge in one file: the feeders would take each other's word.
 fn one_ack_file(round: &mut Round) -> Verdict {
     let setups = draw_two(round, &[Feed::Pipe], &[0]);
-    let pause = Duration::from_micros(round.draws.number("pause_us", 500..=1500));
+    let pause = Duration::from_micros(round.draws.number("pause_us", 800..=1500));
     let delay = round.draws.number("delay_ms", 0..=50);
     let mut ledgers = setups.each_ref().map(Ledger::of);
     let pipes = ["pipe_a", "pipe_b"];
@@ -243,11 +247,13 @@ fn one_ack_file(round: &mut Round) -> Verdict {
     };
     let pair = race(round, delay, [("first", run(0, "a")), ("second", run(1, "b"))]);
     drop(feeders);
-    let won = winner(&pair?)?;
-    let name = ["a", "b"][won];
-    ledgers[won].check(round, name)?;
-    ensure(rows_in_journal(round, &format!("{name}/journal"))? == setups[won].ticks, || "rows".into())?;
-    only(round, &[name])
+    let (pair, names) = (pair?, ["a", "b"]);
+    if in_turn(&pair, pause * setups[0].ticks as u32) {
+        return ledgers.iter().zip(names).try_for_each(|(ledger, name)| ledger.check_replay(round, name));
+    }
+    let won = winner(&pair)?;
+    ledgers[won].check(round, names[won])?;
+    only(round, &[names[won]])
 }
 
 /// Two runs in one SQLite file: each has all of its rows, and those of nobody else.
