@@ -70,7 +70,7 @@ fn winner(pair: &[Finished; 2]) -> Result<usize, Outcome> {
     // Looking at a process' end takes a moment.
     let was_over = won.ended <= refused.ended + Duration::from_millis(20);
     let names_it = refused.err.contains(&format!("process {}", won.pid));
-    let is_said = names_it || (was_over && refused.err.contains("holds a run already"));
+    let is_said = names_it || (was_over && refused.err.contains("holds "));
     ensure(is_said, || format!("{}; must name process {}", refused.told(), won.pid))?;
     Ok(at)
 }

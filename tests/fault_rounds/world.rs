@@ -232,7 +232,9 @@ fn restore_from(
 /// A snapshot's file says which run it is of; where that is another run now, that one must not be touched.
 fn by_snapshot(round: &Round, ledger: &mut Ledger, how: &str) -> Verdict {
     let setup = ledger.setup.clone();
-    let Some(newest) = tree::names(&round.path("run/snapshots")).pop() else {
+    let mut snapshots = tree::names(&round.path("run/snapshots"));
+    snapshots.retain(|name| name.ends_with(".corec"));
+    let Some(newest) = snapshots.pop() else {
         return ledger.heal(round, "run");
     };
     match how {
