@@ -147,19 +147,19 @@ fn keep_full(file: &Path, for_ms: Option<u64>, is_over: &AtomicBool) {
     _ = fs::remove_file(file);
 }
 
-/// Done with the right end; or ended with a status and a reason, and gone on with to the right end once there is room.
-fn judge(round: &Round, ledger: &mut Ledger, run: &str, finished: &Finished, must_go_on: bool) -> Verdict {
-    if must_go_on {
-        finished.must_exit(0)?;
-    }
+/// Done with the right end; or ended with a status and a reason, and gone on with to the right end once there is room. What can do
+/// without what was not written ends no sooner for it.
+fn judge(round: &Round, ledger: &mut Ledger, run: &str, finished: &Finished, goes_on: bool) -> Verdict {
     if finished.code == Some(0) {
         return ledger.check(round, run);
     }
     ensure(matches!(finished.code, Some(1 | 2)), || finished.told())?;
     let reasons = ["No space left", "disk is full", "File too large", "disk I/O error"];
-    ensure(reasons.iter().any(|reason| finished.err.contains(reason)), || {
-        format!("{}: no reason", finished.told())
-    })?;
+    let has_reason = reasons.iter().any(|reason| finished.err.contains(reason));
+    ensure(has_reason, || format!("{}: no reason", finished.told()))?;
+    if goes_on {
+        ledger.check_last_tick(round, run)?;
+    }
     ledger.heal(round, run)
 }
 

@@ -144,6 +144,18 @@ impl Ledger {
         self.check_replay(round, run)
     }
 
+    /// It has come to the undisturbed run's last tick and digest, whatever else it has to say.
+    pub fn check_last_tick(&self, round: &Round, run: &str) -> Verdict {
+        let summary = read_json(&round.path(run).join("summary.json")).map_err(wrong)?;
+        for key in ["tick", "state_digest"] {
+            let (found, expected) = (&summary[key], &self.control.summary[key]);
+            ensure(found == expected, || {
+                format!("{run}/summary.json: {key}: found {found}, must be {expected}")
+            })?;
+        }
+        Ok(())
+    }
+
     /// What its summary, manifest and journal say.
     pub fn check_end(&mut self, round: &Round, run: &str) -> Verdict {
         let summary = read_json(&round.path(run).join("summary.json")).map_err(wrong)?;

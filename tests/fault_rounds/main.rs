@@ -18,7 +18,8 @@
 //! cargo test --test fault_rounds                                a few rounds of every subject
 //! COREC_ROUNDS=full cargo test --release --test fault_rounds    all of them, as CI does; a number is so many of each
 //! cargo test --test fault_rounds -- signals power               subjects by a part of their name
-//! COREC_ROUND_SEED=signals/1f3a cargo test --test fault_rounds  this round alone; its folder is kept unless it is right
+//! COREC_ROUND_SEED=signals/1f3a cargo test --test fault_rounds  this round alone; its folder is kept if it is lost or wrong
+//! COREC_ROUND_KEEP=1                                            so are those of all rounds
 //! COREC_ROUND_BASE=7                                            other rounds than the usual ones
 //! COREC_ROUND_WORKERS=1                                         rounds at a time; twice the processors if not given
 //! COREC_BIN=path                                                another build of the program

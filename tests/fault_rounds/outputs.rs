@@ -106,6 +106,7 @@ fn files(round: &mut Round) -> Verdict {
             ensure(ended.err.contains("taken"), || ended.told())?;
             match ended.code {
                 Some(0) => ledger.check(round, "run"),
+                Some(1) => ledger.check_last_tick(round, "run"),
                 Some(2) => Err(Outcome::Refused(ended.told())),
                 _ => Err(wrong(ended.told())),
             }

@@ -116,6 +116,8 @@ pub struct Asked {
     is_full: bool,
     base: u64,
     workers: usize,
+    /// Whether the folders of rounds that are not right stay.
+    keeps: bool,
 }
 
 impl Asked {
@@ -134,6 +136,7 @@ impl Asked {
             skips: Vec::new(),
             is_exact: false,
             is_list: false,
+            keeps: one.is_some() || variable("COREC_ROUND_KEEP").is_some(),
             is_full: rounds.as_deref() == Some("full") || one.is_some(),
             rounds: rounds.and_then(|rounds| rounds.parse().ok()),
             one,
@@ -293,7 +296,7 @@ impl Subject {
         if let Some(why) = why {
             _ = write!(line, "\n        {why}");
         }
-        if asked.one.is_some() && verdict.is_err() {
+        if asked.keeps && matches!(verdict, Err(Outcome::Lost(_) | Outcome::Wrong(_))) {
             _ = write!(line, "\n        kept: {}", round.temporary.keep().display());
         }
         println!("{line}");

@@ -98,7 +98,7 @@ fn names_difference(err: &str, edit: &str) -> bool {
     let wanted: &[&str] = match edit {
         "taken-row-changed" | "another-table" => &["row", "line"],
         "taken-rows-gone" => &["row", "line"],
-        "file-gone" => &["No such file"],
+        "file-gone" => &["No such file", "not there"],
         _ => &["column"],
     };
     err.contains("error: ") && wanted.iter().any(|word| err.contains(word))
