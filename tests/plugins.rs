@@ -133,7 +133,7 @@ fn a_run_that_failed_leaves_no_snapshot() {
     #[expect(clippy::disallowed_methods, reason = "a run times itself from here")]
     let mut plan = RunPlan::new(scenario("cell", 10), std::time::Instant::now());
     plan.out = Some(folder.path().join("run"));
-    plan.snapshots.every = Some(Every::Ticks(6));
+    plan.options.snapshot_interval = Some(Every::Ticks(6));
     let summary = run(app, plan, &corec::run::Stop::default(), &mut |_| {}).unwrap();
     let error = summary.error.unwrap();
     assert!(error.starts_with("tick 5:") && error.contains("Rows::free"), "{error}");
