@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::fs;
+
+use corec_core::journal::{Input, Inputs, Journal};
 use corec_systems::run::manifest::Manifest;
 use serde_json::Value;
 use support::{corec, json, refused};
@@ -20,12 +23,17 @@ fn one_digest_at_every_thread_count_and_across_kills() {
     let arguments = ["verify", "run", "--threads", "2"];
     assert_eq!(json(folder.path(), &arguments, 0)["digest"], run["state_digest"]);
     let run = folder.path().join("run");
-    let mut manifest = Manifest::read(&run).unwrap();
-    manifest.digests[2].1 = "0123456789abcdef".into();
-    manifest.write(&run).unwrap();
+    let journal = run.join("journal");
+    fs::rename(&journal, run.join("true")).unwrap();
+    let (mut inputs, id) = (Inputs::of(&run.join("true")).unwrap(), Manifest::read(&run).unwrap().id.unwrap());
+    let mut forged = Journal::record_in(&journal, id, false).unwrap();
+    while let Some((_, tick, input)) = inputs.next_input().unwrap() {
+        forged.record(tick, if tick == 30 { Input::Digest(7) } else { input });
+    }
+    forged.commit();
     let found = json(folder.path(), &arguments, 1);
     assert_eq!((&found["same"], &found["recorded_tick"]), (&Value::Bool(false), &Value::from(30)));
-    refused(folder.path(), &["verify", "run", "--seed", "3"], "--entities and --seed: a run's own are taken");
+    refused(folder.path(), &["verify", "run", "--seed", "3"], "a run's own are taken");
 }
 
 #[test]

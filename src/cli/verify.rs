@@ -233,7 +233,7 @@ fn kill_in(
         .collect();
     kills.sort_unstable();
     for kill in kills.iter().map(Some).chain([None]) {
-        let mut command = kill_command(args, again, &out)?;
+        let mut command = kill_command(args, again)?;
         if run.is_some() || has_snapshot(&out) {
             command.arg("--restore").arg(&out);
         } else {
@@ -275,14 +275,14 @@ fn kill_in(
     Ok(("killed and restored".into(), digests))
 }
 
-fn kill_command(args: &VerifyArgs, again: &Again, out: &Path) -> Result<Command, RunError> {
+fn kill_command(args: &VerifyArgs, again: &Again) -> Result<Command, RunError> {
     let program = std::env::current_exe().map_err(|e| RunError::Failed(format!("--kill: {e}")))?;
     let mut command = Command::new(program);
     let (ticks, every) = (again.ticks.to_string(), (again.ticks / 10).max(1).to_string());
     command.args(["run", "--ticks", &ticks, "--snapshot-interval", &every, "--quiet", "--plugins-read-only"]);
     command.args(["--digest-interval", &again.interval.to_string()]);
     command.args(["--threads", &args.threads[args.threads.len() - 1].to_string()]);
-    command.current_dir(out.parent().unwrap_or(out)).stdin(Stdio::null());
+    command.stdin(Stdio::null());
     Ok(command)
 }
 

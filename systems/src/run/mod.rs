@@ -192,6 +192,7 @@ struct Started {
 }
 
 fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Between), RunError> {
+    check_here()?;
     let GoOn { run: source, snapshot } = plan.restore.take().unwrap_or(GoOn { run: None, snapshot: None });
     let goes_on = source.as_ref().filter(|_| plan.out.is_none());
     let held = goes_on.map(|run| RunFolder::go_on_in(run.folder().into())).transpose()?;
@@ -343,6 +344,16 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
         first_updates,
     };
     Ok((started, between))
+}
+
+/// Manifests have whole paths, in JSON.
+fn check_here() -> Result<(), RunError> {
+    match std::env::current_dir() {
+        Ok(here) if here.to_str().is_none() => Err(RunError::Usage(format!(
+            "the current folder: found {here:?}, must be UTF-8: it is written into JSON"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// What was asked for, then what the run that is gone on with had: all of it in its folder, without its places elsewhere.
