@@ -279,7 +279,7 @@ fn column(table: &TableReader) -> Result<Side, String> {
     }
     if side.example.is_some() && !table.is_live() {
         each_time(table, |reading, text| {
-            side.see(&reading, text);
+            side.see(reading, text);
             Ok(())
         })?;
     }
