@@ -17,7 +17,8 @@ fn a_manifest_has_the_last_digest_and_how_many_there_are() {
     let at = folder.path();
     fs::write(at.join("tiny.json"), TINY).unwrap();
     let run = |ticks: &str, out: &str| {
-        let arguments = ["run", "tiny.json", "--threads", "1", "--digest-interval", "1", "--snapshot-interval", "4k"];
+        let arguments =
+            ["run", "tiny.json", "--threads", "1", "--digest-interval", "1", "--snapshot-interval", "4k"];
         json(at, &[&arguments[..], &["--ticks", ticks, "--out", out]].concat(), 0)
     };
     let (short, long) = (run("100", "short"), run("20k", "long"));
@@ -26,7 +27,8 @@ fn a_manifest_has_the_last_digest_and_how_many_there_are() {
     let manifest = read_json(&at.join("long/manifest.json"));
     assert_eq!(manifest["digest"], serde_json::json!([20_000, long["state_digest"]]));
     assert_eq!(manifest["digest_count"], 20_000);
-    let grown = long["peak_rss_bytes"].as_u64().unwrap() as i64 - short["peak_rss_bytes"].as_u64().unwrap() as i64;
+    let grown =
+        long["peak_rss_bytes"].as_u64().unwrap() as i64 - short["peak_rss_bytes"].as_u64().unwrap() as i64;
     assert!(grown < 8 << 20, "{grown} bytes more for 200 times the ticks");
     assert_eq!(json(at, &["replay", "long"], 0)["same"], 20_000);
     let on = json(at, &["run", "--restore", "long", "--ticks", "21k"], 0);
@@ -49,7 +51,10 @@ fn runs_are_in_the_order_of_their_numbers_and_what_cant_be_read_is_among_them() 
     let names: Vec<&str> = list.as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap()).collect();
     assert_eq!(names, ["runs/0002", "runs/9", "runs/0010", "runs/11", "runs/named"]);
     for at in [1, 3] {
-        assert!(list[at]["status"] == "unreadable" && list[at]["error"].as_str().unwrap().contains("manifest.json"));
+        assert!(
+            list[at]["status"] == "unreadable"
+                && list[at]["error"].as_str().unwrap().contains("manifest.json")
+        );
     }
     assert!(said(at, &["runs"]).0 == Some(0));
 }

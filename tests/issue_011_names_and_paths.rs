@@ -14,7 +14,17 @@ fn a_path_that_is_not_utf_8_is_refused_by_its_option() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let odd = OsString::from_vec(b"od\xffd".to_vec());
-    for option in ["--out", "--input", "--ack", "--windows", "--snapshot", "--journal", "--restore", "--profile", "--plugins"] {
+    for option in [
+        "--out",
+        "--input",
+        "--ack",
+        "--windows",
+        "--snapshot",
+        "--journal",
+        "--restore",
+        "--profile",
+        "--plugins",
+    ] {
         let output = command(at, &["run", "--entities", "10", option]).arg(&odd).output().unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{option}: {err}");
@@ -36,7 +46,11 @@ fn a_path_that_is_not_utf_8_is_refused_by_its_option() {
 fn a_terminal_sees_no_control_character() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    fs::write(at.join("e.json"), r#"{"ticks": 3, "name": "x\u001b[31mred", "blocks": [{"id": "a", "entities": 5}]}"#).unwrap();
+    fs::write(
+        at.join("e.json"),
+        r#"{"ticks": 3, "name": "x\u001b[31mred", "blocks": [{"id": "a", "entities": 5}]}"#,
+    )
+    .unwrap();
     json(at, &["run", "--entities", "10", "--ticks", "2", "--out", "o\u{1b}[31m"], 0);
     for arguments in [
         &["run", "e.json", "--out", "n"][..],
@@ -56,7 +70,17 @@ fn a_terminal_sees_no_control_character() {
 #[test]
 fn a_number_below_zero_is_told_of_by_its_option() {
     let folder = tempfile::tempdir().unwrap();
-    for option in ["--ticks", "--seed", "--entities", "--threads", "--load", "--tick-rate", "--snapshot-interval", "--snapshot-keep", "--digest-interval"] {
+    for option in [
+        "--ticks",
+        "--seed",
+        "--entities",
+        "--threads",
+        "--load",
+        "--tick-rate",
+        "--snapshot-interval",
+        "--snapshot-keep",
+        "--digest-interval",
+    ] {
         let (status, err) = said(folder.path(), &["run", option, "-5"]);
         assert!(status == Some(2) && err.contains(option) && err.contains("-5"), "{option}: {err}");
         assert!(!err.contains("unexpected argument"), "{option}: {err}");

@@ -4,7 +4,6 @@
 
 mod support;
 
-
 use corec::prelude::*;
 use corec_systems::run::{RunPlan, run};
 use serde_json::Value;

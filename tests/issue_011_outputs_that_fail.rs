@@ -25,7 +25,8 @@ fn a_stderr_that_is_full_ends_nothing() {
         &["replay", "r"],
         &["fork", "r", "--at", "5", "--set", "blocks[0].load=0.9", "--out", "f"],
     ] {
-        let status = command(at, arguments).stderr(full()).stdout(std::process::Stdio::null()).status().unwrap();
+        let status =
+            command(at, arguments).stderr(full()).stdout(std::process::Stdio::null()).status().unwrap();
         assert_eq!(status.code(), Some(0), "{arguments:?}");
     }
     let status = command(at, &["run", "nowhere.json"]).stderr(full()).status().unwrap();
@@ -49,7 +50,8 @@ fn snapshots_that_were_asked_for_and_never_made_are_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fs::write(at.join("blocker"), "").unwrap();
-    let arguments = ["run", "--entities", "1k", "--ticks", "20", "--snapshot-interval", "5", "--out", "r", "-q"];
+    let arguments =
+        ["run", "--entities", "1k", "--ticks", "20", "--snapshot-interval", "5", "--out", "r", "-q"];
     let (status, err) = said(at, &[&arguments[..], &["--snapshot", "blocker"]].concat());
     assert!(status == Some(1) && err.contains("error: no snapshot: "), "{status:?} {err}");
     assert_eq!(read_json(&at.join("r/manifest.json"))["status"], "failed");
@@ -75,7 +77,8 @@ fn a_start_that_fails_leaves_no_folder_and_nothing_in_one() {
 fn a_tool_that_holds_the_database_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let mut child = start(at, &["run", "--entities", "1k", "--ticks", "2000", "--tick-rate", "1000", "--out", "r"]);
+    let mut child =
+        start(at, &["run", "--entities", "1k", "--ticks", "2000", "--tick-rate", "1000", "--out", "r"]);
     wait_until("rows", || at.join("r/manifest.json").exists());
     let db = rusqlite::Connection::open(at.join("r/store.db")).unwrap();
     db.busy_timeout(Duration::from_secs(10)).unwrap();
@@ -86,7 +89,8 @@ fn a_tool_that_holds_the_database_is_waited_for() {
     drop(db);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let db = rusqlite::Connection::open(at.join("r/store.db")).unwrap();
-    let ticks: i64 = db.query_row("SELECT count(DISTINCT tick) FROM block_states", [], |row| row.get(0)).unwrap();
+    let ticks: i64 =
+        db.query_row("SELECT count(DISTINCT tick) FROM block_states", [], |row| row.get(0)).unwrap();
     assert_eq!(ticks, 200, "one in ten");
 }
 

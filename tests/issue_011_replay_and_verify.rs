@@ -13,7 +13,8 @@ use support::{corec, json, refused};
 fn what_was_compared_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let s = json(at, &["run", "--entities", "1k", "--ticks", "25", "--digest-interval", "0", "--out", "r"], 0);
+    let s =
+        json(at, &["run", "--entities", "1k", "--ticks", "25", "--digest-interval", "0", "--out", "r"], 0);
     let replayed = json(at, &["replay", "r"], 0);
     assert_eq!((&replayed["tick"], &replayed["same"]), (&25.into(), &0.into()));
     assert_eq!(replayed["digest"], s["state_digest"]);
@@ -42,7 +43,10 @@ fn a_run_whose_plugin_read_a_file_is_the_same_again() {
         json(at, &arguments, 0)
     };
     let (first, second) = (run("a"), run("b"));
-    assert_ne!(first["state_digest"], second["state_digest"], "the second began with what the first had learned");
+    assert_ne!(
+        first["state_digest"], second["state_digest"],
+        "the second began with what the first had learned"
+    );
     for out in ["a", "b"] {
         let found = json(at, &["verify", out, "--threads", "1,2", "--kill", "2"], 0);
         assert_eq!((&found["same"], &found["tick"]), (&true.into(), &40.into()), "{out}: {found}");
@@ -54,7 +58,8 @@ fn a_run_whose_plugin_read_a_file_is_the_same_again() {
 fn a_run_over_a_table_is_verified_and_killed_without_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let rows: String = (0..120).map(|i| format!("{},{},{}\n", i % 7, i % 11, u8::from(i % 40 == 39))).collect();
+    let rows: String =
+        (0..120).map(|i| format!("{},{},{}\n", i % 7, i % 11, u8::from(i % 40 == 39))).collect();
     fs::write(at.join("t.csv"), format!("a,b,label\n{rows}")).unwrap();
     let s = json(at, &["run", "telemetry", "--input", "t.csv", "--out", "r"], 0);
     fs::remove_file(at.join("t.csv")).unwrap();

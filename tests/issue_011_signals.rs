@@ -29,13 +29,18 @@ fn signals_within_a_second_are_one_and_leave_a_snapshot() {
     let at = folder.path();
     for (n, (name, status)) in [("TERM", 143), ("INT", 130), ("HUP", 129)].into_iter().enumerate() {
         let run = format!("r{n}");
-        let child = start(at, &["run", "--entities", "2k", "--ticks", "1G", "--tick-rate", "200", "--out", &run]);
+        let child =
+            start(at, &["run", "--entities", "2k", "--ticks", "1G", "--tick-rate", "200", "--out", &run]);
         wait_until("a manifest", || at.join(&run).join("manifest.json").exists());
         pause(50);
         for gap in [0, 20, 300] {
             pause(gap);
             // It may be gone by the third.
-            _ = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).stderr(Stdio::null()).status();
+            _ = Command::new("kill")
+                .arg(format!("-{name}"))
+                .arg(child.id().to_string())
+                .stderr(Stdio::null())
+                .status();
         }
         assert_eq!(code(child), Some(status), "{name}");
         assert_eq!(read_json(&at.join(&run).join("manifest.json"))["status"], "interrupted");
@@ -72,9 +77,10 @@ fn a_second_signal_after_a_second_ends_at_once_and_says_so() {
 fn who_waits_for_a_pipe_hears_a_signal() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    for (n, text) in [None, Some(""), Some("timestamp,x\n"), Some("timestamp,x\n1,2\n\n"), Some("timestamp,x\n1,2\n3")]
-        .into_iter()
-        .enumerate()
+    for (n, text) in
+        [None, Some(""), Some("timestamp,x\n"), Some("timestamp,x\n1,2\n\n"), Some("timestamp,x\n1,2\n3")]
+            .into_iter()
+            .enumerate()
     {
         let (pipe, run) = (at.join(format!("p{n}")), format!("r{n}"));
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -103,13 +109,32 @@ fn who_waits_for_a_pipe_hears_a_signal() {
 fn replay_verify_and_fork_end_with_the_signals_status() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    json(at, &["run", "--entities", "20k", "--ticks", "1500", "--out", "r", "--digest-interval", "1", "--store", "memory"], 0);
+    json(
+        at,
+        &[
+            "run",
+            "--entities",
+            "20k",
+            "--ticks",
+            "1500",
+            "--out",
+            "r",
+            "--digest-interval",
+            "1",
+            "--store",
+            "memory",
+        ],
+        0,
+    );
     let fork = ["fork", "r", "--at", "10", "--ticks", "100M", "--set", "blocks[0].load=0.9", "--out", "f"];
     let verify = ["verify", "ecosystem", "--entities", "20k", "--ticks", "10M"];
     let kills = ["verify", "r", "--ticks", "1500", "--threads", "1", "--kill", "50"];
-    for (arguments, name, status) in
-        [(&fork[..], "TERM", 143), (&verify[..], "HUP", 129), (&kills[..], "INT", 130), (&["replay", "r", "--threads", "1"][..], "INT", 130)]
-    {
+    for (arguments, name, status) in [
+        (&fork[..], "TERM", 143),
+        (&verify[..], "HUP", 129),
+        (&kills[..], "INT", 130),
+        (&["replay", "r", "--threads", "1"][..], "INT", 130),
+    ] {
         let child = command(at, arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         pause(150);
         signal(&child, name);

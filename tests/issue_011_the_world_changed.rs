@@ -21,7 +21,22 @@ fn table(rows: std::ops::Range<u32>) -> String {
 /// A run over half of a table, in the folder `r`.
 fn half(at: &Path) {
     fs::write(at.join("m.csv"), table(0..400)).unwrap();
-    json(at, &["run", "telemetry", "--input", "m.csv", "--out", "r", "--ticks", "200", "--snapshot-interval", "100"], 0);
+    json(
+        at,
+        &[
+            "run",
+            "telemetry",
+            "--input",
+            "m.csv",
+            "--out",
+            "r",
+            "--ticks",
+            "200",
+            "--snapshot-interval",
+            "100",
+        ],
+        0,
+    );
 }
 
 fn copy(at: &Path, to: &str) {
@@ -65,7 +80,10 @@ fn another_table_is_refused_with_the_first_difference() {
     // What comes after the rows that were taken may be what it wants to.
     fs::write(at.join("m.csv"), table(0..400)).unwrap();
     copy(at, "same");
-    assert_eq!(json(at, &["run", "--restore", "same", "--ticks", "400"], 0)["state_digest"], whole["state_digest"]);
+    assert_eq!(
+        json(at, &["run", "--restore", "same", "--ticks", "400"], 0)["state_digest"],
+        whole["state_digest"]
+    );
     fs::write(at.join("m.csv"), table(0..450)).unwrap();
     copy(at, "grown");
     assert_eq!(json(at, &["run", "--restore", "grown", "--ticks", "1000"], 0)["tick"], 450);
@@ -95,7 +113,8 @@ fn a_journal_that_has_lost_its_end_takes_no_row_twice() {
     for (n, left) in [length - 1, length * 3 / 4, length / 3, 40, 0].into_iter().enumerate() {
         let run = format!("r{n}");
         copy(at, &run);
-        let log = fs::OpenOptions::new().write(true).open(at.join(&run).join("journal/00000001.log")).unwrap();
+        let log =
+            fs::OpenOptions::new().write(true).open(at.join(&run).join("journal/00000001.log")).unwrap();
         log.set_len(left).unwrap();
         let s = json(at, &["run", "--restore", &run, "--ticks", "400"], 0);
         assert_eq!((&s["tick"], &s["state_digest"]), (&400.into(), &whole["state_digest"]), "{left} bytes");
@@ -105,7 +124,12 @@ fn a_journal_that_has_lost_its_end_takes_no_row_twice() {
     assert_eq!(restored[4], serde_json::Value::Null, "without a journal no snapshot counts");
     // A snapshot that is asked for by its name is that one or none.
     copy(at, "named");
-    fs::OpenOptions::new().write(true).open(at.join("named/journal/00000001.log")).unwrap().set_len(40).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(at.join("named/journal/00000001.log"))
+        .unwrap()
+        .set_len(40)
+        .unwrap();
     let snapshot = "named/snapshots/tick-000000000200.corec";
     let (status, err) = said(at, &["run", "--restore", snapshot, "--ticks", "400"]);
     assert!(status == Some(2) && err.contains("has lost its end") && err.contains("an older one"), "{err}");
@@ -123,7 +147,11 @@ fn a_run_of_an_older_version_is_replayed_restored_and_verified() {
     fs::copy(old.join("table.csv"), at.join("t.csv")).unwrap();
     for run in ["cells", "telemetry"] {
         let (before, digests) = (json(&old, &["replay", run], 0), if run == "cells" { 5 } else { 20 });
-        assert_eq!((&before["same"], &before["differs"]), (&digests.into(), &serde_json::Value::Null), "{run}");
+        assert_eq!(
+            (&before["same"], &before["differs"]),
+            (&digests.into(), &serde_json::Value::Null),
+            "{run}"
+        );
         json(&old, &["verify", run, "--threads", "1,2"], 0);
     }
     let s = json(&old, &["run", "--restore", "cells", "--ticks", "80"], 0);
@@ -134,13 +162,16 @@ fn a_run_of_an_older_version_is_replayed_restored_and_verified() {
         json(&old, &["replay", run], 0);
     }
     let list = json(&old, &["runs", "."], 0);
-    assert!(list.as_array().unwrap().iter().all(|run| run["status"] == "done" && run["id"].is_string()), "{list}");
+    assert!(
+        list.as_array().unwrap().iter().all(|run| run["status"] == "done" && run["id"].is_string()),
+        "{list}"
+    );
     // Its database too: one run, which has an id now and the rows it had.
     let db = rusqlite::Connection::open(old.join("telemetry/store.db")).unwrap();
-    let (runs, last): (i64, i64) =
-        db.query_row("SELECT count(id), max(last_tick) FROM runs", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-    let scores: i64 = db
-        .query_row("SELECT count(*) FROM metrics WHERE name = 'row_score'", [], |row| row.get(0))
+    let (runs, last): (i64, i64) = db
+        .query_row("SELECT count(id), max(last_tick) FROM runs", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
+    let scores: i64 =
+        db.query_row("SELECT count(*) FROM metrics WHERE name = 'row_score'", [], |row| row.get(0)).unwrap();
     assert_eq!((runs, last, scores), (1, 600, 600));
 }

@@ -27,7 +27,8 @@ fn assert_in_use(folder: &Path, arguments: &[&str], by: u32) {
 fn a_folder_a_journal_and_a_snapshot_folder_are_one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let holder = start(at, &long(&["--out", "a", "--journal", "j", "--snapshot", "s", "--snapshot-interval", "10"]));
+    let holder =
+        start(at, &long(&["--out", "a", "--journal", "j", "--snapshot", "s", "--snapshot-interval", "10"]));
     wait_until("a manifest", || at.join("a/manifest.json").exists());
     let id = holder.id();
     assert_in_use(at, &["run", "--restore", "a"], id);
@@ -53,7 +54,8 @@ fn a_folder_a_journal_and_a_snapshot_folder_are_one_process_at_a_time() {
 fn runs_that_share_a_folder_of_snapshots_keep_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let arguments = ["run", "--entities", "100", "--ticks", "60", "--snapshot", "s", "--snapshot-interval", "10"];
+    let arguments =
+        ["run", "--entities", "100", "--ticks", "60", "--snapshot", "s", "--snapshot-interval", "10"];
     for (seed, out) in [("1", "a"), ("2", "b")] {
         json(at, &[&arguments[..], &["--seed", seed, "--out", out]].concat(), 0);
     }
@@ -80,7 +82,9 @@ fn another_runs_journal_or_snapshots_are_not_taken() {
     json(at, &[&arguments[..], &["--out", "a", "--journal", "j"]].concat(), 0);
     json(at, &[&arguments[..], &["--out", "b"]].concat(), 0);
     let before = contents(at);
-    for (option, of) in [("--journal", "j"), ("--journal", "b/journal"), ("--snapshot", "b/snapshots"), ("--snapshot", "b")] {
+    for (option, of) in
+        [("--journal", "j"), ("--journal", "b/journal"), ("--snapshot", "b/snapshots"), ("--snapshot", "b")]
+    {
         let (status, err) = said(at, &[&arguments[..], &["--out", "c", option, of]].concat());
         assert!(status == Some(2) && err.contains("must be a folder of its own"), "{option} {of}: {err}");
     }
@@ -164,8 +168,21 @@ fn runs_in_one_database_have_their_own_rows_across_a_restore() {
         let child = start(
             at,
             &[
-                "run", "--entities", "500", "--ticks", "400", "--load", load, "--store", &store,
-                "--snapshot-interval", "50", "--tick-rate", "400", "--out", out,
+                "run",
+                "--entities",
+                "500",
+                "--ticks",
+                "400",
+                "--load",
+                load,
+                "--store",
+                &store,
+                "--snapshot-interval",
+                "50",
+                "--tick-rate",
+                "400",
+                "--out",
+                out,
             ],
         );
         kill_with_a_snapshot(child, &at.join(out));
@@ -197,7 +214,8 @@ fn an_acknowledgement_goes_to_a_file_of_its_own() {
     fs::write(at.join("t.csv"), "sequence,x\n1,1\n2,2\n").unwrap();
     fs::write(at.join("notes.tmp"), "mine").unwrap();
     assert!(Command::new("mkfifo").arg(at.join("pipe")).status().unwrap().success());
-    for (ack, wanted) in [("pipe", "found a pipe"), ("/dev/null", "device"), ("t.csv", "no acknowledgement")] {
+    for (ack, wanted) in [("pipe", "found a pipe"), ("/dev/null", "device"), ("t.csv", "no acknowledgement")]
+    {
         let (status, err) = said(at, &["run", "telemetry", "--input", "t.csv", "--ack", ack]);
         assert!(status == Some(2) && err.contains(wanted), "{ack}: {err}");
         assert!(!at.join("runs").exists(), "{ack}");

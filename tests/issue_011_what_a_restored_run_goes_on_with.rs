@@ -29,7 +29,18 @@ fn scores_before_the_restore_count() {
     fs::write(at.join("l.csv"), table(3000)).unwrap();
     let whole = json(at, &["run", "telemetry", "--input", "l.csv", "--out", "whole"], 0);
     assert!(whole["roc_auc"].as_f64().unwrap() > 0.5 && whole["rows_scored"].as_u64().unwrap() > 2900);
-    let arguments = ["run", "telemetry", "--input", "l.csv", "--out", "part", "--snapshot-interval", "100", "--tick-rate", "2000"];
+    let arguments = [
+        "run",
+        "telemetry",
+        "--input",
+        "l.csv",
+        "--out",
+        "part",
+        "--snapshot-interval",
+        "100",
+        "--tick-rate",
+        "2000",
+    ];
     kill_with_a_snapshot(start(at, &arguments), &at.join("part"));
     let part = json(at, &["run", "--restore", "part"], 0);
     for key in ["roc_auc", "pr_auc", "rows_scored", "state_digest", "tick", "alerts"] {
@@ -49,8 +60,24 @@ fn what_was_asked_for_goes_on_unless_it_is_given_anew() {
     let text: String = (1..=2000).map(|i| format!("{i},{}\n", i % 7)).collect();
     fs::write(at.join("t.csv"), format!("sequence,x\n{text}")).unwrap();
     let arguments = [
-        "run", "telemetry", "--input", "t.csv", "--out", "r", "--snapshot-interval", "20", "--snapshot-keep", "2",
-        "--digest-interval", "5", "--ack", "acked", "--tick-rate", "1000", "--ticks", "600",
+        "run",
+        "telemetry",
+        "--input",
+        "t.csv",
+        "--out",
+        "r",
+        "--snapshot-interval",
+        "20",
+        "--snapshot-keep",
+        "2",
+        "--digest-interval",
+        "5",
+        "--ack",
+        "acked",
+        "--tick-rate",
+        "1000",
+        "--ticks",
+        "600",
     ];
     kill_with_a_snapshot(start(at, &arguments), &at.join("r"));
     // From another folder, with a profile that is not gone on with.
@@ -79,10 +106,28 @@ fn the_same_table_by_another_name_is_the_same_table() {
     fs::create_dir(at.join("data")).unwrap();
     fs::write(at.join("data/t.csv"), table(400)).unwrap();
     let whole = json(at, &["run", "telemetry", "--input", "data/t.csv", "--out", "whole"], 0);
-    json(at, &["run", "telemetry", "--input", "data/t.csv", "--ticks", "200", "--out", "r", "--snapshot-interval", "50"], 0);
+    json(
+        at,
+        &[
+            "run",
+            "telemetry",
+            "--input",
+            "data/t.csv",
+            "--ticks",
+            "200",
+            "--out",
+            "r",
+            "--snapshot-interval",
+            "50",
+        ],
+        0,
+    );
     fs::rename(at.join("data/t.csv"), at.join("u.csv")).unwrap();
     let (status, err) = said(at, &["run", "--restore", "r", "--ticks", "400"]);
-    assert!(status == Some(2) && err.contains("is not there any more") && err.contains("--input FILE"), "{err}");
+    assert!(
+        status == Some(2) && err.contains("is not there any more") && err.contains("--input FILE"),
+        "{err}"
+    );
     let s = json(at, &["run", "--restore", "r", "--ticks", "400", "--input", "u.csv"], 0);
     assert_eq!(s["state_digest"], whole["state_digest"]);
 }
@@ -94,7 +139,22 @@ fn a_moved_project_is_found_where_it_is() {
     fs::create_dir(&old).unwrap();
     fs::write(old.join("t.csv"), table(300)).unwrap();
     let whole = json(&old, &["run", "telemetry", "--input", "t.csv"], 0);
-    json(&old, &["run", "telemetry", "--input", "t.csv", "--ticks", "100", "--snapshot-interval", "50", "--snapshot", "runs/0002/s"], 0);
+    json(
+        &old,
+        &[
+            "run",
+            "telemetry",
+            "--input",
+            "t.csv",
+            "--ticks",
+            "100",
+            "--snapshot-interval",
+            "50",
+            "--snapshot",
+            "runs/0002/s",
+        ],
+        0,
+    );
     fs::rename(&old, &new).unwrap();
     let s = json(folder.path(), &["run", "--restore", "new/runs/0002", "--ticks", "300"], 0);
     assert_eq!((&s["restored_at"], &s["state_digest"]), (&100.into(), &whole["state_digest"]));
@@ -104,7 +164,8 @@ fn a_moved_project_is_found_where_it_is() {
 fn a_pipe_without_numbers_goes_on_with_what_comes() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let rows = |range: std::ops::Range<u32>| range.map(|i| format!("{},{}\n", i % 7, i % 11)).collect::<String>();
+    let rows =
+        |range: std::ops::Range<u32>| range.map(|i| format!("{},{}\n", i % 7, i % 11)).collect::<String>();
     fs::write(at.join("whole.csv"), format!("a,b\n{}", rows(0..200))).unwrap();
     let whole = json(at, &["run", "telemetry", "--input", "whole.csv"], 0);
     assert!(std::process::Command::new("mkfifo").arg(at.join("pipe")).status().unwrap().success());

@@ -103,8 +103,8 @@ fn go(mut scenario: Scenario, plugins: &PluginSet, out: &Path) -> Result<Summary
     let app = plugins.app(&mut scenario);
     let plugins = plugins.records();
     #[expect(clippy::disallowed_methods, reason = "a run wants to know when it began")]
-    let plan =
-        RunPlan { ticks: Some(9), out: Some(out.into()), plugins, ..RunPlan::new(scenario, Instant::now()) };
+    let mut plan = RunPlan { out: Some(out.into()), plugins, ..RunPlan::new(scenario, Instant::now()) };
+    plan.options.ticks = Some(9);
     run(app, plan, &corec::run::Stop::default(), &mut |_| {}).map_err(|e| e.to_string())
 }
 

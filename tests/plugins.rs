@@ -1,7 +1,6 @@
 //! Plain Bevy plugins under CoreC: own kinds and systems, phases, time, failures.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-
 use corec::prelude::*;
 use corec_systems::run::{Every, RunPlan, run};
 

@@ -53,7 +53,8 @@ fn a_flood_of_junk_does_not_end_a_recorded_run() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = r#"{"input_stream": "in", "blocks": [{"id": "a", "entities": 10}]}"#;
     let mut simulation = simulation(&bus, scenario);
-    let journal = corec_core::journal::Journal::record_in(folder.path(), corec_core::units::RunId(1), false).unwrap();
+    let journal =
+        corec_core::journal::Journal::record_in(folder.path(), corec_core::units::RunId(1), false).unwrap();
     simulation.world_mut().insert_resource(journal);
     (0..20).for_each(|_| bus.publish("in", &vec![7; 1 << 20]).unwrap());
     simulation.step().unwrap();

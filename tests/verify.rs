@@ -25,7 +25,8 @@ fn one_digest_at_every_thread_count_and_across_kills() {
     let run = folder.path().join("run");
     let journal = run.join("journal");
     fs::rename(&journal, run.join("true")).unwrap();
-    let (mut inputs, id) = (Inputs::of(&run.join("true")).unwrap(), Manifest::read(&run).unwrap().id.unwrap());
+    let (mut inputs, id) =
+        (Inputs::of(&run.join("true")).unwrap(), Manifest::read(&run).unwrap().id.unwrap());
     let mut forged = Journal::record_in(&journal, id, false).unwrap();
     while let Some((_, tick, input)) = inputs.next_input().unwrap() {
         forged.record(tick, if tick == 30 { Input::Digest(7) } else { input });

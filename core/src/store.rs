@@ -129,6 +129,14 @@ pub trait Store: Send {
     /// See [`StoreError`].
     fn write(&mut self, batch: &Batch) -> Result<(), StoreError>;
 
+    /// Makes what was written survive a loss of power, where the store can.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn sync(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Ends the run at `tick`: what was written can be read by others from now on.
     ///
     /// # Errors

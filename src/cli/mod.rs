@@ -78,7 +78,8 @@ pub fn main(started: Instant) -> ExitCode {
         Err(error) => return fail(&error),
     };
     let stop = signals.stop();
-    let done = match cli.command.unwrap_or_else(|| Command::Run(Box::new(run::RunArgs::parse_from(["run"])))) {
+    let done = match cli.command.unwrap_or_else(|| Command::Run(Box::new(run::RunArgs::parse_from(["run"]))))
+    {
         Command::Run(args) => run::main(*args, started, stop),
         Command::Verify(args) => verify::main(&args, stop),
         Command::Replay(args) => replay::main(&args, stop),
@@ -117,7 +118,8 @@ fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
 /// the fields of spans that nobody here has.
 fn targets(filter: &str) -> Result<Targets, tracing_subscriber::filter::ParseError> {
     // An empty one would be taken for `error`.
-    let given: Vec<&str> = filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    let given: Vec<&str> =
+        filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
     if given.is_empty() { Ok(Targets::new()) } else { given.join(",").parse() }
 }
 

@@ -126,7 +126,10 @@ fn sync(is_check: bool) -> Result<ExitCode, RunError> {
     }
     let stale = tree.stale()?;
     for (path, _) in &stale {
-        super::complain(&format!("{}: is not current, must be as `corec plugin sync` writes it", path.display()));
+        super::complain(&format!(
+            "{}: is not current, must be as `corec plugin sync` writes it",
+            path.display()
+        ));
     }
     Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

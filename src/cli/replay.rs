@@ -60,9 +60,14 @@ fn text(report: &ReplayReport) -> String {
     let ticks = format!("{} ticks{rate}", report.tick);
     match (&report.differs, report.same) {
         (None, 0) => {
-            format!("{ticks}: no digest was recorded up to there, so none was compared; the last is {}\n", report.digest)
+            format!(
+                "{ticks}: no digest was recorded up to there, so none was compared; the last is {}\n",
+                report.digest
+            )
         }
-        (None, same) => format!("{ticks}: {same} recorded digests, all the same; the last is {}\n", report.digest),
+        (None, same) => {
+            format!("{ticks}: {same} recorded digests, all the same; the last is {}\n", report.digest)
+        }
         (Some((tick, recorded, found)), _) => {
             format!("{ticks}: at tick {tick} found the digest {found}, recorded was {recorded}\n")
         }

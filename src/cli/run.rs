@@ -157,7 +157,8 @@ pub struct RunArgs {
 /// # Errors
 /// What kept the run from starting.
 pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, RunError> {
-    let restore = args.restore.as_deref().map(|path| GoOn::find(path, args.journal.as_deref())).transpose()?;
+    let restore =
+        args.restore.as_deref().map(|path| GoOn::find(path, args.journal.as_deref())).transpose()?;
     let loaded = match &restore {
         None => find(&args.scenario, &super::environment)?,
         Some(restore) => settings_of(restore)?,
@@ -200,7 +201,8 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
         journal: args.journal,
         journal_sync: args.journal_sync.then_some(true),
     };
-    plan.input_changed = if args.input_changed.is_some() { InputChanged::Accept } else { InputChanged::Refuse };
+    plan.input_changed =
+        if args.input_changed.is_some() { InputChanged::Accept } else { InputChanged::Refuse };
     (plan.out, plan.input, plan.is_input_recorded) = (args.out, args.input, args.input_recorded);
     (plan.profile, plan.kill_at, plan.kill_in) = (args.profile, args.kill_at, args.kill_in);
     let summary = run(app, plan, stop, &mut |progress| bar.tell(progress))?;

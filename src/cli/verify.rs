@@ -14,7 +14,7 @@ use corec_systems::run::manifest::FILE;
 use corec_systems::run::{JOURNAL, RunError, SUMMARY};
 use corec_systems::scenarios::{find, scale};
 use corec_systems::settings::parse_count;
-use corec_systems::snapshots::{Input, Inputs, LogError};
+use corec_systems::snapshots::{DIGEST_FORMAT, Input, Inputs, LogError};
 use corec_systems::stop::Stop;
 use corec_systems::verify::{Again, Digests};
 use serde_json::{Value, json};
@@ -74,7 +74,10 @@ const DIGESTS_MAX: u64 = 100_000;
 pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     let (scenario, run) = what(args)?;
     if let Some(run) = run.as_ref().filter(|run| run.is_going_on()) {
-        super::tell(&format!("{}: is still going on: verified is what is on disk now", run.folder().display()));
+        super::tell(&format!(
+            "{}: is still going on: verified is what is on disk now",
+            run.folder().display()
+        ));
     }
     let extent = run.as_ref().map(RecordedRun::extent).transpose()?.flatten();
     let last = run.as_ref().map(|run| run.last_tick(extent.as_ref()));
@@ -84,7 +87,8 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
         return Err(RunError::Usage(message));
     }
     let journal = run.as_ref().map(RecordedRun::journal).filter(|_| extent.is_some());
-    let (recorded, interval) = journal.as_deref().map_or(Ok((Digests::new(), 10)), |of| recorded(of, ticks))?;
+    let Recorded { digests: recorded, interval, old_until } =
+        journal.as_deref().map_or(Ok(Recorded::default()), |of| recorded(of, ticks))?;
     let plugins = match &run {
         Some(run) => run.plugins(REGISTRY)?,
         None => {
@@ -95,7 +99,7 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     let plugins = plugins.read_only();
     let app = |scenario: &mut Scenario| plugins.app(scenario);
     let interval = interval.max(ticks / DIGESTS_MAX);
-    let again = Again { scenario, journal: journal.as_deref(), ticks, interval, app: &app, stop };
+    let again = Again { scenario, journal: journal.as_deref(), ticks, interval, old_until, app: &app, stop };
 
     let mut found = Vec::new();
     if run.is_some() {
@@ -120,7 +124,8 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
 /// Says whether all of them are the same.
 fn judge(args: &VerifyArgs, again: &Again, found: &[(String, Digests)]) -> Result<ExitCode, RunError> {
     let (ticks, interval) = (again.ticks, again.interval);
-    let reference = &found.iter().find(|(name, _)| name != "recorded").expect("clap asks for one thread count").1;
+    let reference =
+        &found.iter().find(|(name, _)| name != "recorded").expect("clap asks for one thread count").1;
     let odd = found.iter().find(|(name, digests)| {
         let mut shared = digests.iter().filter(|(tick, _)| *tick <= ticks);
         let is_same = shared.all(|digest| reference.contains(digest));
@@ -131,7 +136,8 @@ fn judge(args: &VerifyArgs, again: &Again, found: &[(String, Digests)]) -> Resul
         "compared": found.iter().map(|(name, digests)| json!({ "what": name, "digests": digests.len() })).collect::<Vec<_>>(),
     });
     let mut text = format!("the same bits: {}\n", last_of(reference));
-    let compared: Vec<String> = found.iter().map(|(name, digests)| format!("{name} ({})", digests.len())).collect();
+    let compared: Vec<String> =
+        found.iter().map(|(name, digests)| format!("{name} ({})", digests.len())).collect();
     _ = writeln!(text, "compared, with so many digests: {}", compared.join(", "));
     if let Some((name, digests)) = odd {
         let first = digests.iter().find(|digest| !reference.contains(digest)).map_or(0, |(tick, _)| *tick);
@@ -160,7 +166,8 @@ fn what(args: &VerifyArgs) -> Result<(Scenario, Option<RecordedRun>), RunError> 
     if folder.join(FILE).exists() {
         if args.entities.is_some() || args.seed.is_some() || args.plugins.is_some() {
             return Err(RunError::Usage(
-                "--entities, --seed and --plugins: a run's own are taken, must not be given with a run".into(),
+                "--entities, --seed and --plugins: a run's own are taken, must not be given with a run"
+                    .into(),
             ));
         }
         let run = RecordedRun::open(folder)?;
@@ -178,23 +185,42 @@ fn what(args: &VerifyArgs) -> Result<(Scenario, Option<RecordedRun>), RunError> 
     Ok((scenario, None))
 }
 
-/// The digests that a journal has up to a tick, and how far they are apart; of very many of them not all.
-fn recorded(journal: &Path, ticks: u64) -> Result<(Digests, u64), RunError> {
+/// The digests that a journal has up to a tick; of very many of them not all.
+struct Recorded {
+    digests: Digests,
+    /// How far they are apart.
+    interval: u64,
+    /// The last tick whose digest is of the format before.
+    old_until: u64,
+}
+
+impl Default for Recorded {
+    fn default() -> Self {
+        Self { digests: Digests::new(), interval: 10, old_until: 0 }
+    }
+}
+
+fn recorded(journal: &Path, ticks: u64) -> Result<Recorded, RunError> {
     let fail = |e: LogError| RunError::Usage(format!("journal: {e}"));
-    let (mut inputs, mut digests, mut interval) = (Inputs::of(journal).map_err(fail)?, Digests::new(), 0);
+    let (mut inputs, mut found, mut is_first) =
+        (Inputs::of(journal).map_err(fail)?, Recorded::default(), true);
     while let Some((_, tick, input)) = inputs.next_input().map_err(fail)? {
         let Input::Digest(value) = input else { continue };
         if tick > ticks {
             break;
         }
-        if interval == 0 {
-            interval = tick.max(1).max((ticks / DIGESTS_MAX).next_multiple_of(tick.max(1)));
+        if std::mem::take(&mut is_first) {
+            let tick = tick.max(1);
+            found.interval = tick.max((ticks / DIGESTS_MAX).next_multiple_of(tick));
         }
-        if tick.is_multiple_of(interval) || tick == ticks {
-            digests.push((tick, value));
+        if tick.is_multiple_of(found.interval) || tick == ticks {
+            found.digests.push((tick, value));
+        }
+        if inputs.digest_format() < DIGEST_FORMAT {
+            found.old_until = tick;
         }
     }
-    Ok((digests, if interval == 0 { 10 } else { interval }))
+    Ok(found)
 }
 
 /// Runs it as a process that is killed so many times, each time at a tick that the seed decides, and restored from what is there.
@@ -227,10 +253,10 @@ fn kill_in(
         run.copy_without_digests(&out)?;
     }
     let draws = Draws::new(again.scenario.seed, "verify");
-    let below = again.ticks.min(u64::from(u32::MAX)) as u32;
-    let mut kills: Vec<u64> = (0..times)
-        .map(|i| 1 + u64::from(rng::below(draws.words(u64::from(i), 0, 0)[0], below)))
-        .collect();
+    // A run over a table ends with its last tick, before it could be killed there.
+    let below = again.ticks.saturating_sub(1).clamp(1, u64::from(u32::MAX)) as u32;
+    let mut kills: Vec<u64> =
+        (0..times).map(|i| 1 + u64::from(rng::below(draws.words(u64::from(i), 0, 0)[0], below))).collect();
     kills.sort_unstable();
     for kill in kills.iter().map(Some).chain([None]) {
         let mut command = kill_command(args, again)?;
@@ -261,7 +287,7 @@ fn kill_in(
             super::tell(&format!("killed at tick {tick}"));
         }
     }
-    let (mut digests, _) = recorded(&out.join(JOURNAL), again.ticks)?;
+    let mut digests = recorded(&out.join(JOURNAL), again.ticks)?.digests;
     digests.retain(|(tick, _)| tick.is_multiple_of(again.interval) || *tick == again.ticks);
     let summary = std::fs::read(out.join(SUMMARY)).map_err(|e| failed(e.to_string()))?;
     let summary: Value = serde_json::from_slice(&summary).map_err(|e| failed(e.to_string()))?;

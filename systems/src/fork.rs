@@ -94,7 +94,9 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
     let (same, other) = (same?, other?);
     if same.state_digest == other.state_digest {
         let (tick, sets) = (same.tick, fork.sets.join(", "));
-        tracing::warn!("--set: {sets}: both futures are the same state at tick {tick}, so it had no effect on it");
+        tracing::warn!(
+            "--set: {sets}: both futures are the same state at tick {tick}, so it had no effect on it"
+        );
     }
     Ok([same, other])
 }

@@ -39,6 +39,7 @@ pub mod settings {
 
 /// Snapshots and journals, for a command line.
 pub mod snapshots {
+    pub use corec_core::digest::FORMAT as DIGEST_FORMAT;
     pub use corec_core::journal::{Input, Inputs, LogError, summary};
     pub use corec_core::snapshot::{Difference, Part, Snapshot, SnapshotError, diff, latest};
     pub use corec_core::units::RunId;

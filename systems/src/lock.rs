@@ -61,7 +61,9 @@ impl Lock {
                     return Ok(Self { _file: file });
                 }
                 Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
-                Err(TryLockError::WouldBlock) if tries == TRIES => return Err(LockError::Held(holder(&mut file))),
+                Err(TryLockError::WouldBlock) if tries == TRIES => {
+                    return Err(LockError::Held(holder(&mut file)));
+                }
                 Err(TryLockError::WouldBlock) => {
                     tries += 1;
                     std::thread::sleep(PAUSE);

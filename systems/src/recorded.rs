@@ -156,7 +156,8 @@ impl RecordedRun {
         let name = recorded.file_name().unwrap_or_default();
         // Runs are in `runs/NNNN` of a project, or beside their table.
         let around = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
-        let near = around.ancestors().skip(1).take(3).flat_map(|folder| [folder.join(recorded), folder.join(name)]);
+        let near =
+            around.ancestors().skip(1).take(3).flat_map(|folder| [folder.join(recorded), folder.join(name)]);
         let found = std::iter::once(recorded.clone()).chain(near).find(|path| path.exists());
         found.map(Some).ok_or_else(|| {
             let shown = recorded.display();
@@ -276,13 +277,15 @@ impl GoOn {
             let snapshot = run.snapshot(u64::MAX, extent(&run)?.as_ref());
             if snapshot.is_none() {
                 let shown = path.display();
-                tracing::warn!("{shown}: found no whole snapshot; the run begins again, with what its journal has");
+                tracing::warn!(
+                    "{shown}: found no whole snapshot; the run begins again, with what its journal has"
+                );
             }
             return Ok(Self { run: Some(run), snapshot });
         }
         let (mut snapshot, refused) = latest(path).map_err(|e| match e {
             SnapshotError::Io { .. } if !path.exists() => usage(&format!(
-                "{}: is not there, must be a run's folder, a snapshot or a folder of snapshots",
+                "{}: No such file or directory, must be a run's folder, a snapshot or a folder of snapshots",
                 path.display()
             )),
             other => usage(&other),
@@ -295,7 +298,8 @@ impl GoOn {
             let extent = extent(run)?;
             if let Err(message) = check_journal(&snapshot, extent.as_ref()) {
                 // Asked for by its name it is this one or none.
-                let older = if path.is_file() { None } else { run.snapshot(snapshot.head().tick, extent.as_ref()) };
+                let older =
+                    if path.is_file() { None } else { run.snapshot(snapshot.head().tick, extent.as_ref()) };
                 snapshot = older.ok_or_else(|| {
                     usage(&format!("{message}: an older one, or the run's folder {}", run.folder.display()))
                 })?;

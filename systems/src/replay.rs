@@ -83,8 +83,8 @@ impl Replay<'_> {
                 return Err(RunError::Interrupted(signal));
             }
             // To the next record, or a few ticks on: nobody waits long for an interruption.
-            let next = simulation.world().resource::<Journal>().next_tick().filter(|next| *next > tick);
-            let ticks = next.map_or(10, |next| (next - tick).min(10)).min(end - tick);
+            let next = simulation.world().resource::<Journal>().next_tick();
+            let ticks = next.map_or(10, |next| next.saturating_sub(tick).clamp(1, 10)).min(end - tick);
             simulation.run(ticks).map_err(|e| RunError::Failed(e.to_string()))?;
             if simulation.tick() == tick {
                 return Err(RunError::Failed(format!(
@@ -146,5 +146,11 @@ fn finish(
     if tick > 0 {
         simulation.shut_down().map_err(|e| RunError::Failed(e.to_string()))?;
     }
-    Ok(ReplayReport { tick, digest, seconds, ticks_per_second: Some(per_second(tick, seconds)).filter(|_| tick > 0), ..report })
+    Ok(ReplayReport {
+        tick,
+        digest,
+        seconds,
+        ticks_per_second: Some(per_second(tick, seconds)).filter(|_| tick > 0),
+        ..report
+    })
 }

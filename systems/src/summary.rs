@@ -114,9 +114,8 @@ fn text(s: &Summary) -> String {
     line("folder", s.out.display().to_string());
     if let Some(signal) = s.interrupted_by {
         line("interrupted", format!("by signal {signal}, after tick {}", s.tick));
-        if let Some(last) = &s.snapshots.last {
-            line("go on", format!("corec run --restore {}", last.display()));
-        }
+        let from = s.snapshots.last.as_ref().unwrap_or(&s.out);
+        line("go on", format!("corec run --restore {}", from.display()));
     }
     line("next", next(s));
     out

@@ -68,7 +68,9 @@ pub fn signal(child: &std::process::Child, name: &str) {
 pub fn kill_with_a_snapshot(mut child: std::process::Child, run: &Path) {
     let has_one = || {
         let files = std::fs::read_dir(run.join("snapshots"));
-        files.is_ok_and(|mut files| files.any(|f| f.is_ok_and(|f| f.path().extension().is_some_and(|e| e == "corec"))))
+        files.is_ok_and(|mut files| {
+            files.any(|f| f.is_ok_and(|f| f.path().extension().is_some_and(|e| e == "corec")))
+        })
     };
     wait_until("a snapshot", has_one);
     child.kill().expect("it runs");

@@ -107,12 +107,7 @@ impl Journal {
     ///
     /// # Errors
     /// See [`LogError`].
-    pub fn go_on_in(
-        folder: &Path,
-        run: RunId,
-        sequence: u64,
-        sync: bool,
-    ) -> Result<(Self, Taken), LogError> {
+    pub fn go_on_in(folder: &Path, run: RunId, sequence: u64, sync: bool) -> Result<(Self, Taken), LogError> {
         // The writer cuts a torn tail first.
         let writer = LogWriter::open(folder, run, sync)?;
         let (journal, taken) = Self::replay_after(folder, sequence)?;
@@ -129,8 +124,7 @@ impl Journal {
         while let Some((at, record)) = journal.ahead.take_if(|(at, _)| *at <= sequence) {
             match record.input {
                 Input::Digest(value) => {
-                    (taken.digest_count, taken.digest) =
-                        (taken.digest_count + 1, Some((record.tick, value)));
+                    (taken.digest_count, taken.digest) = (taken.digest_count + 1, Some((record.tick, value)));
                 }
                 Input::Row { sequence, .. } => taken.last_row = sequence,
                 Input::Columns(columns) => taken.columns = Some(columns),
@@ -169,7 +163,7 @@ impl Journal {
 
     /// The format of the digests that come next: those of a journal of version 1 leave out what the state has had since.
     pub fn digest_format(&self) -> u32 {
-        self.reader.as_ref().map_or(DIGEST_FORMAT, |reader| if reader.version() == 1 { 2 } else { DIGEST_FORMAT })
+        self.reader.as_ref().map_or(DIGEST_FORMAT, digest_format)
     }
 
     /// What makes all that has been committed survive a loss of power; none where nothing is recorded.
@@ -251,10 +245,9 @@ impl Journal {
     }
 
     fn skip_digests(&mut self) -> Result<(), LogError> {
-        while self.without_digests
-            && let Some((sequence, Record { input: Input::Digest(_), .. })) = self.ahead
+        // They are taken in with the next record that is not one: those at the end may be of a later tick than the state.
+        while self.without_digests && matches!(self.ahead, Some((_, Record { input: Input::Digest(_), .. })))
         {
-            self.sequence = sequence;
             self.read_ahead()?;
         }
         Ok(())
@@ -299,6 +292,11 @@ impl Inputs {
         LogReader::open(folder).map(Self)
     }
 
+    /// The format of the digests of the file that the last one came from.
+    pub fn digest_format(&self) -> u32 {
+        digest_format(&self.0)
+    }
+
     /// The next one: its sequence, its tick, itself. None at the end.
     ///
     /// # Errors
@@ -327,6 +325,11 @@ pub fn extent(folder: &Path) -> Result<Extent, LogError> {
     }
     extent.run = reader.run();
     Ok(extent)
+}
+
+/// The format of the digests in a journal's file.
+fn digest_format(reader: &LogReader) -> u32 {
+    if reader.version() == 1 { 2 } else { DIGEST_FORMAT }
 }
 
 /// What a journal holds.

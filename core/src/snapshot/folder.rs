@@ -116,7 +116,12 @@ pub fn write_in_place(
 
 fn write_state(state: &State, place: &Place, threads: usize) -> Result<Written, SnapshotError> {
     let Place { folder, keep, .. } = place;
-    fs::create_dir_all(folder).map_err(|e| SnapshotError::io(folder, &e))?;
+    if !folder.is_dir() {
+        let around =
+            folder.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let make = || fs::create_dir_all(folder).and_then(|()| File::open(around)?.sync_all());
+        make().map_err(|e| SnapshotError::io(folder, &e))?;
+    }
     let path = place.path_for(state.head);
     let temporary = folder.join(format!(".{}", temporary_name(state.head)));
     let fail = |e: std::io::Error| {

@@ -74,7 +74,12 @@ fn candle_trains_it_when_the_run_is_over_and_a_replay_has_the_weights_it_began_w
         let stored = run.stored();
         stored.metrics.iter().find(|m| m.name == "analyzer.training_loss").unwrap().value
     };
-    let mut first = start(folder.path(), config, 2, Some(Journal::record_in(log.path(), corec_core::units::RunId(1), false).unwrap()));
+    let mut first = start(
+        folder.path(),
+        config,
+        2,
+        Some(Journal::record_in(log.path(), corec_core::units::RunId(1), false).unwrap()),
+    );
     first.tick(200).unwrap();
     let digest = first.digest();
     first.shut_down().unwrap();

@@ -20,8 +20,8 @@ pub use tree::Tree;
 
 use crate::CorecPlugin;
 use crate::run::{RunError, RunPlan, Summary, run};
-use crate::stop::Stop;
 use crate::scenarios::find;
+use crate::stop::Stop;
 
 /// Runs a scenario when the app is run: headless, to its end, with a summary on stdout.
 ///

@@ -79,6 +79,13 @@ impl RunFolder {
                 Err(error) => return Err(error),
             }
         }
+        // A folder that a loss of power takes away takes all that is in it along.
+        for made in missing.iter().filter_map(|made| made.parent()) {
+            let around = if made.as_os_str().is_empty() { Path::new(".") } else { made };
+            fs::File::open(around)
+                .and_then(|around| around.sync_all())
+                .map_err(|e| usage(option, around, &e))?;
+        }
         // Only now is it this process' to clean up.
         let found = missing.is_empty().then(|| (folder.to_path_buf(), names(folder)));
         self.made.push(Made { folders: missing, found });

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bevy_ecs::world::World;
-use corec_core::journal::{Input, Journal, LogError, LogReader, LogWriter, Taken, extent};
+use corec_core::journal::{Extent, Input, Journal, LogError, LogReader, LogWriter, Taken, extent};
 use corec_core::simulation::RunScenario;
 use corec_core::units::RunId;
 
@@ -16,6 +16,8 @@ pub(super) struct Place {
     pub run: RunId,
     /// Its folder.
     pub folder: PathBuf,
+    /// Whether that is in the run's own.
+    pub is_own: bool,
     /// The journal of the run that is gone on with; none for a new run.
     pub source: Option<PathBuf>,
     /// The last record that the state has taken in.
@@ -48,10 +50,16 @@ fn open(place: &Place, has_input: bool) -> Result<(Journal, Taken), RunError> {
         other => RunError::Failed(format!("journal: {other}")),
     };
     let new = || -> Result<_, RunError> {
-        let is_other = place.folder.is_dir() && extent(&place.folder).map_err(fail)?.sequence > 0;
-        if is_other && place.source.is_none() {
+        let found =
+            if place.folder.is_dir() { extent(&place.folder).map_err(fail)? } else { Extent::default() };
+        // A start that was killed before its manifest has left the names of its columns at most: nobody goes on with that.
+        if place.is_own && place.source.is_none() && found.run.is_some() && found.sequence <= 1 {
+            std::fs::remove_dir_all(&place.folder)
+                .map_err(|e| RunError::Failed(format!("journal: {}: {e}", place.folder.display())))?;
+        } else if found.sequence > 0 && place.source.is_none() {
             let shown = place.folder.display();
-            let message = format!("--journal: {shown} holds the journal of another run, must be a folder of its own");
+            let message =
+                format!("--journal: {shown} holds the journal of another run, must be a folder of its own");
             return Err(RunError::Usage(message));
         }
         Ok((Journal::record_in(&place.folder, place.run, place.sync).map_err(fail)?, Taken::default()))

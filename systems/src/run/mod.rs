@@ -11,9 +11,9 @@ pub mod options;
 mod snapshots;
 mod summary;
 
-pub(crate) use journal::copy_log;
 pub use crate::stop::Stop;
 pub use crate::telemetry::feed::InputChanged;
+pub(crate) use journal::copy_log;
 pub use options::Options;
 pub use snapshots::{Every, SnapshotReport};
 pub(crate) use summary::per_second;
@@ -51,7 +51,7 @@ use crate::recorded::{GoOn, RecordedRun};
 use crate::store::{self, StoreWriter};
 use crate::telemetry::ack::Ack;
 use crate::telemetry::feed::TableInput;
-use crate::telemetry::table::{TableError, TableReader};
+use crate::telemetry::table::{TableError, TableReader, is_pipe};
 use crate::telemetry::windows::Windows;
 
 /// The journal's folder in a run's.
@@ -204,7 +204,10 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
     let restored_at = snapshot.as_ref().map(|snapshot| snapshot.head().tick);
     check_ticks(&plan.options, restored_at)?;
 
-    if source.is_none() && snapshot.is_some() && (scenario.telemetry.is_some() || scenario.input_stream.is_some()) {
+    if source.is_none()
+        && snapshot.is_some()
+        && (scenario.telemetry.is_some() || scenario.input_stream.is_some())
+    {
         let message = "--restore: the run of this snapshot is not here, and its journal has the run's inputs: name its folder";
         return Err(RunError::Usage(message.into()));
     }
@@ -217,7 +220,10 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
     let source_journal = source.as_ref().map(|run| moved.unwrap_or_else(|| run.journal()));
     let table = match (&source_journal, plan.is_input_recorded) {
         (Some(journal), true) => recorded_table(journal)?,
-        _ => open_table(&mut scenario, input.as_deref(), options.windows.as_deref(), stop)?,
+        (journal, _) => {
+            let windows = options.windows.as_deref();
+            open_table(&mut scenario, input.as_deref(), windows, journal.as_deref(), stop)?
+        }
     };
     let sequence = snapshot.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
     let table = match (table, &source_journal) {
@@ -228,9 +234,13 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
         }
         (table, _) => table,
     };
-    if options.ack.is_some() && table.as_ref().is_some_and(|table| !table.has_sequence()) {
-        let message = "--ack: the table has no column 'sequence', must have one that numbers its rows";
-        return Err(RunError::Usage(message.into()));
+    match (&options.ack, &table) {
+        (Some(_), None) => return Err(RunError::Usage("--ack: needs a table: --input FILE".into())),
+        (Some(_), Some(table)) if !table.has_sequence() && !plan.is_input_recorded => {
+            let message = "--ack: the table has no column 'sequence', must have one that numbers its rows";
+            return Err(RunError::Usage(message.into()));
+        }
+        _ => {}
     }
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
     store::parse(&scenario.store).map_err(|e| RunError::Usage(e.to_string()))?;
@@ -261,6 +271,7 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
     let place = Place {
         run: id,
         folder: options.journal.clone().unwrap_or_else(|| out.join(JOURNAL)),
+        is_own: options.journal.is_none(),
         source: source_journal,
         sequence,
         sync: options.journal_sync.unwrap_or(false),
@@ -276,9 +287,8 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
         tracing::error!("{error}");
     }
     if let Some(mut table) = simulation.world_mut().get_resource_mut::<TableInput>() {
-        let ack = options.ack.as_ref().map(|path| Ack::open(path, id)).transpose();
-        (table.ack, table.kill_in) =
-            (ack.map_err(|e| RunError::Usage(format!("--ack: {e}")))?, plan.kill_in);
+        let ack = options.ack.as_ref().map(|path| Ack::open(path, id, place.sync)).transpose();
+        (table.ack, table.kill_in) = (ack.map_err(|e| RunError::Usage(format!("--ack: {e}")))?, plan.kill_in);
     }
 
     let store = store::open(&store_url, &out).map_err(|e| RunError::Usage(e.to_string()))?;
@@ -290,6 +300,9 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
     let profile = plan.profile.map(|path| open_profile(&path).map(|file| (path, file))).transpose()?;
     let profile = profile.map(|(path, file)| (path, file, simulation.record_trace()));
     let taken = begin_journal(simulation.world_mut(), &place)?;
+    if let Some(table) = simulation.world().get_resource::<TableInput>() {
+        table.acknowledge().map_err(RunError::Failed)?;
+    }
 
     let world = simulation.world();
     let about = About {
@@ -436,7 +449,7 @@ impl Started {
         let (is_sound, is_interrupted) = (is_sound && ended.is_none(), signal.is_some());
         let Between { snapshots, digest: last_digest, digest_count, first_tick, pace, .. } = between;
         let snapshots =
-            self.simulation.in_pool(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
+            self.simulation.in_pool_mut(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
         // Of the state that the ticks have made: what plugins put away in Shutdown is not part of it.
         let digest = self.simulation.check().is_ok().then(|| self.simulation.digest().to_string());
         let closed = self.simulation.shut_down();
@@ -493,11 +506,13 @@ fn write_profile((path, file, trace): (PathBuf, fs::File, Trace)) -> Result<(), 
     trace.write(io::BufWriter::new(file)).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Opens the table of a telemetry scenario and gives its twins their number.
+/// Opens the table of a telemetry scenario and gives its twins their number. `journal` is that of the run that goes on: a pipe that
+/// brings nothing more has been recorded there.
 pub(crate) fn open_table(
     scenario: &mut Scenario,
     input: Option<&Path>,
     windows: Option<&Path>,
+    journal: Option<&Path>,
     stop: &Stop,
 ) -> Result<Option<TableInput>, RunError> {
     let usage = |text: String| Err(RunError::Usage(text));
@@ -522,7 +537,10 @@ pub(crate) fn open_table(
     if let Some(signal) = stop.signal() {
         return Err(RunError::Interrupted(signal));
     }
-    let table = table.map_err(|e: TableError| RunError::Usage(e.to_string()))?;
+    let table = match (table, journal) {
+        (Err(TableError::NoRow { .. }), Some(journal)) if is_pipe(path) => return recorded_table(journal),
+        (table, _) => table.map_err(|e: TableError| RunError::Usage(e.to_string()))?,
+    };
     let windows = match windows {
         Some(file) => Some(Windows::load(file, &table).map_err(RunError::Usage)?),
         None => None,

@@ -12,6 +12,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
 
 use super::now;
+use crate::store::{Safe, StoreWriter};
 
 /// Snapshots kept unless asked otherwise.
 pub const KEEP: usize = 3;
@@ -79,9 +80,28 @@ pub struct SnapshotReport {
     pub is_missing: bool,
 }
 
-/// A copy to write, and what makes the journal that it counts on safe first.
-type Work = (Capture, Option<Syncer>);
+/// A copy to write, and what it counts on.
+type Work = (Capture, CountsOn);
 type Done = (Capture, Result<Written, String>, Duration);
+
+/// What must be on the disk before a snapshot is: a restored run does not do again what came before it.
+struct CountsOn {
+    journal: Option<Syncer>,
+    store: Option<Safe>,
+}
+
+impl CountsOn {
+    fn of(world: &mut World) -> Result<Self, String> {
+        let journal = world.resource::<Journal>().syncer().map_err(|e| e.to_string())?;
+        let store = world.get_resource_mut::<StoreWriter>().map(|mut store| store.flush_safely());
+        Ok(Self { journal, store })
+    }
+
+    fn wait(&self) -> Result<(), String> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journal.sync().map_err(|e| e.to_string()))?;
+        self.store.as_ref().map_or(Ok(()), Safe::wait)
+    }
+}
 
 pub(super) struct Snapshots {
     every: Option<Every>,
@@ -119,12 +139,10 @@ impl Snapshots {
             empty = Some(capture);
             let place = place.clone();
             let work = move || {
-                for (capture, journal) in captured {
+                for (capture, counts_on) in captured {
                     let start = now();
-                    // A snapshot must never be on the disk without the journal that it counts on.
-                    let is_safe = journal.map_or(Ok(()), |journal| journal.sync()).map_err(|e| e.to_string());
                     let write = || snapshot::write(&capture, &place, threads).map_err(|e| e.to_string());
-                    let result = is_safe.and_then(|()| write());
+                    let result = counts_on.wait().and_then(|()| write());
                     if done.send((capture, result, start.elapsed())).is_err() {
                         return;
                     }
@@ -168,19 +186,19 @@ impl Snapshots {
         }
     }
 
-    fn save(&mut self, world: &World) {
+    fn save(&mut self, world: &mut World) {
         let start = now();
         if let Some(mut capture) = self.empty.take() {
-            match world.resource::<Journal>().syncer() {
-                Ok(journal) => {
+            match CountsOn::of(world) {
+                Ok(counts_on) => {
                     snapshot::capture(world, &mut capture, &self.about);
                     if let Some(to_write) = &self.to_write {
-                        _ = to_write.send((capture, journal));
+                        _ = to_write.send((capture, counts_on));
                     }
                 }
                 Err(error) => {
                     self.empty = Some(capture);
-                    self.note(Err(error.to_string()), start.elapsed());
+                    self.note(Err(error), start.elapsed());
                 }
             }
         } else {
@@ -190,9 +208,8 @@ impl Snapshots {
         self.report.held_up_ms_max = self.report.held_up_ms_max.max(start.elapsed().as_secs_f64() * 1e3);
     }
 
-    fn write_in_place(&self, world: &World) -> Result<Written, String> {
-        let journal = world.resource::<Journal>().syncer().map_err(|e| e.to_string())?;
-        journal.map_or(Ok(()), |journal| journal.sync()).map_err(|e| e.to_string())?;
+    fn write_in_place(&self, world: &mut World) -> Result<Written, String> {
+        CountsOn::of(world)?.wait()?;
         snapshot::write_in_place(world, &self.about, &self.place, self.threads).map_err(|e| e.to_string())
     }
 
@@ -223,9 +240,11 @@ impl Snapshots {
 
     /// Waits for what is being written, and writes a last one of `world` if one is due or the run was interrupted. A run that failed
     /// gives no world: its state is not worth going on from.
-    pub fn finish(mut self, world: Option<&World>, is_interrupted: bool) -> SnapshotReport {
+    pub fn finish(mut self, world: Option<&mut World>, is_interrupted: bool) -> SnapshotReport {
         self.collect(true);
-        if let Some(world) = world.filter(|_| self.is_due || is_interrupted) {
+        // Before the first tick nothing has been started up: a run begins again as fast.
+        let has_begun = |world: &&mut World| world.resource::<Tick>().0 > 0;
+        if let Some(world) = world.filter(|_| self.is_due || is_interrupted).filter(has_begun) {
             self.about.journal_sequence = world.resource::<Journal>().sequence();
             self.report.error = None;
             let start = now();

@@ -13,7 +13,7 @@ use corec_core::store::{Store, StoreError};
 
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
-pub use writer::StoreWriter;
+pub use writer::{Safe, StoreWriter};
 
 /// What a store's URL asks for.
 pub enum StoreUrl<'u> {

@@ -88,14 +88,16 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<i32> {
     let is_old = version > 0;
     if is_old {
         to.execute_batch("ALTER TABLE runs ADD COLUMN id TEXT")?;
-        NUMBERED.iter().try_for_each(|name| {
-            to.execute_batch(&format!("ALTER TABLE {name} RENAME TO {name}_before"))
-        })?;
+        NUMBERED
+            .iter()
+            .try_for_each(|name| to.execute_batch(&format!("ALTER TABLE {name} RENAME TO {name}_before")))?;
     }
     to.execute_batch(SCHEMA)?;
     if is_old {
         NUMBERED.iter().try_for_each(|name| {
-            to.execute_batch(&format!("INSERT INTO {name} SELECT * FROM {name}_before; DROP TABLE {name}_before"))
+            to.execute_batch(&format!(
+                "INSERT INTO {name} SELECT * FROM {name}_before; DROP TABLE {name}_before"
+            ))
         })?;
     }
     to.pragma_update(None, "user_version", VERSION)?;
@@ -114,7 +116,8 @@ impl Store for SqliteStore {
         let insert =
             "INSERT INTO runs (scenario, instance, seed, entities, settings, id) VALUES (?, ?, ?, ?, ?, ?)";
         // SQLite's integers are signed: a seed above 2^63 would not fit.
-        let (seed, entities, id) = (run.seed.to_string(), run.entities as i64, run.id.map(|id| id.to_string()));
+        let (seed, entities, id) =
+            (run.seed.to_string(), run.entities as i64, run.id.map(|id| id.to_string()));
         let values = params![run.scenario, run.instance, seed, entities, run.settings, id];
         self.connection.execute(insert, values).map_err(|e| self.error(e))?;
         self.run = self.connection.last_insert_rowid();
@@ -129,6 +132,12 @@ impl Store for SqliteStore {
             transaction.commit()
         };
         write(&mut self.connection).map_err(|e| self.error(e))
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        // Of a log that readers still use, as much as can be; its own bytes are on the disk before.
+        let checkpoint = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        checkpoint.map_err(|e| self.error(e))
     }
 
     fn end(&mut self, tick: u64) -> Result<(), StoreError> {
@@ -148,7 +157,8 @@ fn find(connection: &Connection, run: &RunRecord) -> rusqlite::Result<Option<i64
     if let Some(found) = connection.query_row(by_id, [&id], |row| row.get(0)).optional()? {
         return Ok(Some(found));
     }
-    let alike = "SELECT max(run), count(*) FROM runs WHERE id IS NULL AND scenario = ? AND instance = ? AND seed = ?";
+    let alike =
+        "SELECT max(run), count(*) FROM runs WHERE id IS NULL AND scenario = ? AND instance = ? AND seed = ?";
     let values = params![run.scenario, run.instance, run.seed.to_string()];
     let found: (Option<i64>, i64) =
         connection.query_row(alike, values, |row| Ok((row.get(0)?, row.get(1)?)))?;

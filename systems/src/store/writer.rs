@@ -18,11 +18,31 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Alerts, metrics and rows of plugins that are sent before their interval is over, so that a batch stays small.
 const EARLY: usize = 10_000;
 
+/// What the thread is given.
+enum Work {
+    Batch(Batch),
+    /// To make what came before it safe, and to say so.
+    Sync(Sender<()>),
+}
+
+/// Tells when the store has, and keeps, all that was sent to it before. May be asked on another thread.
+pub struct Safe(Receiver<()>);
+
+impl Safe {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// A store that has failed, or takes too long. A text.
+    pub fn wait(&self) -> Result<(), String> {
+        self.0.recv_timeout(PATIENCE).map_err(|_| "the store did not keep its rows in time".into())
+    }
+}
+
 /// Takes batches to the store.
 #[derive(Resource)]
 pub struct StoreWriter {
     batch: Batch,
-    full: Option<Sender<Batch>>,
+    full: Option<Sender<Work>>,
     empty: Receiver<Batch>,
     failure: Arc<Mutex<Option<String>>>,
     thread: Option<JoinHandle<Result<Box<dyn Store>, StoreError>>>,
@@ -35,19 +55,25 @@ impl StoreWriter {
     /// What the store says, or the system if it has no thread to give.
     pub fn start(mut store: Box<dyn Store>, run: &RunRecord) -> Result<Self, StoreError> {
         store.begin(run)?;
-        let (full, to_write) = bounded::<Batch>(QUEUE);
+        let (full, to_write) = bounded::<Work>(QUEUE);
         let (written, empty) = bounded::<Batch>(QUEUE + 1);
         let failure = Arc::new(Mutex::new(None));
         let told = Arc::clone(&failure);
         let work = move || {
-            for mut batch in to_write {
-                if let Err(error) = store.write(&batch) {
+            for work in to_write {
+                let done = match work {
+                    Work::Batch(mut batch) => store.write(&batch).map(|()| {
+                        batch.clear();
+                        // Nobody takes it back when the run is over.
+                        _ = written.try_send(batch);
+                    }),
+                    // Nor waits for this.
+                    Work::Sync(safe) => store.sync().map(|()| _ = safe.try_send(())),
+                };
+                if let Err(error) = done {
                     told.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
                     return Err(error);
                 }
-                batch.clear();
-                // Nobody takes it back when the run is over.
-                _ = written.try_send(batch);
             }
             Ok(store)
         };
@@ -67,10 +93,25 @@ impl StoreWriter {
 
     /// Sends the batch on its way.
     pub fn flush(&mut self) {
-        let Some(full) = self.full.as_ref().filter(|_| !self.batch.is_empty()) else { return };
+        if self.batch.is_empty() || self.full.is_none() {
+            return;
+        }
         let batch = std::mem::replace(&mut self.batch, self.empty.try_recv().unwrap_or_default());
+        self.send(Work::Batch(batch));
+    }
+
+    /// Sends the batch on its way; gives what tells when the store has it.
+    pub fn flush_safely(&mut self) -> Safe {
+        self.flush();
+        let (safe, told) = bounded(1);
+        self.send(Work::Sync(safe));
+        Safe(told)
+    }
+
+    fn send(&mut self, work: Work) {
+        let Some(full) = &self.full else { return };
         // A thread that has ended has told why; one that is late may hold the tick, but not for ever.
-        if full.send_timeout(batch, PATIENCE).is_err_and(|e| e.is_timeout()) {
+        if full.send_timeout(work, PATIENCE).is_err_and(|e| e.is_timeout()) {
             let late = format!("the store did not take a batch for {} s", PATIENCE.as_secs());
             self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(late);
         }

@@ -1,7 +1,7 @@
 //! Ack: the file that tells whoever feeds a run up to which row it need not send again.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use corec_core::units::RunId;
@@ -16,15 +16,17 @@ const BYTES_MAX: u64 = 64;
 pub struct Ack {
     path: PathBuf,
     temporary: PathBuf,
+    sync: bool,
     _lock: Lock,
 }
 
 impl Ack {
-    /// Makes ready to write `path`, which must be new or hold an acknowledgement; a link is followed.
+    /// Makes ready to write `path`, which must be new or hold an acknowledgement; a link is followed. With `sync`, what is told also
+    /// survives a loss of power.
     ///
     /// # Errors
     /// What is there instead, or who writes to it: a text.
-    pub fn open(path: &Path, run: RunId) -> Result<Self, String> {
+    pub fn open(path: &Path, run: RunId, sync: bool) -> Result<Self, String> {
         let fail = |message: &str| format!("{}: {message}", path.display());
         let path = match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
@@ -37,7 +39,9 @@ impl Ack {
         };
         if let Ok(found) = fs::metadata(&path) {
             if !found.is_file() {
-                return Err(fail("found a pipe, device or folder, must be a file of its own or not there yet"));
+                return Err(fail(
+                    "found a pipe, device or folder, must be a file of its own or not there yet",
+                ));
             }
             if !is_acknowledgement(&path).map_err(|e| fail(&e.to_string()))? {
                 return Err(fail("found a file that is no acknowledgement, must be a file of its own"));
@@ -50,7 +54,7 @@ impl Ack {
             LockError::Io(error) => fail(&error.to_string()),
         })?;
         let temporary = folder.join(format!(".{name}.{run}.tmp"));
-        Ok(Self { path, temporary, _lock: lock })
+        Ok(Self { path, temporary, sync, _lock: lock })
     }
 
     /// Tells of the row `sequence`.
@@ -58,18 +62,24 @@ impl Ack {
     /// # Errors
     /// A text with the file.
     pub fn write(&self, sequence: u64) -> Result<(), String> {
-        fs::write(&self.temporary, format!("{sequence}\n"))
-            .and_then(|()| fs::rename(&self.temporary, &self.path))
-            .map_err(|e| format!("--ack: {}: {e}", self.path.display()))
+        let write = || -> io::Result<()> {
+            let mut file = fs::File::create(&self.temporary)?;
+            file.write_all(format!("{sequence}\n").as_bytes())?;
+            if self.sync {
+                file.sync_all()?;
+            }
+            fs::rename(&self.temporary, &self.path)
+        };
+        write().map_err(|e| format!("--ack: {}: {e}", self.path.display()))
     }
 }
 
-/// Whether a file is empty or holds nothing but a number.
+/// Whether a file is empty or holds nothing but a number. A loss of power may have left zeros of it.
 fn is_acknowledgement(path: &Path) -> io::Result<bool> {
     let mut text = Vec::new();
     fs::File::open(path)?.take(BYTES_MAX).read_to_end(&mut text)?;
     let text = text.trim_ascii();
-    Ok(text.iter().all(u8::is_ascii_digit) && text.len() < BYTES_MAX as usize)
+    Ok(text.iter().all(|byte| byte.is_ascii_digit() || *byte == 0) && text.len() < BYTES_MAX as usize)
 }
 
 #[cfg(test)]
@@ -85,15 +95,17 @@ mod tests {
         fs::write(at("notes.tmp"), "mine").unwrap();
         std::os::unix::fs::symlink(at("old"), at("link")).unwrap();
         std::os::unix::fs::symlink(at("none"), at("loose")).unwrap();
-        for (name, wanted) in [("table.csv", "no acknowledgement"), ("", "folder"), ("loose", "leads nowhere")] {
-            let error = Ack::open(&at(name), RunId(1)).unwrap_err();
+        for (name, wanted) in
+            [("table.csv", "no acknowledgement"), ("", "folder"), ("loose", "leads nowhere")]
+        {
+            let error = Ack::open(&at(name), RunId(1), false).unwrap_err();
             assert!(error.contains(wanted), "{error}");
         }
-        assert!(Ack::open(Path::new("/dev/null"), RunId(1)).unwrap_err().contains("device"));
-        let ack = Ack::open(&at("link"), RunId(1)).unwrap();
-        assert!(Ack::open(&at("old"), RunId(2)).unwrap_err().contains("process"), "by its other name");
+        assert!(Ack::open(Path::new("/dev/null"), RunId(1), false).unwrap_err().contains("device"));
+        let ack = Ack::open(&at("link"), RunId(1), false).unwrap();
+        assert!(Ack::open(&at("old"), RunId(2), false).unwrap_err().contains("process"), "by its other name");
         ack.write(401).unwrap();
-        Ack::open(&at("notes.ack"), RunId(1)).unwrap().write(7).unwrap();
+        Ack::open(&at("notes.ack"), RunId(1), false).unwrap().write(7).unwrap();
         assert_eq!(fs::read_to_string(at("old")).unwrap(), "401\n");
         assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(at("notes.tmp")).unwrap(), "mine");

@@ -137,6 +137,17 @@ impl TableInput {
         self.windows.iter_mut().filter(|_| sequence > 0).for_each(Windows::go_on);
     }
 
+    /// Tells whoever feeds the run how far its journal is: a kill may have come before that was told.
+    ///
+    /// # Errors
+    /// A text with the file.
+    pub(crate) fn acknowledge(&self) -> Result<(), String> {
+        match &self.ack {
+            Some(ack) if self.last_sequence > 0 => ack.write(self.last_sequence),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the next row. Gives its number, and whether it is known to be the last; none at the end.
     fn take(&mut self) -> Result<Option<(u64, bool)>, TableError> {
         if self.ahead.is_none() {
@@ -226,10 +237,14 @@ impl TableInput {
         sequence: u64,
         changed: InputChanged,
     ) -> Result<(), String> {
-        let Some(shown) = self.table.as_ref().map(|table| table.path().display().to_string()) else { return Ok(()) };
+        let Some(shown) = self.table.as_ref().map(|table| table.path().display().to_string()) else {
+            return Ok(());
+        };
         let is_accepted = changed == InputChanged::Accept;
         let differs = |what: String| {
-            Err(format!("--input: {shown}: {what} as when the run was started: --input-changed accept goes on with what is there now"))
+            Err(format!(
+                "--input: {shown}: {what} as when the run was started: --input-changed accept goes on with what is there now"
+            ))
         };
         let mut inputs = Inputs::of(journal).map_err(|e| e.to_string())?;
         let mut is_compared = !self.is_live();
@@ -311,7 +326,8 @@ impl TableInput {
             return Err(format!("row {sequence}, column '{column}': found {found}, must be {expected}"));
         }
         if self.windows.is_none() && row.label != label {
-            let shown = |label: Option<bool>| label.map_or("none".into(), |label| u8::from(label).to_string());
+            let shown =
+                |label: Option<bool>| label.map_or("none".into(), |label| u8::from(label).to_string());
             let (found, expected) = (shown(row.label), shown(label));
             return Err(format!("row {sequence}: found the label {found}, must be {expected}"));
         }

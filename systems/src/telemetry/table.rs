@@ -45,6 +45,14 @@ pub enum TableError {
         /// What was found and what is allowed.
         message: String,
     },
+    /// A header and no row below it, or not even that.
+    #[error("{path}: line 1: found {found}, must be rows below a header")]
+    NoRow {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: &'static str,
+    },
     /// A cell that is not allowed.
     #[error("{path}: line {line}, column '{column}': found '{found}', must be {allowed}")]
     Cell {
@@ -104,7 +112,8 @@ pub struct TableReport {
     pub gaps_by_column: Vec<(String, u64)>,
 }
 
-fn is_pipe(path: &Path) -> bool {
+/// Whether a path is a named pipe.
+pub(crate) fn is_pipe(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
     std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
@@ -171,6 +180,9 @@ impl TableReader {
         let mut csv =
             ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(RowLimit::new(text));
         let header = csv.byte_headers().map_err(|e| header_error(e.to_string()))?.clone();
+        if header.is_empty() && live.is_some() {
+            return Err(TableError::NoRow { path: path.into(), found: "nothing" });
+        }
         let names = check_header(&header).map_err(header_error)?;
         let find =
             |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.to_lowercase().as_str()));
@@ -198,10 +210,7 @@ impl TableReader {
             reader.ahead.push_back(record);
         }
         if reader.ahead.is_empty() {
-            return Err(TableError::Header {
-                path: path.into(),
-                message: "found a header and no row, must be rows below it".into(),
-            });
+            return Err(TableError::NoRow { path: path.into(), found: "a header and no row" });
         }
         let first = |column: usize| {
             reader
@@ -372,9 +381,9 @@ impl TableReader {
     /// See [`TableError`].
     pub fn wait(&mut self) -> Result<bool, TableError> {
         match &self.live {
-            Some(lines) if self.ahead.is_empty() => lines
-                .wait()
-                .map_err(|e| TableError::Io { path: self.path.clone(), message: e.to_string() }),
+            Some(lines) if self.ahead.is_empty() => {
+                lines.wait().map_err(|e| TableError::Io { path: self.path.clone(), message: e.to_string() })
+            }
             _ => Ok(true),
         }
     }
