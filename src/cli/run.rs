@@ -70,7 +70,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", value_parser = super::path())]
     ack: Option<PathBuf>,
 
-    /// Where the table's anomalies are, as NAB's combined_windows.json has them; a time without a zone is UTC
+    /// Where the table's anomalies are, as NAB's combined_windows.json has them; one without a zone is on the table's own clock
     #[arg(long, value_name = "FILE", value_parser = super::path())]
     windows: Option<PathBuf>,
 

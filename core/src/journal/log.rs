@@ -129,6 +129,7 @@ pub struct LogReader {
     torn_bytes: u64,
     read_bytes: u64,
     version: u32,
+    version_first: u32,
     run: Option<RunId>,
     decompressor: Decompressor<'static>,
 }
@@ -154,6 +155,7 @@ impl LogReader {
             torn_bytes: 0,
             read_bytes: 0,
             version: VERSION,
+            version_first: VERSION,
             run: None,
             decompressor,
         })
@@ -183,9 +185,9 @@ impl LogReader {
         self.run
     }
 
-    /// The version of the file that the last record came from.
-    pub fn version(&self) -> u32 {
-        self.version
+    /// The version of the first file: that of the program which began the log. The newest before it has been read.
+    pub fn version_first(&self) -> u32 {
+        self.version_first
     }
 
     /// Bytes of the files that have been begun.
@@ -233,7 +235,8 @@ impl LogReader {
         let Some(version) = (1..=VERSION).find(|version| start == file_start(*version)) else {
             return Err(self.damaged("another header", "that of a log of format 1 or 2"));
         };
-        self.version = version;
+        // Versions rise from file to file.
+        (self.version, self.version_first) = (version, self.version_first.min(version));
         if version == 1 {
             self.offset = FILE_START as u64;
             return Ok(true);
@@ -417,7 +420,7 @@ impl LogWriter {
             length: if length == 0 { FILE_HEADER as u64 } else { length },
             file_bytes_max: FILE_BYTES_MAX,
             run,
-            is_old: length > 0 && reader.version() < VERSION,
+            is_old: length > 0 && reader.version < VERSION,
             sync,
             is_torn: false,
             next,

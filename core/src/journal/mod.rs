@@ -161,7 +161,7 @@ impl Journal {
         self.sequence
     }
 
-    /// The format of the digests that come next: those of a journal of version 1 leave out what the state has had since.
+    /// The format of its digests: those of a run that version 1 began leave out what the state has had since.
     pub fn digest_format(&self) -> u32 {
         self.reader.as_ref().map_or(DIGEST_FORMAT, digest_format)
     }
@@ -292,7 +292,7 @@ impl Inputs {
         LogReader::open(folder).map(Self)
     }
 
-    /// The format of the digests of the file that the last one came from.
+    /// The format of its digests, once one has been read.
     pub fn digest_format(&self) -> u32 {
         digest_format(&self.0)
     }
@@ -327,9 +327,9 @@ pub fn extent(folder: &Path) -> Result<Extent, LogError> {
     Ok(extent)
 }
 
-/// The format of the digests in a journal's file.
+/// The format of the digests in a journal: that of the version which began it, also of those that were recorded since.
 fn digest_format(reader: &LogReader) -> u32 {
-    if reader.version() == 1 { 2 } else { DIGEST_FORMAT }
+    if reader.version_first() == 1 { 2 } else { DIGEST_FORMAT }
 }
 
 /// What a journal holds.

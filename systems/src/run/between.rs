@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::world::World;
-use corec_core::digest::{Digest, FORMAT};
+use corec_core::digest::Digest;
 use corec_core::journal::{Input, Journal};
 use corec_core::simulation::Ending;
 use corec_core::units::Tick;
@@ -81,7 +81,6 @@ impl Between {
         if recorded.is_none() && !(is_live && is_due && is_new) {
             return;
         }
-        let format = if recorded.is_some() { format } else { FORMAT };
         let value = Digest::of_format(world, format).value;
         match recorded {
             Some(Input::Digest(expected)) if expected != value => {

@@ -11,9 +11,9 @@
 //! A date with its year last is day/month/year or month/day/year, and a single one does not tell. [`Orders`] looks at a whole
 //! column: an order that makes no date of one of its values is not the column's. Where both remain it is day/month/year.
 
-use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
 
 /// What a cell that is no time should have been.
 pub const ALLOWED: &str =
@@ -60,6 +60,12 @@ impl Reading {
             Order::DayFirst => self.day_first,
             Order::MonthFirst => self.month_first,
         }
+    }
+
+    /// What the clock shows that the text was read off, as if that was in UTC.
+    pub fn shown(&self, order: Order) -> Option<Timestamp> {
+        let zone = SignedDuration::from_secs(self.zone.unwrap_or(0).into());
+        self.at(order)?.checked_add(zone).ok()
     }
 }
 

@@ -5,8 +5,8 @@
 //! fewer ticks may end before its first window. A pipe is judged when it is closed. No windows at all are an answer: nothing in
 //! the table is an anomaly.
 //!
-//! Windows and rows are compared as instants (see [`time`](super::time)); a time without a zone is UTC on either side, and a
-//! warning says so where the other side has zones. Dates such as 4/1/2014 have the order of day and month that the
+//! Windows and rows are compared as instants (see [`time`](super::time)); a row's time without a zone is UTC. A window without a
+//! zone is on the table's own clock, whatever zone that shows: it was read off the table. Dates such as 4/1/2014 have the order of day and month that the
 //! column leaves possible, or the windows do; else the one in which a window holds a row; else day/month/year. The last two
 //! are warned of.
 
@@ -33,7 +33,7 @@ pub struct Windows {
     source: String,
     table: PathBuf,
     /// From and to, both within.
-    spans: Vec<[Timestamp; 2]>,
+    spans: Vec<[Bound; 2]>,
     has_hit: Vec<bool>,
     /// Of the column's dates.
     order: Order,
@@ -41,6 +41,25 @@ pub struct Windows {
     reach: Option<[Timestamp; 2]>,
     /// Whether rows were taken before that it has not seen.
     is_partial: bool,
+}
+
+/// An end of a window.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    at: Timestamp,
+    /// Whether it is an instant; else it is what the table's clock shows.
+    has_zone: bool,
+}
+
+impl Bound {
+    fn of(reading: &Reading, order: Order) -> Option<Self> {
+        Some(Self { at: reading.at(order)?, has_zone: reading.zone.is_some() })
+    }
+
+    /// Of a row's instant and what its clock shows, the one that is compared with this.
+    fn side(&self, [instant, shown]: [Timestamp; 2]) -> Timestamp {
+        if self.has_zone { instant } else { shown }
+    }
 }
 
 impl Windows {
@@ -80,13 +99,6 @@ impl Windows {
                 of_column.example.as_ref().or(of_windows.example.as_ref()).map_or("", |text| text)
             );
         }
-        if of_windows.lacks_zone
-            && let Some(text) = &of_column.zoned
-        {
-            tracing::warn!(
-                "{source}: windows without a zone are taken as UTC, and the table has zones as in '{text}': write the windows' zone too"
-            );
-        }
         if is_whole {
             windows.judge()?;
         }
@@ -101,11 +113,12 @@ impl Windows {
     ) -> Result<Self, String> {
         let mut instants = Vec::with_capacity(spans.len());
         for (i, [from, to]) in spans.iter().enumerate() {
-            match (from.at(order), to.at(order)) {
-                (Some(from), Some(to)) if from <= to => instants.push([from, to]),
+            match (Bound::of(from, order), Bound::of(to, order)) {
+                (Some(from), Some(to)) if from.at <= to.at => instants.push([from, to]),
                 (Some(from), Some(to)) => {
                     return Err(format!(
-                        "{source}[{i}]: found a window from {from} to {to}, must end after it begins"
+                        "{source}[{i}]: found a window from {} to {}, must end after it begins",
+                        from.at, to.at
                     ));
                 }
                 _ => return Err(format!("{source}[{i}]: must be {ALLOWED_ORDER}")),
@@ -127,19 +140,19 @@ impl Windows {
     /// # Errors
     /// What is allowed, if that is no time.
     pub fn contains(&mut self, text: &str) -> Result<bool, &'static str> {
-        let at = read(text).ok_or(ALLOWED)?.at(self.order).ok_or(ALLOWED_ORDER)?;
-        Ok(self.see(at))
+        self.see(&read(text).ok_or(ALLOWED)?).ok_or(ALLOWED_ORDER)
     }
 
-    fn see(&mut self, at: Timestamp) -> bool {
+    fn see(&mut self, reading: &Reading) -> Option<bool> {
+        let (at, shown) = (reading.at(self.order)?, reading.shown(self.order)?);
         let [first, last] = self.reach.unwrap_or([at, at]);
         self.reach = Some([first.min(at), last.max(at)]);
         let mut is_within = false;
         for ([from, to], has_hit) in self.spans.iter().zip(&mut self.has_hit) {
-            let hit = *from <= at && at <= *to;
+            let hit = from.at <= from.side([at, shown]) && to.side([at, shown]) <= to.at;
             (is_within, *has_hit) = (is_within | hit, *has_hit | hit);
         }
-        is_within
+        Some(is_within)
     }
 
     /// From now on it can't tell whether a window has held a row: rows were taken before.
@@ -159,7 +172,7 @@ impl Windows {
     fn judge(&self) -> Result<(), String> {
         let Some([first, last]) = self.reach else { return Ok(()) };
         let empty = self.spans.iter().zip(&self.has_hit).filter(|(_, hit)| !**hit);
-        let empty: Vec<String> = empty.map(|([from, to], _)| format!("{from} to {to}")).collect();
+        let empty: Vec<String> = empty.map(|([from, to], _)| format!("{} to {}", from.at, to.at)).collect();
         let (count, all) = (empty.len(), self.spans.len());
         if count == 0 {
             return Ok(());
@@ -183,9 +196,6 @@ struct Side {
     orders: Orders,
     /// A date that has its year last.
     example: Option<String>,
-    /// A time with a zone other than UTC.
-    zoned: Option<String>,
-    lacks_zone: bool,
 }
 
 impl Side {
@@ -194,10 +204,6 @@ impl Side {
         if reading.has_order && self.example.is_none() {
             self.example = Some(text.escape_debug().to_string());
         }
-        if reading.zone.is_some_and(|zone| zone != 0) && self.zoned.is_none() {
-            self.zoned = Some(text.escape_debug().to_string());
-        }
-        self.lacks_zone |= reading.zone.is_none();
     }
 }
 
@@ -319,7 +325,7 @@ fn possible(
 fn look_through(table: &TableReader, readings: &mut [Windows]) -> Result<bool, String> {
     each_time(table, |reading, _| {
         for windows in &mut *readings {
-            windows.see(reading.at(windows.order).ok_or(ALLOWED_ORDER)?);
+            windows.see(reading).ok_or(ALLOWED_ORDER)?;
         }
         Ok(())
     })
@@ -367,7 +373,7 @@ mod tests {
             windows.order = order;
             assert_eq!(windows.contains(within), Ok(true), "{within}");
         }
-        for beyond in ["2014-04-10 07:14:59", "2014-04-11 16:45:00.5", "2014-04-10T07:15:00+02:00"] {
+        for beyond in ["2014-04-10 07:14:59", "2014-04-11 16:45:00.5", "2014-04-10T07:14:59+02:00"] {
             assert_eq!(windows.contains(beyond), Ok(false), "{beyond}");
         }
         assert_eq!(windows.contains("soon"), Err(ALLOWED));
