@@ -116,17 +116,20 @@ mod tests {
         let whole = std::fs::read(fixture("nn.pt")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nn.pt");
-        let (mut refused, places) = (0, (0..whole.len()).step_by(7));
-        for at in places.clone() {
+        let (original, (mut refused, mut same)) = (read(&fixture("nn.pt")).unwrap(), (0, 0));
+        for at in (0..whole.len()).step_by(7) {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x15;
             std::fs::write(&path, &bytes).unwrap();
-            refused += usize::from(read(&path).is_err());
+            match read(&path) {
+                Err(_) => refused += 1,
+                // Padding and times of the zip; what is left are weights, which have no check that candle looks at.
+                Ok(network) => same += usize::from(network == original),
+            }
             std::fs::write(&path, &whole[..at]).unwrap();
             assert!(read(&path).is_err(), "cut at byte {at}");
         }
-        // Most of the file are names, lengths and checks of the zip; the weights are a few hundred bytes.
-        assert!(refused * 2 > places.len(), "{refused} of {} refused", places.len());
+        assert!(refused > 50 && same > 50, "{refused} refused, {same} the same");
     }
 
     #[test]
