@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The lock's file in a folder.
 pub const FILE: &str = ".lock";
 /// How often, and after what pause, a lock is tried again: a reader that only looks holds it for a moment.
-const TRIES: u32 = 20;
+const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of a lock's file that are read.
 const TEXT_BYTES_MAX: u64 = 100;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::RunError;
 use super::manifest;
 use super::options::absolute;
-use crate::lock::{Lock, LockError};
+use crate::lock::{self, Lock, LockError};
 
 /// The folder of a run that is about to begin, or goes on.
 pub(super) struct RunFolder {
@@ -40,7 +40,7 @@ impl RunFolder {
 
     /// Takes the folder of a run that goes on.
     pub fn go_on_in(path: PathBuf) -> Result<Self, RunError> {
-        let lock = lock(&path, "--restore")?;
+        let lock = lock_of(&path, "--restore")?;
         Ok(Self { path, made: Vec::new(), locks: vec![lock] })
     }
 
@@ -70,7 +70,7 @@ impl RunFolder {
         for is_last in [false, false, false, true] {
             missing = if missing.is_empty() { missing_of(folder) } else { missing };
             fs::create_dir_all(folder).map_err(|e| usage(option, folder, &e))?;
-            match lock(folder, option) {
+            match lock_of(folder, option) {
                 Ok(lock) => {
                     self.locks.push(lock);
                     break;
@@ -86,9 +86,13 @@ impl RunFolder {
                 .and_then(|around| around.sync_all())
                 .map_err(|e| usage(option, around, &e))?;
         }
-        // Only now is it this process' to clean up.
-        let found = missing.is_empty().then(|| (folder.to_path_buf(), names(folder)));
-        self.made.push(Made { folders: missing, found });
+        // Only now is it this process' to clean up, and only what nobody has put anything into: another start may have made
+        // the folder at the same time, had it first, and left a run there.
+        let names = names(folder);
+        let is_empty = names.iter().all(|name| name == lock::FILE);
+        let folders = if is_empty { missing } else { Vec::new() };
+        let found = folders.is_empty().then(|| (folder.to_path_buf(), names));
+        self.made.push(Made { folders, found });
         Ok(())
     }
 
@@ -130,7 +134,7 @@ fn usage(option: &str, path: &Path, error: &io::Error) -> RunError {
     RunError::Usage(format!("{option}: {}: {error}", path.display()))
 }
 
-fn lock(folder: &Path, option: &str) -> Result<Lock, RunError> {
+fn lock_of(folder: &Path, option: &str) -> Result<Lock, RunError> {
     let shown = folder.display();
     Lock::of_folder(folder).map_err(|error| match error {
         LockError::Held(who) => RunError::Usage(format!(

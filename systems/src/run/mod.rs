@@ -236,7 +236,7 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
     };
     match (&options.ack, &table) {
         (Some(_), None) => return Err(RunError::Usage("--ack: needs a table: --input FILE".into())),
-        (Some(_), Some(table)) if !table.has_sequence() && !plan.is_input_recorded => {
+        (Some(_), Some(table)) if table.is_read() && !table.has_sequence() => {
             let message = "--ack: the table has no column 'sequence', must have one that numbers its rows";
             return Err(RunError::Usage(message.into()));
         }

@@ -94,6 +94,11 @@ impl TableInput {
         self.table.as_ref().map(TableReader::report)
     }
 
+    /// Whether there is a table; else all rows are in the journal.
+    pub(crate) fn is_read(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// Whether rows are numbered by a column `sequence`.
     pub fn has_sequence(&self) -> bool {
         self.table.as_ref().is_some_and(TableReader::has_sequence)
@@ -237,9 +242,7 @@ impl TableInput {
         sequence: u64,
         changed: InputChanged,
     ) -> Result<(), String> {
-        let Some(shown) = self.table.as_ref().map(|table| table.path().display().to_string()) else {
-            return Ok(());
-        };
+        let shown = self.table.as_ref().map(|table| table.path().display().to_string()).unwrap_or_default();
         let is_accepted = changed == InputChanged::Accept;
         let differs = |what: String| {
             Err(format!(
@@ -247,7 +250,7 @@ impl TableInput {
             ))
         };
         let mut inputs = Inputs::of(journal).map_err(|e| e.to_string())?;
-        let mut is_compared = !self.is_live();
+        let mut is_compared = self.is_read() && !self.is_live();
         while let Some((at, _, input)) = inputs.next_input().map_err(|e| e.to_string())? {
             if at > sequence {
                 break;
