@@ -1,7 +1,7 @@
 //! Scores: what a run has scored of labelled rows, and how well that tells anomalies from the rest.
 //!
 //! Part of the state: a restored run has the scores of all its rows. Bounded: the scores are counted by their bits, exactly as
-//! long as there are no more than [`DISTINCT_MAX`] different ones; beyond, the lowest bits are let go, one at a time.
+//! long as there are no more than a million different ones; beyond, the lowest bits are let go, one at a time.
 
 use std::collections::BTreeMap;
 
