@@ -48,7 +48,8 @@ impl Between {
         if self.kill_at == Some(ticks) {
             _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
         }
-        if stop.is_set() || self.of.is_some_and(|of| ticks >= of) {
+        // Before the first tick nothing has been started up, and there is no state to go on from: that tick is the one in hand.
+        if (stop.is_set() && ticks > 0) || self.of.is_some_and(|of| ticks >= of) {
             return ControlFlow::Break(());
         }
         self.pace.wait_for(ticks - self.first_tick, stop);
