@@ -46,6 +46,7 @@ pub fn write(c: &mut Criterion) {
                 entities: 1,
                 settings: "{}".into(),
                 continues: false,
+                is_old: false,
             };
             store.begin(&run).expect("it begins");
             store

@@ -103,6 +103,8 @@ pub struct RunRecord {
     pub settings: String,
     /// Whether the run goes on: its rows are there already.
     pub continues: bool,
+    /// Whether it was begun by a version that knew no ids.
+    pub is_old: bool,
 }
 
 /// Why a store could not do as asked.

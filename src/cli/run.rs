@@ -226,11 +226,10 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
 /// The settings of the run that is gone on with; of a snapshot alone those that it was made under.
 fn settings_of(restore: &GoOn) -> Result<Loaded, RunError> {
     let (source, settings) = match (&restore.snapshot, &restore.run) {
-        (Some(snapshot), _) => {
-            tracing::info!("restoring {}", snapshot.path().display());
+        (Some(snapshot), None) => {
             (format!("{}: scenario", snapshot.path().display()), snapshot.head().scenario.clone())
         }
-        (None, Some(run)) => {
+        (_, Some(run)) => {
             (format!("{}: settings", run.folder().display()), run.manifest().settings.to_string())
         }
         (None, None) => return Err(RunError::Usage("--restore: found neither a run nor a snapshot".into())),

@@ -305,7 +305,17 @@ fn kill_command(args: &VerifyArgs, again: &Again) -> Result<Command, RunError> {
     let program = std::env::current_exe().map_err(|e| RunError::Failed(format!("--kill: {e}")))?;
     let mut command = Command::new(program);
     let (ticks, every) = (again.ticks.to_string(), (again.ticks / 10).max(1).to_string());
-    command.args(["run", "--ticks", &ticks, "--snapshot-interval", &every, "--quiet", "--plugins-read-only"]);
+    command.args([
+        "run",
+        "--ticks",
+        &ticks,
+        "--snapshot-interval",
+        &every,
+        "--quiet",
+        "--store",
+        "memory",
+        "--plugins-read-only",
+    ]);
     command.args(["--digest-interval", &again.interval.to_string()]);
     command.args(["--threads", &args.threads[args.threads.len() - 1].to_string()]);
     command.stdin(Stdio::null());

@@ -53,6 +53,13 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
     let plugins = recorded.plugins(fork.registry)?.read_only();
     let (mut simulation, sequence) = recorded.past(&plugins, fork.at, "--at", fork.stop)?;
     simulation.world_mut().resource_mut::<Epoch>().0 += 1;
+    if let Some(ticks) = fork.ticks.filter(|ticks| *ticks < fork.at) {
+        return Err(RunError::Usage(format!(
+            "--ticks: found {ticks}, must be at least {}, as --at",
+            fork.at
+        )));
+    }
+    recorded.input(None)?;
     make(fork.out)?;
     let futures = [("same", same, settings), ("fork", other, &changed)];
     let summaries = futures.map(|(name, mut scenario, settings)| -> Result<Summary, RunError> {

@@ -152,6 +152,7 @@ fn prepare(world: &mut bevy_ecs::world::World) {
             entities: 0,
             settings: String::new(),
             continues: false,
+            is_old: false,
         };
         match store::StoreWriter::start(Box::new(store::MemoryStore::default()), &run) {
             Ok(writer) => world.insert_resource(writer),

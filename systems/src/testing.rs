@@ -108,6 +108,7 @@ impl TestApp {
             entities: 0,
             settings: String::new(),
             continues: false,
+            is_old: false,
         };
         let writer = StoreWriter::start(Box::new(store.clone()), &run);
         let writer = writer.map_err(|e| SimulationError::Failed { tick: 0, message: e.to_string() })?;

@@ -7,9 +7,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::RunError;
 use super::manifest;
 use super::options::absolute;
+use super::{JOURNAL, RunError};
 use crate::lock::{self, Lock, LockError};
 
 /// The folder of a run that is about to begin, or goes on.
@@ -17,6 +17,7 @@ pub(super) struct RunFolder {
     path: PathBuf,
     /// Removed while the locks are still held: by then a folder may be another's.
     made: Vec<Made>,
+    claimed: Vec<PathBuf>,
     /// What holds it for this process.
     locks: Vec<Lock>,
 }
@@ -28,7 +29,8 @@ impl RunFolder {
             Some(path) => (path, Vec::new()),
             None => next()?,
         };
-        let mut folder = Self { path: path.clone(), made: Vec::new(), locks: Vec::new() };
+        let mut folder =
+            Self { path: path.clone(), made: Vec::new(), claimed: Vec::new(), locks: Vec::new() };
         folder.take(&path, made, "--out")?;
         // Looked at once it is held: the process that had it may have begun a run there.
         if path.join(manifest::FILE).exists() {
@@ -41,7 +43,7 @@ impl RunFolder {
     /// Takes the folder of a run that goes on.
     pub fn go_on_in(path: PathBuf) -> Result<Self, RunError> {
         let lock = lock_of(&path, "--restore")?;
-        Ok(Self { path, made: Vec::new(), locks: vec![lock] })
+        Ok(Self { path, made: Vec::new(), claimed: Vec::new(), locks: vec![lock] })
     }
 
     /// Where it is.
@@ -49,9 +51,15 @@ impl RunFolder {
         &self.path
     }
 
-    /// Takes a folder outside this one for the run, which `option` has named. One inside is the run's already.
+    /// Takes a folder outside this one for the run, which `option` has named. One inside is the run's already, but for another's lock.
     pub fn claim(&mut self, folder: &Path, option: &str) -> Result<(), RunError> {
         if absolute(folder).starts_with(absolute(&self.path)) {
+            return match lock::is_held(folder) && !self.has(folder) {
+                true => lock_of(folder, option).map(|lock| self.locks.push(lock)),
+                false => Ok(()),
+            };
+        }
+        if self.has(folder) {
             return Ok(());
         }
         let around = [Some(folder), folder.parent()].into_iter().flatten();
@@ -62,6 +70,11 @@ impl RunFolder {
             )));
         }
         self.take(folder, Vec::new(), option)
+    }
+
+    /// Whether the run has this folder already.
+    fn has(&self, folder: &Path) -> bool {
+        self.claimed.contains(&absolute(folder)) || absolute(folder) == absolute(&self.path)
     }
 
     /// Makes a folder if it is not there, and takes it. `missing` is what has been made on the way already.
@@ -86,6 +99,7 @@ impl RunFolder {
                 .and_then(|around| around.sync_all())
                 .map_err(|e| usage(option, around, &e))?;
         }
+        self.claimed.push(absolute(folder));
         // Only now is it this process' to clean up, and only what nobody has put anything into: another start may have made
         // the folder at the same time, had it first, and left a run there.
         let names = names(folder);
@@ -161,20 +175,28 @@ impl Made {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        if let Some((folder, names_before)) = self.found.take() {
-            for name in names(&folder).into_iter().filter(|name| !names_before.contains(name)) {
-                let path = folder.join(name);
-                _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        let before = self.found.take();
+        let was_there =
+            |name: &str| before.as_ref().is_some_and(|(_, names)| names.iter().any(|n| n == name));
+        let folder = before.as_ref().map(|(folder, _)| folder).or(self.folders.first());
+        // What a start makes, by its name and nothing else: what is there beside it is somebody's.
+        if let Some(folder) = folder {
+            for name in STARTS_WITH.iter().filter(|name| !was_there(name)) {
+                _ = fs::remove_file(folder.join(name));
+            }
+            let journal = folder.join(JOURNAL);
+            if !was_there(JOURNAL) {
+                _ = fs::remove_file(journal.join("00000001.log"));
+                _ = fs::remove_dir(journal);
             }
         }
-        let mut folders = self.folders.drain(..);
-        if let Some(innermost) = folders.next() {
-            _ = fs::remove_dir_all(innermost);
-        }
-        // Those around it may hold something of others by now.
-        folders.for_each(|folder| _ = fs::remove_dir(folder));
+        // A folder that holds anything stays.
+        self.folders.drain(..).for_each(|folder| _ = fs::remove_dir(folder));
     }
 }
+
+/// Files that a start may have made in a folder of its own: a run's store by its usual name, and a journal's first file.
+const STARTS_WITH: [&str; 5] = [lock::FILE, "00000001.log", "store.db", "store.db-wal", "store.db-shm"];
 
 fn names(folder: &Path) -> Vec<OsString> {
     fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.file_name())).collect()

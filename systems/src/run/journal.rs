@@ -8,6 +8,7 @@ use corec_core::simulation::RunScenario;
 use corec_core::units::RunId;
 
 use super::RunError;
+use crate::lock;
 use crate::telemetry::feed::TableInput;
 
 /// Where a run's journal is.
@@ -18,6 +19,10 @@ pub(super) struct Place {
     pub folder: PathBuf,
     /// Whether that is in the run's own.
     pub is_own: bool,
+    /// The last of its records that a run elsewhere takes along.
+    pub copied_to: u64,
+    /// Whether that was there before this start.
+    pub had_journal: bool,
     /// The journal of the run that is gone on with; none for a new run.
     pub source: Option<PathBuf>,
     /// The last record that the state has taken in.
@@ -53,9 +58,11 @@ fn open(place: &Place, has_input: bool) -> Result<(Journal, Taken), RunError> {
         let found =
             if place.folder.is_dir() { extent(&place.folder).map_err(fail)? } else { Extent::default() };
         // A start that was killed before its manifest has left the names of its columns at most: nobody goes on with that.
-        if place.is_own && place.source.is_none() && found.run.is_some() && found.sequence <= 1 {
-            std::fs::remove_dir_all(&place.folder)
-                .map_err(|e| RunError::Failed(format!("journal: {}: {e}", place.folder.display())))?;
+        let is_leftover = place.is_own && !place.folder.join(lock::FILE).exists();
+        if is_leftover && place.source.is_none() && found.run.is_some() && found.sequence <= 1 {
+            let leftover = place.folder.join("00000001.log");
+            std::fs::remove_file(&leftover)
+                .map_err(|e| RunError::Failed(format!("journal: {}: {e}", leftover.display())))?;
         } else if found.sequence > 0 && place.source.is_none() {
             let shown = place.folder.display();
             let message =
@@ -65,8 +72,8 @@ fn open(place: &Place, has_input: bool) -> Result<(Journal, Taken), RunError> {
         Ok((Journal::record_in(&place.folder, place.run, place.sync).map_err(fail)?, Taken::default()))
     };
     let Some(source) = &place.source else { return new() };
-    if !source.is_dir() {
-        if has_input {
+    if !place.had_journal {
+        if has_input || place.sequence > 0 {
             let message =
                 format!("--restore: {} is missing, must be there: it has the run's inputs", source.display());
             return Err(RunError::Usage(message));
@@ -74,7 +81,13 @@ fn open(place: &Place, has_input: bool) -> Result<(Journal, Taken), RunError> {
         return new();
     }
     if *source != place.folder {
-        copy_log(source, &place.folder, place.run, place.sequence).map_err(fail)?;
+        if place.folder.is_dir() && extent(&place.folder).map_err(fail)?.sequence > 0 {
+            let shown = place.folder.display();
+            let message =
+                format!("--journal: {shown} holds the journal of another run, must be a folder of its own");
+            return Err(RunError::Usage(message));
+        }
+        copy_log(source, &place.folder, place.run, place.copied_to).map_err(fail)?;
     }
     Journal::go_on_in(&place.folder, place.run, place.sequence, place.sync).map_err(fail)
 }

@@ -196,6 +196,13 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
     let GoOn { run: source, snapshot } = plan.restore.take().unwrap_or(GoOn { run: None, snapshot: None });
     let goes_on = source.as_ref().filter(|_| plan.out.is_none());
     let held = goes_on.map(|run| RunFolder::go_on_in(run.folder().into())).transpose()?;
+    if let Some(run) =
+        goes_on.filter(|run| Manifest::read(run.folder()).ok().as_ref() != Some(run.manifest()))
+    {
+        let shown = run.folder().display();
+        let message = format!("--restore: {shown} was gone on with by another process just now: try again");
+        return Err(RunError::Usage(message));
+    }
     let options = options_of(&plan, source.as_ref(), goes_on.is_some());
     let mut scenario = plan.scenario;
     if let Some(run) = goes_on {
@@ -226,9 +233,11 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
         }
     };
     let sequence = snapshot.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
+    // Elsewhere a run goes on from the state; where there is none, or what came cannot come again, from all that the journal has.
+    let takes_all = snapshot.is_none() || input.as_deref().is_some_and(is_pipe);
     let table = match (table, &source_journal) {
         (Some(mut table), Some(journal)) if journal.is_dir() && !plan.is_input_recorded => {
-            let sequence = if goes_on.is_some() { u64::MAX } else { sequence };
+            let sequence = if goes_on.is_some() || takes_all { u64::MAX } else { sequence };
             table.catch_up(journal, sequence, plan.input_changed).map_err(RunError::Usage)?;
             Some(table)
         }
@@ -257,6 +266,12 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
     let snapshot_memory_max = parse_bytes(&scenario.snapshot_memory_max).unwrap_or(0);
     let mut manifest = Manifest::new(&scenario, plan.scenario_given, &record.settings);
     manifest.plugins = plan.plugins;
+    if let Some(run) = goes_on {
+        // What is known of it stays known, should this process be killed.
+        let known = run.manifest();
+        (manifest.tick, manifest.digest, manifest.digest_count) =
+            (known.tick, known.digest.clone(), known.digest_count);
+    }
     let store_url = scenario.store.clone();
     let simulation = match &snapshot {
         None => Simulation::new(app, scenario),
@@ -268,7 +283,10 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
     let mut folder = held.map_or_else(|| RunFolder::make(plan.out), Ok)?;
     let out = folder.path().to_path_buf();
     let id = goes_on.and_then(|run| run.manifest().id).map_or_else(new_id, Ok)?;
+    let had_journal = source_journal.as_deref().is_some_and(Path::is_dir);
     let place = Place {
+        had_journal,
+        copied_to: if takes_all { u64::MAX } else { sequence },
         run: id,
         folder: options.journal.clone().unwrap_or_else(|| out.join(JOURNAL)),
         is_own: options.journal.is_none(),
@@ -278,27 +296,26 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
     };
     folder.claim(&place.folder, "--journal")?;
     let snapshots_in = options.snapshot.clone().unwrap_or_else(|| out.join(SNAPSHOTS));
-    if let Err(error) = folder.claim(&snapshots_in, "--snapshot") {
+    if is_blocked(&snapshots_in) {
         // The run is worth more than its snapshots: what can't be made is told of, and at its end again.
-        let is_other = snapshots_in.is_dir();
-        if is_other {
-            return Err(error);
-        }
-        tracing::error!("{error}");
+        tracing::error!("--snapshot: {}: can't be a folder", snapshots_in.display());
+    } else {
+        folder.claim(&snapshots_in, "--snapshot")?;
     }
     if let Some(mut table) = simulation.world_mut().get_resource_mut::<TableInput>() {
         let ack = options.ack.as_ref().map(|path| Ack::open(path, id, place.sync)).transpose();
         (table.ack, table.kill_in) = (ack.map_err(|e| RunError::Usage(format!("--ack: {e}")))?, plan.kill_in);
     }
 
-    let store = store::open(&store_url, &out).map_err(|e| RunError::Usage(e.to_string()))?;
-    let record = RunRecord { id: Some(id), entities, continues: goes_on.is_some(), ..record };
-    let writer = StoreWriter::start(store, &record);
-    simulation.world_mut().insert_resource(writer.map_err(|e| RunError::Failed(e.to_string()))?);
-
     // Opened before the first tick: a run should not end with its profile lost for want of a folder.
     let profile = plan.profile.map(|path| open_profile(&path).map(|file| (path, file))).transpose()?;
     let profile = profile.map(|(path, file)| (path, file, simulation.record_trace()));
+    let store = store::open(&store_url, &out).map_err(|e| RunError::Usage(e.to_string()))?;
+    let is_old = goes_on.is_some_and(|run| run.manifest().id.is_none());
+    let record = RunRecord { id: Some(id), entities, continues: goes_on.is_some(), is_old, ..record };
+    let writer = StoreWriter::start(store, &record);
+    simulation.world_mut().insert_resource(writer.map_err(|e| RunError::Failed(e.to_string()))?);
+
     let taken = begin_journal(simulation.world_mut(), &place)?;
     if let Some(table) = simulation.world().get_resource::<TableInput>() {
         table.acknowledge().map_err(RunError::Failed)?;
@@ -380,15 +397,18 @@ fn check_copy(run: &RecordedRun, given: &Options, scenario: &Scenario) -> Result
     let Some(original) = run.original() else { return Ok(()) };
     let recorded = &run.manifest().options;
     let is_apart = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.is_absolute());
+    let is_same = |given: &Option<PathBuf>, recorded: &Option<PathBuf>| {
+        given.as_ref().is_none_or(|given| Some(absolute(given)) == *recorded)
+    };
     let store = match store::parse(&scenario.store) {
         Ok(store::StoreUrl::Sqlite(path)) => path.is_absolute() && scenario.store == run.scenario().store,
         _ => false,
     };
     let shared = [
         ("--store", store),
-        ("--journal", given.journal.is_none() && is_apart(&recorded.journal)),
-        ("--snapshot", given.snapshot.is_none() && is_apart(&recorded.snapshot)),
-        ("--ack", given.ack.is_none() && is_apart(&recorded.ack)),
+        ("--journal", is_same(&given.journal, &recorded.journal) && is_apart(&recorded.journal)),
+        ("--snapshot", is_same(&given.snapshot, &recorded.snapshot) && is_apart(&recorded.snapshot)),
+        ("--ack", is_same(&given.ack, &recorded.ack) && is_apart(&recorded.ack)),
     ];
     match shared.iter().find(|(_, is_shared)| *is_shared) {
         None => Ok(()),
@@ -409,6 +429,11 @@ fn check_ticks(given: &Options, restored_at: Option<u64>) -> Result<(), RunError
         ))),
         _ => Ok(()),
     }
+}
+
+/// Whether a file is where a folder should be.
+fn is_blocked(folder: &Path) -> bool {
+    folder.ancestors().find(|path| path.exists()).is_some_and(|path| !path.is_dir())
 }
 
 /// A run's id, from the system's randomness.
@@ -584,6 +609,7 @@ fn record(scenario: &Scenario) -> RunRecord {
         entities: 0,
         settings: serde_json::to_string(&shown).expect("a scenario is text and numbers"),
         continues: false,
+        is_old: false,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Tables: `runs`, `block_states`, `alerts`, `metrics`, `plugin_rows`; every row names its run, so that one file may hold many.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use corec_core::config::redact_url;
@@ -45,6 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A store in an SQLite file.
 pub struct SqliteStore {
     url: String,
+    path: PathBuf,
     connection: Connection,
     run: i64,
 }
@@ -69,7 +70,7 @@ impl SqliteStore {
                 format!("{}: found tables of version {version}, must be at most {VERSION}", path.display());
             return Err(StoreError { url, message });
         }
-        Ok(Self { url, connection, run: 0 })
+        Ok(Self { url, path: path.into(), connection, run: 0 })
     }
 
     fn error(&self, error: rusqlite::Error) -> StoreError {
@@ -135,9 +136,17 @@ impl Store for SqliteStore {
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        // Of a log that readers still use, as much as can be; its own bytes are on the disk before.
         let checkpoint = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        checkpoint.map_err(|e| self.error(e))
+        checkpoint.map_err(|e| self.error(e))?;
+        // While somebody reads, a checkpoint leaves the log as it is, and unsynced.
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        match std::fs::File::open(&log).and_then(|log| log.sync_all()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError { url: self.url.clone(), message: format!("its log: {error}") })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn end(&mut self, tick: u64) -> Result<(), StoreError> {
@@ -156,6 +165,9 @@ fn find(connection: &Connection, run: &RunRecord) -> rusqlite::Result<Option<i64
     let by_id = "SELECT run FROM runs WHERE id = ?";
     if let Some(found) = connection.query_row(by_id, [&id], |row| row.get(0)).optional()? {
         return Ok(Some(found));
+    }
+    if !run.is_old {
+        return Ok(None);
     }
     let alike =
         "SELECT max(run), count(*) FROM runs WHERE id IS NULL AND scenario = ? AND instance = ? AND seed = ?";

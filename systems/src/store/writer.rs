@@ -155,6 +155,7 @@ mod tests {
             entities: 1,
             settings: text(),
             continues: false,
+            is_old: false,
         }
     }
 

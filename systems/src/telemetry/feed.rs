@@ -201,7 +201,7 @@ impl TableInput {
 
     /// Takes a row that the journal has.
     fn replay(&mut self, row: Input, ending: &mut Ending) {
-        let Input::Row { sequence, values, label, is_last } = row else { return };
+        let Input::Row { sequence, values, label, .. } = row else { return };
         self.go_on_after(sequence);
         if values.len() != self.values.len() {
             let (found, expected) = (values.len(), self.values.len());
@@ -210,13 +210,7 @@ impl TableInput {
             ));
         }
         (self.values, self.label) = (values, label);
-        if is_last {
-            // A table that has grown since has more.
-            if self.ahead.is_none() {
-                self.look_ahead();
-            }
-            ending.is_finished |= self.ahead.is_none();
-        }
+        // Whether it was the last then says nothing now: the table may have grown, and the journal with it.
     }
 }
 
@@ -250,6 +244,7 @@ impl TableInput {
             ))
         };
         let mut inputs = Inputs::of(journal).map_err(|e| e.to_string())?;
+        let mut taken = 0;
         let mut is_compared = self.is_read() && !self.is_live();
         while let Some((at, _, input)) = inputs.next_input().map_err(|e| e.to_string())? {
             if at > sequence {
@@ -279,10 +274,24 @@ impl TableInput {
                         Err(_) if is_accepted => is_compared = false,
                         Err(what) => return differs(what),
                     }
+                    taken = sequence;
                     self.go_on_after(sequence);
                 }
-                Input::Row { sequence, .. } => self.go_on_after(sequence),
+                Input::Row { sequence, .. } => {
+                    taken = sequence;
+                    self.go_on_after(sequence);
+                }
                 _ => {}
+            }
+        }
+        if self.is_read() && !self.is_live() && !is_compared {
+            // What was read of the other table and is no row that was taken is the next one.
+            self.ahead =
+                self.ahead.take().filter(|row| row.as_ref().map_or(true, |row| row.sequence > taken));
+            let ahead = self.ahead.as_ref().and_then(|row| row.as_ref().ok()).map(|row| row.sequence);
+            self.last_sequence = ahead.unwrap_or(taken);
+            if self.ahead.is_none() {
+                self.look_ahead();
             }
         }
         // What was left out on the way was taken before, and by this run: nobody has sent it again.
@@ -319,7 +328,9 @@ impl TableInput {
             Some(Ok(row)) => row,
         };
         if row.sequence != sequence {
-            return Err(format!("found row {}, must be row {sequence}", row.sequence));
+            let found = row.sequence;
+            self.ahead = Some(Ok(row));
+            return Err(format!("found row {found}, must be row {sequence}"));
         }
         let differs = |(found, expected): (&f64, &f64)| {
             found.to_bits() != expected.to_bits() && !(found.is_nan() && expected.is_nan())
