@@ -21,6 +21,8 @@ const TEXT_BYTES_MAX: u64 = 100;
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    /// Who had it before, in words.
+    pub before: String,
 }
 
 /// Why a lock was not given.
@@ -54,11 +56,15 @@ impl Lock {
                 // A start that failed may have removed the folder, and this file with it, in the meantime.
                 Ok(()) if !is_at(&file, path) => {}
                 Ok(()) => {
+                    let before = holder(&mut file);
                     let text = format!("process {}\n", std::process::id());
-                    let told = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
+                    let told = file
+                        .set_len(0)
+                        .and_then(|()| file.rewind())
+                        .and_then(|()| file.write_all(text.as_bytes()));
                     // Who holds it is a courtesy; that it is held is what counts.
                     _ = told;
-                    return Ok(Self { _file: file });
+                    return Ok(Self { _file: file, before });
                 }
                 Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
                 Err(TryLockError::WouldBlock) if tries == TRIES => {

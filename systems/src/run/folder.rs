@@ -46,6 +46,11 @@ impl RunFolder {
         Ok(Self { path, made: Vec::new(), claimed: Vec::new(), locks: vec![lock] })
     }
 
+    /// Who had it before, in words.
+    pub fn had_before(&self) -> &str {
+        self.locks.first().map_or("another process", |lock| &lock.before)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -200,7 +200,8 @@ fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Betwe
         goes_on.filter(|run| Manifest::read(run.folder()).ok().as_ref() != Some(run.manifest()))
     {
         let shown = run.folder().display();
-        let message = format!("--restore: {shown} was gone on with by another process just now: try again");
+        let who = held.as_ref().map_or("another process", RunFolder::had_before);
+        let message = format!("--restore: {shown} was gone on with by {who} just now: try again");
         return Err(RunError::Usage(message));
     }
     let options = options_of(&plan, source.as_ref(), goes_on.is_some());
