@@ -106,4 +106,7 @@ fn a_fork_of_what_has_no_effect_is_refused() {
     }
     let beyond = ["fork", "r", "--at", "21", "--out", "f", "--set", "blocks[0].load=0.9"];
     refused(at, &beyond, "--at: found 21, must be at most 20");
+    let before = ["fork", "r", "--at", "10", "--ticks", "5", "--out", "f", "--set", "blocks[0].load=0.9"];
+    refused(at, &before, "--ticks: found 5, must be at least 10");
+    assert!(!at.join("f").exists());
 }

@@ -86,8 +86,16 @@ fn another_table_is_refused_with_the_first_difference() {
     );
     fs::write(at.join("m.csv"), table(0..450)).unwrap();
     copy(at, "grown");
-    assert_eq!(json(at, &["run", "--restore", "grown", "--ticks", "1000"], 0)["tick"], 450);
+    let whole = json(at, &["run", "--restore", "grown", "--ticks", "1000"], 0);
+    assert_eq!(whole["tick"], 450);
     json(at, &["replay", "grown"], 0);
+    // A table that had come to its end and grows: the run goes on, and is one run.
+    fs::write(at.join("m.csv"), table(0..460)).unwrap();
+    assert_eq!(json(at, &["run", "--restore", "grown", "--ticks", "1000"], 0)["tick"], 460);
+    json(at, &["replay", "grown"], 0);
+    json(at, &["verify", "grown", "--threads", "1,2"], 0);
+    fs::remove_dir_all(at.join("grown/snapshots")).unwrap();
+    assert_eq!(json(at, &["run", "--restore", "grown", "--ticks", "1000"], 0)["tick"], 460);
 }
 
 #[test]
@@ -100,6 +108,43 @@ fn swapped_columns_that_are_accepted_are_taken_by_their_names() {
     fs::write(at.join("m.csv"), format!("b,a\n{rows}")).unwrap();
     let s = json(at, &["run", "--restore", "r", "--ticks", "400", "--input-changed", "accept"], 0);
     assert_eq!(s["state_digest"], whole["state_digest"]);
+}
+
+#[test]
+fn a_table_that_was_rotated_loses_no_row_where_that_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let numbered = |rows: std::ops::RangeInclusive<u32>| {
+        let rows: String = rows.map(|i| format!("{i},{}\n", i % 7)).collect();
+        format!("sequence,x\n{rows}")
+    };
+    fs::write(at.join("m.csv"), numbered(1..=10)).unwrap();
+    json(at, &["run", "telemetry", "--input", "m.csv", "--out", "r", "--snapshot-interval", "5"], 0);
+    fs::write(at.join("m.csv"), numbered(11..=20)).unwrap();
+    let s = json(at, &["run", "--restore", "r", "--input-changed", "accept"], 0);
+    assert_eq!((&s["tick"], &s["rows_repeated"]), (&20.into(), &0.into()));
+    fs::write(at.join("m.csv"), numbered(1..=20)).unwrap();
+    let whole = json(at, &["run", "telemetry", "--input", "m.csv", "--out", "whole"], 0);
+    assert_eq!(s["state_digest"], whole["state_digest"]);
+}
+
+#[test]
+fn a_journal_that_is_gone_is_not_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("m.csv"), table(0..40)).unwrap();
+    let arguments =
+        ["run", "telemetry", "--input", "m.csv", "--out", "r", "--ticks", "20", "--snapshot-interval", "10"];
+    json(at, &[&arguments[..], &["--journal", "j"]].concat(), 0);
+    fs::rename(at.join("j"), at.join("moved")).unwrap();
+    for more in [&[][..], &["--journal", "typo"]] {
+        let (status, err) = said(at, &[&["run", "--restore", "r", "--ticks", "40"], more].concat());
+        assert!(status == Some(2) && err.contains("is missing, must be there"), "{more:?}: {err}");
+    }
+    assert!(!at.join("j").exists() && !at.join("typo").exists());
+    let s = json(at, &["run", "--restore", "r", "--ticks", "40", "--journal", "moved"], 0);
+    assert_eq!(s["tick"], 40);
+    json(at, &["replay", "r"], 0);
 }
 
 #[test]
@@ -158,8 +203,12 @@ fn a_run_of_an_older_version_is_replayed_restored_and_verified() {
     assert_eq!((&s["restored_at"], &s["state_digest"]), (&50.into(), &"fcf0e3a492110bb0".into()));
     let s = json(at, &["run", "--restore", "old/telemetry", "--ticks", "600", "--input", "t.csv"], 0);
     assert_eq!((&s["restored_at"], &s["tick"]), (&200.into(), &600.into()));
-    for run in ["cells", "telemetry"] {
+    // A run that goes on elsewhere keeps the format of the digests it takes along.
+    for (run, to, input) in [("cells", "c", &[][..]), ("telemetry", "t", &["--input", "../t.csv"])] {
         json(&old, &["replay", run], 0);
+        json(&old, &["verify", run, "--threads", "1", "--kill", "2"], 0);
+        json(&old, &[&["run", "--restore", run, "--out", to], input].concat(), 0);
+        json(&old, &["replay", to], 0);
     }
     let list = json(&old, &["runs", "."], 0);
     assert!(

@@ -84,9 +84,14 @@ fn another_runs_journal_or_snapshots_are_not_taken() {
     json(at, &[&arguments[..], &["--out", "a", "--journal", "j"]].concat(), 0);
     json(at, &[&arguments[..], &["--out", "b"]].concat(), 0);
     let before = contents(at);
-    for (option, of) in
-        [("--journal", "j"), ("--journal", "b/journal"), ("--snapshot", "b/snapshots"), ("--snapshot", "b")]
-    {
+    for (option, of) in [
+        ("--journal", "j"),
+        ("--journal", "b/journal"),
+        ("--snapshot", "b/snapshots"),
+        ("--snapshot", "b"),
+        ("--snapshot", "b/new"),
+        ("--journal", "b/snapshots/new"),
+    ] {
         let (status, err) = said(at, &[&arguments[..], &["--out", "c", option, of]].concat());
         assert!(status == Some(2) && err.contains("must be a folder of its own"), "{option} {of}: {err}");
     }

@@ -180,6 +180,26 @@ fn a_pipe_without_numbers_goes_on_with_what_comes() {
     assert_eq!(feed(120..200, &["run", "--restore", "r"]), Some(0));
     let s = read_json(&at.join("r/summary.json"));
     assert_eq!((&s["tick"], &s["state_digest"]), (&200.into(), &whole["state_digest"]));
+    // What came after the last snapshot can't come again: a run that goes on elsewhere takes it along.
+    for snapshot in fs::read_dir(at.join("r/snapshots")).unwrap().map(|entry| entry.unwrap().path()) {
+        if !snapshot.ends_with("tick-000000000180.corec") {
+            fs::remove_file(snapshot).unwrap();
+        }
+    }
+    assert_eq!(feed(200..210, &["run", "--restore", "r", "--out", "on"]), Some(0));
+    assert_eq!(read_json(&at.join("on/summary.json"))["tick"], 210);
+    json(at, &["replay", "on"], 0);
+}
+
+#[test]
+fn a_store_that_is_given_anew_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let arguments = ["run", "--entities", "100", "--ticks", "20", "--snapshot-interval", "10", "--out", "r"];
+    json(at, &arguments, 0);
+    json(at, &["run", "--restore", "r", "--ticks", "30", "--store", "memory"], 0);
+    let s = json(at, &["run", "--restore", "r", "--ticks", "40"], 0);
+    assert_eq!(s["store"], "memory");
 }
 
 /// The rows that a pipe sends again are left out, and the text of the summary says so.

@@ -53,7 +53,7 @@ pub struct Ask<'a> {
 pub fn ask(ask: &Ask) -> Result<Value, RunError> {
     let lookup = |name: &str| std::env::var(name).ok();
     let folder = ask.run.clone().map_or_else(newest_run, Ok)?;
-    let mut run = RecordedRun::open(&folder)?;
+    let run = RecordedRun::open(&folder)?;
     if run.is_going_on() {
         tracing::warn!("{}: is still going on: asked is the run as it is on disk now", folder.display());
     }
@@ -61,7 +61,6 @@ pub fn ask(ask: &Ask) -> Result<Value, RunError> {
     if plugins.get(ask.plugin).is_none() {
         plugins = plugins.and_without_entities(ask.plugin, ask.plugins, ask.registry, &lookup)?;
     }
-    run.keep_rows_in_memory();
     let last = run.last_tick(run.extent()?.as_ref());
     let (mut simulation, _) = run.past(&plugins, last, "the last tick", ask.stop)?;
     let mut bus = MemoryBus::default();

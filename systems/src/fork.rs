@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use corec_core::config::{Scenario, load};
+use corec_core::journal::Journal;
 use corec_core::plugin::Registered;
 use corec_core::snapshot::{About, Place, Snapshot, write_in_place};
 use corec_core::units::Epoch;
 use serde_json::Value;
 
 use crate::recorded::{GoOn, RecordedRun};
-use crate::run::{JOURNAL, Options, RunError, RunPlan, SNAPSHOTS, Summary, copy_log, new_id, now, run};
+use crate::run::{JOURNAL, Options, RunError, RunPlan, SNAPSHOTS, Summary, new_id, now, run};
 use crate::stop::Stop;
 
 /// What to fork.
@@ -68,7 +69,8 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
         std::fs::create_dir(&folder).map_err(|e| failed(&e))?;
         let id = new_id()?;
         if recorded.journal().is_dir() {
-            copy_log(&recorded.journal(), &folder.join(JOURNAL), id, sequence).map_err(|e| failed(&e))?;
+            Journal::copy(&recorded.journal(), &folder.join(JOURNAL), id, |at, _| at <= sequence)
+                .map_err(|e| failed(&e))?;
         }
         let about = About {
             id: Some(id),

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use corec_core::config::{Scenario, load};
-use corec_core::journal::{Extent, Input, Inputs, Journal, extent};
+use corec_core::journal::{Extent, Input, Journal, extent};
 use corec_core::plugin::Registered;
 use corec_core::simulation::Simulation;
 use corec_core::snapshot::{Head, Snapshot, SnapshotError, latest, list};
@@ -68,11 +68,6 @@ impl RecordedRun {
     /// Whether a process is running it now.
     pub fn is_going_on(&self) -> bool {
         lock::is_held(&self.folder)
-    }
-
-    /// Leaves its store alone from here on: what it does again in memory stays there.
-    pub(crate) fn keep_rows_in_memory(&mut self) {
-        self.scenario.store = "memory".into();
     }
 
     /// Its plugins, as it had them.
@@ -190,8 +185,9 @@ impl RecordedRun {
         if self.journal().is_dir() {
             let (mut journal, taken) =
                 Journal::replay_after(&self.journal(), sequence).map_err(|e| usage(&e))?;
-            if let Some(columns) = taken.columns.or_else(|| journal.pass_digests(0)) {
-                app.insert_resource(TableInput::recorded(columns));
+            let table = taken.columns.map(TableInput::recorded);
+            if let Some(table) = table.or_else(|| TableInput::recorded_in(&mut journal)) {
+                app.insert_resource(table);
             }
             app.insert_resource(journal.without_digests().map_err(|e| usage(&e))?);
         }
@@ -225,18 +221,12 @@ impl RecordedRun {
         let failed = |e: &dyn std::fmt::Display| RunError::Failed(format!("{}: {e}", folder.display()));
         fs::create_dir_all(folder).map_err(|e| failed(&e))?;
         let id = new_id()?;
-        let mut copy = Journal::record_in(&folder.join(JOURNAL), id, false).map_err(|e| failed(&e))?;
-        if self.journal().is_dir() {
-            let mut inputs = Inputs::of(&self.journal()).map_err(|e| failed(&e))?;
-            while let Some((_, tick, input)) = inputs.next_input().map_err(|e| failed(&e))? {
-                if !matches!(input, Input::Digest(_)) {
-                    copy.record(tick, input);
-                }
-            }
-        }
-        copy.commit();
-        if let Some(failure) = copy.failure() {
-            return Err(failed(&failure));
+        let (from, to) = (self.journal(), folder.join(JOURNAL));
+        if from.is_dir() {
+            Journal::copy(&from, &to, id, |_, input| !matches!(input, Input::Digest(_)))
+                .map_err(|e| failed(&e))?;
+        } else {
+            Journal::record_in(&to, id, false).map_err(|e| failed(&e))?;
         }
         let mut manifest = self.manifest.clone();
         (manifest.id, manifest.folder, manifest.input) = (Some(id), None, None);

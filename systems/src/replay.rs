@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use corec_core::bus::RunBus;
 use corec_core::config::Threads;
 use corec_core::digest::Digest;
 use corec_core::journal::{Input, Journal};
@@ -10,7 +9,6 @@ use corec_core::plugin::Registered;
 use corec_core::simulation::Simulation;
 use serde::Serialize;
 
-use crate::bus::MemoryBus;
 use crate::recorded::RecordedRun;
 use crate::run::{RunError, now, per_second, refusal};
 use crate::stop::Stop;
@@ -100,15 +98,11 @@ impl Replay<'_> {
         scenario.threads = self.threads.map_or(scenario.threads, Threads::Count);
         let plugins = self.run.plugins(self.registry)?.read_only();
         let mut app = plugins.app(&mut scenario);
-        // Nothing of the run is written to again.
-        app.insert_resource(RunBus(Box::new(MemoryBus::default())));
         if has_journal {
             let fail = |e| RunError::Usage(format!("journal: {e}"));
             let mut journal = Journal::replay_of(&self.run.journal()).map_err(fail)?;
-            if let Some(Input::Columns(columns)) =
-                journal.replay(0, |input| matches!(input, Input::Columns(_)))
-            {
-                app.insert_resource(TableInput::recorded(columns));
+            if let Some(table) = TableInput::recorded_in(&mut journal) {
+                app.insert_resource(table);
             }
             app.insert_resource(journal);
         }

@@ -4,7 +4,7 @@ use bevy_app::App;
 use corec_core::bus::RunBus;
 use corec_core::config::{Scenario, Threads};
 use corec_core::digest::{Digest, FORMAT};
-use corec_core::journal::{Input, Journal};
+use corec_core::journal::Journal;
 use corec_core::simulation::{Simulation, SimulationError};
 use corec_core::snapshot::{About, Difference, Place, Snapshot, diff, write_in_place};
 use std::path::Path;
@@ -56,10 +56,8 @@ impl Again<'_> {
         if let Some(folder) = self.journal {
             let fail = |e| RunError::Usage(format!("journal: {e}"));
             let mut journal = Journal::replay_of(folder).map_err(fail)?.without_digests().map_err(fail)?;
-            if let Some(Input::Columns(columns)) =
-                journal.replay(0, |input| matches!(input, Input::Columns(_)))
-            {
-                app.insert_resource(TableInput::recorded(columns));
+            if let Some(table) = TableInput::recorded_in(&mut journal) {
+                app.insert_resource(table);
             }
             app.insert_resource(journal);
         }

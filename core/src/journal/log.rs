@@ -1,12 +1,12 @@
 //! The log: numbered records in a folder of files, in frames that are whole or not there.
 //!
 //! ```text
-//! 00000001.log: "CORECLOG" version u32, 0 u32, run 16 bytes | frame | frame | ...
+//! 00000001.log: "CORECLOG" version u32, content u32, run 16 bytes | frame | frame | ...
 //! frame: check u32, payload u32, unpacked u32, records u32, first sequence u64, xxh3 u64 | zstd of (length u32, bytes) each
 //! ```
 //! Sequences rise by one through all files, from 1. A process that is killed while it writes leaves a frame without its end:
 //! a torn tail, which the next writer cuts; `check`, of the other words, tells it from a length that was damaged. Anything else that is not as it was written is damage, and named.
-//! Version 1 had no run in its header; it is read, and gone on with.
+//! Content is what the caller calls the format of its records. Version 1 had neither that nor the run; it is read, and gone on with.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -75,17 +75,18 @@ fn io_error(path: &Path, error: &io::Error) -> LogError {
     LogError::Io { path: path.into(), message: error.to_string() }
 }
 
-fn file_header(run: RunId) -> [u8; FILE_HEADER] {
+fn file_header(run: RunId, content: u32) -> [u8; FILE_HEADER] {
     let mut header = [0; FILE_HEADER];
-    header[..FILE_START].copy_from_slice(&file_start(VERSION));
+    header[..FILE_START].copy_from_slice(&file_start(VERSION, content));
     header[FILE_START..].copy_from_slice(&run.0.to_le_bytes());
     header
 }
 
-fn file_start(version: u32) -> [u8; FILE_START] {
+fn file_start(version: u32, content: u32) -> [u8; FILE_START] {
     let mut start = [0; FILE_START];
     start[..8].copy_from_slice(&MAGIC);
     start[8..12].copy_from_slice(&version.to_le_bytes());
+    start[12..].copy_from_slice(&content.to_le_bytes());
     start
 }
 
@@ -129,7 +130,8 @@ pub struct LogReader {
     torn_bytes: u64,
     read_bytes: u64,
     version: u32,
-    version_first: u32,
+    /// Of the first file; none before it has been read.
+    content: Option<u32>,
     run: Option<RunId>,
     decompressor: Decompressor<'static>,
 }
@@ -155,7 +157,7 @@ impl LogReader {
             torn_bytes: 0,
             read_bytes: 0,
             version: VERSION,
-            version_first: VERSION,
+            content: None,
             run: None,
             decompressor,
         })
@@ -185,9 +187,9 @@ impl LogReader {
         self.run
     }
 
-    /// The version of the first file: that of the program which began the log. The newest before it has been read.
-    pub fn version_first(&self) -> u32 {
-        self.version_first
+    /// The format of its records, as whoever began the log called it: 0 in one of version 1, none before a record has been read.
+    pub fn content(&self) -> Option<u32> {
+        self.content
     }
 
     /// Bytes of the files that have been begun.
@@ -232,11 +234,13 @@ impl LogReader {
         if start == [0; FILE_START] && self.is_zero_to_the_end()? {
             return self.torn(self.length, "zeros").map(|()| true);
         }
-        let Some(version) = (1..=VERSION).find(|version| start == file_start(*version)) else {
+        let content = u32::from_le_bytes(*start.last_chunk().expect("it is longer than four bytes"));
+        let is_of = |version: &u32| start == file_start(*version, content) && (*version > 1 || content == 0);
+        let Some(version) = (1..=VERSION).find(is_of) else {
             return Err(self.damaged("another header", "that of a log of format 1 or 2"));
         };
-        // Versions rise from file to file.
-        (self.version, self.version_first) = (version, self.version_first.min(version));
+        self.version = version;
+        self.content.get_or_insert(content);
         if version == 1 {
             self.offset = FILE_START as u64;
             return Ok(true);
@@ -366,6 +370,7 @@ pub struct LogWriter {
     length: u64,
     file_bytes_max: u64,
     run: RunId,
+    content: u32,
     /// Whether the last file is of an older version: what is written now goes into the next one.
     is_old: bool,
     sync: bool,
@@ -380,12 +385,12 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    /// Makes the log of `run` in `folder`, or goes on with its own that is there, whose torn tail is cut. With `sync`, what is
-    /// committed also survives a loss of power.
+    /// Makes the log of `run` in `folder`, with records of the format `content`; or goes on with its own that is there, whose
+    /// torn tail is cut and whose records stay of the format they are. With `sync`, what is committed also survives a loss of power.
     ///
     /// # Errors
     /// See [`LogError`]; nothing is changed then.
-    pub fn open(folder: &Path, run: RunId, sync: bool) -> Result<Self, LogError> {
+    pub fn open(folder: &Path, run: RunId, content: u32, sync: bool) -> Result<Self, LogError> {
         fs::create_dir_all(folder).map_err(|e| io_error(folder, &e))?;
         let mut reader = LogReader::open(folder)?;
         let mut next = 1;
@@ -395,13 +400,14 @@ impl LogWriter {
         if let Some(found) = reader.run().filter(|found| *found != run) {
             return Err(LogError::Foreign { path: folder.into(), found: found.to_string(), run });
         }
+        let content = reader.content().unwrap_or(content);
         let files = files(folder)?;
         let number = files.len().max(1) as u32;
         let path = folder.join(format!("{number:08}.log"));
         // A torn header leaves no whole byte in the last file: it is begun anew.
         let length = if files.is_empty() { 0 } else { reader.offset };
         let file = if length == 0 {
-            begin_file(&path, run)?
+            begin_file(&path, run, content)?
         } else {
             let open = || {
                 let file = OpenOptions::new().append(true).open(&path)?;
@@ -420,6 +426,7 @@ impl LogWriter {
             length: if length == 0 { FILE_HEADER as u64 } else { length },
             file_bytes_max: FILE_BYTES_MAX,
             run,
+            content,
             is_old: length > 0 && reader.version < VERSION,
             sync,
             is_torn: false,
@@ -512,7 +519,7 @@ impl LogWriter {
     fn rotate(&mut self) -> Result<(), LogError> {
         self.file.sync_all().map_err(|e| io_error(&self.path, &e))?;
         let path = self.folder.join(format!("{:08}.log", self.number + 1));
-        let file = begin_file(&path, self.run)?;
+        let file = begin_file(&path, self.run, self.content)?;
         (self.file, self.path, self.length) = (file, path, FILE_HEADER as u64);
         (self.number, self.is_old) = (self.number + 1, false);
         Ok(())
@@ -537,11 +544,11 @@ impl Syncer {
 
 /// Makes a file with nothing but its header, whatever a failed attempt left of it. Both survive a loss of power: a log whose
 /// middle is missing would be damage.
-fn begin_file(path: &Path, run: RunId) -> Result<File, LogError> {
+fn begin_file(path: &Path, run: RunId, content: u32) -> Result<File, LogError> {
     let begin = || {
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         file.set_len(0)?;
-        file.write_all(&file_header(run))?;
+        file.write_all(&file_header(run, content))?;
         file.sync_all()?;
         File::open(path.parent().unwrap_or(path))?.sync_all()?;
         Ok(file)
@@ -558,7 +565,7 @@ mod tests {
     const RUN: RunId = RunId(7);
 
     fn write(folder: &Path, batches: &[Vec<Vec<u8>>], file_bytes_max: u64) {
-        let mut log = LogWriter::open(folder, RUN, false).unwrap();
+        let mut log = LogWriter::open(folder, RUN, 7, false).unwrap();
         log.file_bytes_max = file_bytes_max;
         for batch in batches {
             batch.iter().for_each(|record| _ = log.append(record).unwrap());
@@ -597,7 +604,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), has_header: bool) {
             let folder = tempfile::tempdir().unwrap();
-            let header = if has_header { file_header(RUN).to_vec() } else { Vec::new() };
+            let header = if has_header { file_header(RUN, 7).to_vec() } else { Vec::new() };
             fs::write(folder.path().join("00000001.log"), [header, bytes].concat()).unwrap();
             _ = read(folder.path());
         }
@@ -653,7 +660,7 @@ mod tests {
             let before: Vec<Vec<u8>> = names.iter().filter_map(|name| fs::read(name).ok()).collect();
             let said = read(folder.path()).unwrap_err().to_string();
             assert!(said.contains(missing.file_name().unwrap().to_str().unwrap()), "{said}");
-            assert!(LogWriter::open(folder.path(), RUN, false).is_err());
+            assert!(LogWriter::open(folder.path(), RUN, 7, false).is_err());
             let after: Vec<Vec<u8>> = names.iter().filter_map(|name| fs::read(name).ok()).collect();
             assert_eq!(before, after, "a log that is refused is left as it is");
             fs::write(missing, whole).unwrap();
@@ -672,7 +679,7 @@ mod tests {
         fs::write(&file, &zeroed).unwrap();
         let error = read(folder.path()).unwrap_err();
         assert!(matches!(error, LogError::Damaged { offset: 32, .. }), "{error}");
-        assert!(LogWriter::open(folder.path(), RUN, false).is_err());
+        assert!(LogWriter::open(folder.path(), RUN, 7, false).is_err());
         assert_eq!(fs::read(&file).unwrap(), zeroed);
         // Zeros to the end are what a loss of power leaves: the records before them are whole.
         let mut read_in_part = 0;
@@ -694,7 +701,7 @@ mod tests {
     #[test]
     fn what_a_failed_rotation_left_is_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = LogWriter::open(folder.path(), RUN, true).unwrap();
+        let mut log = LogWriter::open(folder.path(), RUN, 7, true).unwrap();
         log.file_bytes_max = 16;
         log.append(b"first").unwrap();
         log.commit().unwrap();

@@ -100,7 +100,34 @@ impl Journal {
     /// # Errors
     /// See [`LogError`].
     pub fn record_in(folder: &Path, run: RunId, sync: bool) -> Result<Self, LogError> {
-        Ok(Self { writer: Some(LogWriter::open(folder, run, sync)?), ..Self::default() })
+        Ok(Self { writer: Some(LogWriter::open(folder, run, DIGEST_FORMAT, sync)?), ..Self::default() })
+    }
+
+    /// Makes the journal of `run` in `to` with the records of the one in `from` that `is_wanted` takes, given their sequence. Digests
+    /// stay of the format they are.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn copy(
+        from: &Path,
+        to: &Path,
+        run: RunId,
+        is_wanted: impl Fn(u64, &Input) -> bool,
+    ) -> Result<(), LogError> {
+        let mut inputs = Inputs::of(from)?;
+        let mut next = inputs.next_input()?;
+        let mut writer = LogWriter::open(to, run, inputs.digest_format(), false)?;
+        while let Some((sequence, tick, input)) = next {
+            if is_wanted(sequence, &input) {
+                let record = postcard::to_allocvec(&Record { tick, input });
+                writer.append(&record.expect("what was read from memory can be written to it"))?;
+            }
+            if writer.waiting_bytes() > 1 << 20 {
+                writer.commit()?;
+            }
+            next = inputs.next_input()?;
+        }
+        writer.commit()
     }
 
     /// Replays the journal in `folder` from the record after `sequence`, and records after its end. Tells what it had up to there.
@@ -109,7 +136,7 @@ impl Journal {
     /// See [`LogError`].
     pub fn go_on_in(folder: &Path, run: RunId, sequence: u64, sync: bool) -> Result<(Self, Taken), LogError> {
         // The writer cuts a torn tail first.
-        let writer = LogWriter::open(folder, run, sync)?;
+        let writer = LogWriter::open(folder, run, DIGEST_FORMAT, sync)?;
         let (journal, taken) = Self::replay_after(folder, sequence)?;
         Ok((Self { writer: Some(writer), is_replay: false, ..journal }, taken))
     }
@@ -193,19 +220,6 @@ impl Journal {
             self.failure.get_or_insert(error.to_string());
         }
         Some(record.input)
-    }
-
-    /// Passes over the columns and digests before `tick`: for who does not compare them. Gives the columns.
-    pub fn pass_digests(&mut self, tick: u64) -> Option<Vec<String>> {
-        let mut found = None;
-        while let Some(input) =
-            self.replay(tick, |input| matches!(input, Input::Columns(_) | Input::Digest(_)))
-        {
-            if let Input::Columns(columns) = input {
-                found = Some(columns);
-            }
-        }
-        found
     }
 
     /// Records an input of `tick`. It survives the process once it is committed: see [`Journal::commit`].
@@ -327,9 +341,14 @@ pub fn extent(folder: &Path) -> Result<Extent, LogError> {
     Ok(extent)
 }
 
-/// The format of the digests in a journal: that of the version which began it, also of those that were recorded since.
+/// The format of the digests in a log: that of the version which began its run, also of those that were recorded since.
 fn digest_format(reader: &LogReader) -> u32 {
-    if reader.version_first() == 1 { 2 } else { DIGEST_FORMAT }
+    match reader.content() {
+        None => DIGEST_FORMAT,
+        // Version 1 had no other.
+        Some(0) => 2,
+        Some(format) => format,
+    }
 }
 
 /// What a journal holds.

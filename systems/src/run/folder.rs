@@ -31,7 +31,7 @@ impl RunFolder {
         };
         let mut folder =
             Self { path: path.clone(), made: Vec::new(), claimed: Vec::new(), locks: Vec::new() };
-        folder.take(&path, made, "--out")?;
+        folder.take(&path, made, "--out", OWN)?;
         // Looked at once it is held: the process that had it may have begun a run there.
         if path.join(manifest::FILE).exists() {
             let shown = path.display();
@@ -67,14 +67,14 @@ impl RunFolder {
         if self.has(folder) {
             return Ok(());
         }
-        let around = [Some(folder), folder.parent()].into_iter().flatten();
-        if let Some(of_a_run) = around.into_iter().find(|around| around.join(manifest::FILE).exists()) {
+        let whole = absolute(folder);
+        if let Some(of_a_run) = whole.ancestors().find(|around| is_a_runs(around)) {
             let (found, shown) = (folder.display(), of_a_run.display());
             return Err(RunError::Usage(format!(
                 "{option}: {found} is part of the run in {shown}, must be a folder of its own"
             )));
         }
-        self.take(folder, Vec::new(), option)
+        self.take(folder, Vec::new(), option, OUTSIDE)
     }
 
     /// Whether the run has this folder already.
@@ -83,7 +83,14 @@ impl RunFolder {
     }
 
     /// Makes a folder if it is not there, and takes it. `missing` is what has been made on the way already.
-    fn take(&mut self, folder: &Path, mut missing: Vec<PathBuf>, option: &str) -> Result<(), RunError> {
+    /// `leaves` is what a start may leave in it.
+    fn take(
+        &mut self,
+        folder: &Path,
+        mut missing: Vec<PathBuf>,
+        option: &str,
+        leaves: &'static [&'static str],
+    ) -> Result<(), RunError> {
         // A start that failed may remove the folder between the two steps.
         for is_last in [false, false, false, true] {
             missing = if missing.is_empty() { missing_of(folder) } else { missing };
@@ -105,13 +112,13 @@ impl RunFolder {
                 .map_err(|e| usage(option, around, &e))?;
         }
         self.claimed.push(absolute(folder));
-        // Only now is it this process' to clean up, and only what nobody has put anything into: another start may have made
-        // the folder at the same time, had it first, and left a run there.
-        let names = names(folder);
-        let is_empty = names.iter().all(|name| name == lock::FILE);
-        let folders = if is_empty { missing } else { Vec::new() };
-        let found = folders.is_empty().then(|| (folder.to_path_buf(), names));
-        self.made.push(Made { folders, found });
+        // Only now is it this process' to clean up, and only what was not there: another start may have made the folder at the
+        // same time, had it first, and left a run there.
+        let found: Vec<OsString> = names(folder).filter(|name| name != lock::FILE).collect();
+        let folders = if found.is_empty() { missing } else { Vec::new() };
+        let is_new = |path: &&&str| found.iter().all(|name| !Path::new(path).starts_with(name));
+        let left = leaves.iter().filter(is_new).map(|path| folder.join(path)).collect();
+        self.made.push(Made { left, folders });
         Ok(())
     }
 
@@ -143,6 +150,12 @@ fn next() -> Result<(PathBuf, Vec<PathBuf>), RunError> {
     }
 }
 
+/// Whether a folder is a run's. Programs of other kinds have manifests by that name too.
+fn is_a_runs(folder: &Path) -> bool {
+    let has = |name: &str| folder.join(name).exists();
+    has(manifest::FILE) && (has(lock::FILE) || has(JOURNAL))
+}
+
 /// The folders that have to be made for this one, itself first.
 fn missing_of(folder: &Path) -> Vec<PathBuf> {
     let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
@@ -163,46 +176,81 @@ fn lock_of(folder: &Path, option: &str) -> Result<Lock, RunError> {
     })
 }
 
+/// What a start may leave in its run's folder, innermost first: what is there beside it is somebody's.
+const OWN: &[&str] =
+    &["journal/00000001.log", "journal", "store.db", "store.db-wal", "store.db-shm", lock::FILE];
+/// What it may leave in its journal's or its snapshots' elsewhere.
+const OUTSIDE: &[&str] = &["00000001.log", lock::FILE];
+
 /// What a start has made, to be removed again when it is dropped.
 struct Made {
+    /// What it may have left.
+    left: Vec<PathBuf>,
     /// Folders, the innermost first.
     folders: Vec<PathBuf>,
-    /// A folder that was there, and what was in it.
-    found: Option<(PathBuf, Vec<OsString>)>,
 }
 
 impl Made {
     fn keep(&mut self) {
+        self.left.clear();
         self.folders.clear();
-        self.found = None;
     }
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
-        let before = self.found.take();
-        let was_there =
-            |name: &str| before.as_ref().is_some_and(|(_, names)| names.iter().any(|n| n == name));
-        let folder = before.as_ref().map(|(folder, _)| folder).or(self.folders.first());
-        // What a start makes, by its name and nothing else: what is there beside it is somebody's.
-        if let Some(folder) = folder {
-            for name in STARTS_WITH.iter().filter(|name| !was_there(name)) {
-                _ = fs::remove_file(folder.join(name));
-            }
-            let journal = folder.join(JOURNAL);
-            if !was_there(JOURNAL) {
-                _ = fs::remove_file(journal.join("00000001.log"));
-                _ = fs::remove_dir(journal);
-            }
+        for path in self.left.drain(..) {
+            _ = if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
         }
         // A folder that holds anything stays.
         self.folders.drain(..).for_each(|folder| _ = fs::remove_dir(folder));
     }
 }
 
-/// Files that a start may have made in a folder of its own: a run's store by its usual name, and a journal's first file.
-const STARTS_WITH: [&str; 5] = [lock::FILE, "00000001.log", "store.db", "store.db-wal", "store.db-shm"];
+fn names(folder: &Path) -> impl Iterator<Item = OsString> {
+    fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.file_name()))
+}
 
-fn names(folder: &Path) -> Vec<OsString> {
-    fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.file_name())).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_fails_removes_what_it_left_and_nothing_else() {
+        let around = tempfile::tempdir().unwrap();
+        let (folder, journal) = (around.path().join("a/run"), around.path().join("j"));
+        let fail = |with: &[&str]| {
+            let mut start = RunFolder::make(Some(folder.clone())).unwrap();
+            start.claim(&journal, "--journal").unwrap();
+            start.claim(&journal, "--snapshot").unwrap();
+            fs::create_dir_all(folder.join("journal")).unwrap();
+            for path in OWN.iter().filter(|path| **path != "journal").chain(with) {
+                fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
+                fs::write(folder.join(path), "").unwrap();
+            }
+            drop(start);
+        };
+        fail(&[]);
+        assert_eq!(names(around.path()).count(), 0);
+        // What others put there meanwhile stays, their runs and their databases.
+        fail(&["other/manifest.json", "other/store.db", "journal/notes"]);
+        let mut left: Vec<_> = names(&folder).collect();
+        left.sort();
+        assert_eq!(left, ["journal", "other"]);
+        assert!(folder.join("other/store.db").exists() && folder.join("journal/notes").exists());
+        fs::write(folder.join("store.db"), "mine").unwrap();
+        fail(&[]);
+        assert!(folder.join("store.db").exists(), "it was there before");
+    }
+
+    #[test]
+    fn a_run_that_another_start_left_in_the_same_folder_stays() {
+        let around = tempfile::tempdir().unwrap();
+        let folder = around.path().join("run");
+        let first = RunFolder::make(Some(folder.clone())).unwrap();
+        fs::write(folder.join(manifest::FILE), "{}").unwrap();
+        first.keep();
+        assert!(RunFolder::make(Some(folder.clone())).is_err());
+        assert!(folder.join(manifest::FILE).exists());
+    }
 }

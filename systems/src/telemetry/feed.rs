@@ -62,6 +62,14 @@ impl TableInput {
         Self { table: Some(table), windows, ..Self::recorded(columns) }
     }
 
+    /// The input of a run that is done again from `journal`, whose first record it takes; none if the run had no table.
+    pub(crate) fn recorded_in(journal: &mut Journal) -> Option<Self> {
+        match journal.replay(0, |input| matches!(input, Input::Columns(_)))? {
+            Input::Columns(columns) => Some(Self::recorded(columns)),
+            _ => None,
+        }
+    }
+
     /// The input of a run whose rows are all in its journal.
     pub fn recorded(columns: Vec<String>) -> Self {
         let n = columns.len();
