@@ -24,7 +24,7 @@ use crate::units::Tick;
 /// What the digest begins with. Raised when the meaning of all digests changes.
 const FORMAT_OF_ALL: u64 = 2;
 /// Raised whenever the meaning of a digest changes: 3 has resources that 2 had not ([`Saved::SINCE`]).
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u16 = 3;
 
 /// A resource that is part of the run's state: of its digest, and of its snapshots.
 ///
@@ -49,7 +49,7 @@ pub trait Saved: Resource<Mutability = Mutable> + Serialize + DeserializeOwned {
     const NAME: &'static str;
 
     /// The digest's first format that has it: a digest of an older run is compared without it.
-    const SINCE: u32 = 0;
+    const SINCE: u16 = 0;
 
     /// Whether there is anything to it yet. What says no is neither in the digest nor in a snapshot.
     fn is_part(&self) -> bool {
@@ -117,7 +117,7 @@ pub(crate) struct SavedResource {
     /// Its share of the digest; none if it is not in the world.
     pub hash: fn(&World) -> Option<u64>,
     /// The digest's first format that has it.
-    pub since: u32,
+    pub since: u16,
     /// Restores it, from bytes that may be anything.
     pub restore: fn(&mut World, &[u8]) -> Result<(), String>,
 }
@@ -203,7 +203,7 @@ impl Digest {
     ///
     /// # Panics
     /// If the world was not populated.
-    pub fn of_format(world: &World, format: u32) -> Self {
+    pub fn of_format(world: &World, format: u16) -> Self {
         Self::of_those(world, &|saved| saved.since <= format)
     }
 

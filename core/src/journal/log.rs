@@ -1,7 +1,7 @@
 //! The log: numbered records in a folder of files, in frames that are whole or not there.
 //!
 //! ```text
-//! 00000001.log: "CORECLOG" version u32, content u32, run 16 bytes | frame | frame | ...
+//! 00000001.log: "CORECLOG" version u32, content u16, check u16, run 16 bytes | frame | frame | ...
 //! frame: check u32, payload u32, unpacked u32, records u32, first sequence u64, xxh3 u64 | zstd of (length u32, bytes) each
 //! ```
 //! Sequences rise by one through all files, from 1. A process that is killed while it writes leaves a frame without its end:
@@ -75,18 +75,20 @@ fn io_error(path: &Path, error: &io::Error) -> LogError {
     LogError::Io { path: path.into(), message: error.to_string() }
 }
 
-fn file_header(run: RunId, content: u32) -> [u8; FILE_HEADER] {
+fn file_header(run: RunId, content: u16) -> [u8; FILE_HEADER] {
     let mut header = [0; FILE_HEADER];
-    header[..FILE_START].copy_from_slice(&file_start(VERSION, content));
+    header[..12].copy_from_slice(&file_start(VERSION));
+    header[12..14].copy_from_slice(&content.to_le_bytes());
     header[FILE_START..].copy_from_slice(&run.0.to_le_bytes());
+    let check = xxh3_64(&header) as u16;
+    header[14..FILE_START].copy_from_slice(&check.to_le_bytes());
     header
 }
 
-fn file_start(version: u32, content: u32) -> [u8; FILE_START] {
-    let mut start = [0; FILE_START];
+fn file_start(version: u32) -> [u8; 12] {
+    let mut start = [0; 12];
     start[..8].copy_from_slice(&MAGIC);
-    start[8..12].copy_from_slice(&version.to_le_bytes());
-    start[12..].copy_from_slice(&content.to_le_bytes());
+    start[8..].copy_from_slice(&version.to_le_bytes());
     start
 }
 
@@ -131,7 +133,7 @@ pub struct LogReader {
     read_bytes: u64,
     version: u32,
     /// Of the first file; none before it has been read.
-    content: Option<u32>,
+    content: Option<u16>,
     run: Option<RunId>,
     decompressor: Decompressor<'static>,
 }
@@ -188,7 +190,7 @@ impl LogReader {
     }
 
     /// The format of its records, as whoever began the log called it: 0 in one of version 1, none before a record has been read.
-    pub fn content(&self) -> Option<u32> {
+    pub fn content(&self) -> Option<u16> {
         self.content
     }
 
@@ -234,14 +236,15 @@ impl LogReader {
         if start == [0; FILE_START] && self.is_zero_to_the_end()? {
             return self.torn(self.length, "zeros").map(|()| true);
         }
-        let content = u32::from_le_bytes(*start.last_chunk().expect("it is longer than four bytes"));
-        let is_of = |version: &u32| start == file_start(*version, content) && (*version > 1 || content == 0);
-        let Some(version) = (1..=VERSION).find(is_of) else {
+        let Some(version) = (1..=VERSION).find(|version| start.starts_with(&file_start(*version))) else {
             return Err(self.damaged("another header", "that of a log of format 1 or 2"));
         };
         self.version = version;
-        self.content.get_or_insert(content);
         if version == 1 {
+            if !start.ends_with(&[0; 4]) {
+                return Err(self.damaged("another header", "that of a log of format 1"));
+            }
+            self.content.get_or_insert(0);
             self.offset = FILE_START as u64;
             return Ok(true);
         }
@@ -250,7 +253,11 @@ impl LogReader {
         }
         let mut run = [0; FILE_HEADER - FILE_START];
         self.read(&mut run)?;
-        let run = RunId(u128::from_le_bytes(run));
+        let (content, run) = (u16::from_le_bytes([start[12], start[13]]), RunId(u128::from_le_bytes(run)));
+        if start[..] != file_header(run, content)[..FILE_START] {
+            return Err(self.damaged("a header with another checksum", "as it was written"));
+        }
+        self.content.get_or_insert(content);
         if self.run.is_some_and(|known| known != run) {
             return Err(self.damaged("a file of another run", "of the run of the file before it"));
         }
@@ -370,7 +377,7 @@ pub struct LogWriter {
     length: u64,
     file_bytes_max: u64,
     run: RunId,
-    content: u32,
+    content: u16,
     /// Whether the last file is of an older version: what is written now goes into the next one.
     is_old: bool,
     sync: bool,
@@ -390,7 +397,7 @@ impl LogWriter {
     ///
     /// # Errors
     /// See [`LogError`]; nothing is changed then.
-    pub fn open(folder: &Path, run: RunId, content: u32, sync: bool) -> Result<Self, LogError> {
+    pub fn open(folder: &Path, run: RunId, content: u16, sync: bool) -> Result<Self, LogError> {
         fs::create_dir_all(folder).map_err(|e| io_error(folder, &e))?;
         let mut reader = LogReader::open(folder)?;
         let mut next = 1;
@@ -544,7 +551,7 @@ impl Syncer {
 
 /// Makes a file with nothing but its header, whatever a failed attempt left of it. Both survive a loss of power: a log whose
 /// middle is missing would be damage.
-fn begin_file(path: &Path, run: RunId, content: u32) -> Result<File, LogError> {
+fn begin_file(path: &Path, run: RunId, content: u16) -> Result<File, LogError> {
     let begin = || {
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         file.set_len(0)?;

@@ -189,7 +189,7 @@ impl Journal {
     }
 
     /// The format of its digests: those of a run that version 1 began leave out what the state has had since.
-    pub fn digest_format(&self) -> u32 {
+    pub fn digest_format(&self) -> u16 {
         self.reader.as_ref().map_or(DIGEST_FORMAT, digest_format)
     }
 
@@ -307,7 +307,7 @@ impl Inputs {
     }
 
     /// The format of its digests, once one has been read.
-    pub fn digest_format(&self) -> u32 {
+    pub fn digest_format(&self) -> u16 {
         digest_format(&self.0)
     }
 
@@ -342,7 +342,7 @@ pub fn extent(folder: &Path) -> Result<Extent, LogError> {
 }
 
 /// The format of the digests in a log: that of the version which began its run, also of those that were recorded since.
-fn digest_format(reader: &LogReader) -> u32 {
+fn digest_format(reader: &LogReader) -> u16 {
     match reader.content() {
         None => DIGEST_FORMAT,
         // Version 1 had no other.

@@ -28,7 +28,7 @@ pub struct Scores {
 
 impl Saved for Scores {
     const NAME: &'static str = "row_scores";
-    const SINCE: u32 = 3;
+    const SINCE: u16 = 3;
 
     fn is_part(&self) -> bool {
         !self.counts.is_empty()
