@@ -184,9 +184,14 @@ impl KindTable {
     /// Bytes of all rows, free ones included, with what the world keeps for them beside: see
     /// [`KindSpec::row_overhead_bytes`](crate::kind::KindSpec::row_overhead_bytes).
     pub fn bytes(&self) -> u64 {
+        self.bytes_of(self.rows)
+    }
+
+    /// Bytes of so many rows.
+    pub(crate) fn bytes_of(&self, rows: u32) -> u64 {
         let row: usize = self.columns.iter().map(Column::size).sum();
         let row = row as f64 + row_overhead_bytes(self.columns.len() + usize::from(self.recycled));
-        (row * f64::from(self.rows)) as u64
+        (row * f64::from(rows)) as u64
     }
 
     /// The blocks, in row order.
@@ -232,6 +237,10 @@ pub struct Population {
     pub(crate) by_id: Vec<(KindId, u32)>,
     /// Archetypes of the world when it was populated: any later one with a `StableId` is someone else's doing.
     pub(crate) archetypes_known: usize,
+    /// Bytes that the run may need, births included; none where the system does not tell.
+    pub(crate) bytes_max: Option<u64>,
+    /// Births that would have needed more.
+    pub(crate) births_refused: u64,
 }
 
 impl Population {
@@ -308,6 +317,11 @@ impl Population {
     /// Entities alive.
     pub fn live(&self) -> u64 {
         self.kinds.iter().map(|k| k.live).sum()
+    }
+
+    /// Births that failed in this process because the run would have needed more than `memory_max`.
+    pub fn births_refused(&self) -> u64 {
+        self.births_refused
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Blocks`: a system's view of the rows, as slices of columns, block by block.
 //!
 //! Live rows only, in block order, of every kind that has the columns asked for. No unsafe and no allocation: whole
-//! columns are cut at block boundaries, in halves, down to what one thread takes at a time. Change ticks are left
+//! columns are cut at block boundaries, into what one thread takes at a time. Change ticks are left
 //! alone, so `Changed<T>` does not see what is written through `Blocks`.
 
 use std::any::Any;
@@ -16,8 +16,9 @@ use bevy_ecs::query::{ArchetypeFilter, ContiguousQueryData};
 use bevy_ecs::system::SystemParam;
 
 use crate::block::{Block, BlockId, Group, GroupId, Population, Window};
-use crate::interval;
+use crate::interval::Interval;
 use crate::kind::Recycled;
+use crate::team;
 use crate::trace::{Trace, What};
 use crate::units::Tick;
 
@@ -119,6 +120,7 @@ pub struct Blocks<'w, 's, D: Columns + 'static, F: ArchetypeFilter + 'static = (
     population: Res<'w, Population>,
     tick: Res<'w, Tick>,
     trace: Option<Res<'w, Trace>>,
+    interval: Interval,
 }
 
 /// A block, as a system meets it.
@@ -158,7 +160,7 @@ impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
     ///
     /// A block whose window wraps is met twice: its last rows first.
     pub fn due(self) -> Due<'w, 's, D, F> {
-        let turn = self.tick.0 / interval::ticks();
+        let turn = self.tick.0 / self.interval.0;
         Due { blocks: self, turn }
     }
 
@@ -169,6 +171,7 @@ impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
             population: Res::clone(&self.population),
             tick: Res::clone(&self.tick),
             trace: self.trace.as_ref().map(Res::clone),
+            interval: self.interval,
         }
     }
 
@@ -278,12 +281,10 @@ enum Reach {
 }
 
 /// What a pass over blocks needs to know, whatever the columns.
-struct Pass<'p, R> {
+struct Pass<'p> {
     population: &'p Population,
     reach: Reach,
-    trace: Option<&'p Trace>,
     panic: Mutex<Option<(BlockId, Box<dyn Any + Send>)>>,
-    item: std::marker::PhantomData<fn(R)>,
 }
 
 fn serial<D: Columns, F: ArchetypeFilter>(
@@ -309,17 +310,19 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
 ) {
     let Blocks { query, population, trace, .. } = blocks;
     assert_eq!(out.len(), population.block_count(), "one item of `out` for each block");
-    let pass = Pass {
-        population: &population,
-        reach,
-        trace: trace.as_deref(),
-        panic: Mutex::new(None),
-        item: std::marker::PhantomData,
-    };
+    let pass = Pass { population: &population, reach, panic: Mutex::new(None) };
     for_each_table::<D, F>(query, &population, |table, slices| {
-        // Eight leaves a thread let a thread that is done early take from one that is late.
-        let leaf = (table.len() / (8 * rayon::current_num_threads())).max(1);
-        split::<D, R>(&pass, table, slices, out, 0, leaf, f);
+        // Kinds may have their blocks in any places of the list.
+        let Some(first) = table.first() else { return };
+        let out = &mut out[first.id.0 as usize..];
+        let leaves = Leaves::<D, R>::of(table, slices, out, team::threads());
+        team::for_each(leaves, |leaf| {
+            let what = || What::Blocks(leaf.blocks[0].id, leaf.blocks[leaf.blocks.len() - 1].id);
+            match trace.as_deref() {
+                None => run_leaf(&pass, leaf, f),
+                Some(trace) => trace.span(what, || run_leaf(&pass, leaf, f)),
+            }
+        });
     });
     let panic = pass.panic.into_inner().expect("nothing panics while it holds the lock");
     if let Some((block, payload)) = panic {
@@ -350,46 +353,63 @@ fn for_each_table<'w, D: Columns, F: ArchetypeFilter>(
     }
 }
 
-/// Cuts the blocks in halves until at most `leaf` are left, then runs them one by one.
-fn split<D: Columns, R: Send>(
-    pass: &Pass<R>,
-    blocks: &[Block],
-    slices: D::Slices<'_>,
-    out: &mut [R],
-    out_first: u32,
-    leaf: usize,
-    f: &(impl Fn(&mut R, &BlockView, D::Slices<'_>) + Sync),
-) {
-    if blocks.len() <= leaf {
-        let what = || What::Blocks(blocks[0].id, blocks[blocks.len() - 1].id);
-        return match pass.trace {
-            None => run_leaf::<D, R>(pass, blocks, slices, out, out_first, f),
-            Some(trace) => trace.span(what, || run_leaf::<D, R>(pass, blocks, slices, out, out_first, f)),
-        };
+/// What one thread takes at a time: blocks that follow each other, their rows, and their items of the result.
+struct Leaf<'p, 'w, 'o, D: Columns, R> {
+    blocks: &'p [Block],
+    slices: D::Slices<'w>,
+    out: &'o mut [R],
+}
+
+/// The leaves of a kind, cut off the front one by one. By rows, so that uneven blocks balance: large ones first, then smaller ones,
+/// so that all threads come to their end together.
+struct Leaves<'p, 'w, 'o, D: Columns, R> {
+    rest: Option<Leaf<'p, 'w, 'o, D, R>>,
+    rows_left: u32,
+    rows_min: u32,
+    threads: u32,
+}
+
+impl<'p, 'w, 'o, D: Columns, R> Leaves<'p, 'w, 'o, D, R> {
+    fn of(blocks: &'p [Block], slices: D::Slices<'w>, out: &'o mut [R], threads: usize) -> Self {
+        let rows_left = blocks.last().map_or(0, |last| last.start + last.capacity - blocks[0].start);
+        let threads = threads as u32;
+        let rows_min = if threads == 1 { rows_left } else { rows_left / (32 * threads) };
+        Self { rest: Some(Leaf { blocks, slices, out }), rows_left, rows_min, threads }
     }
-    let (left, right) = blocks.split_at(blocks.len() / 2);
-    let (left_rows, right_rows) = D::cut(slices, (right[0].start - left[0].start) as usize);
-    let (left_out, right_out) = out.split_at_mut((right[0].id.0 - out_first) as usize);
-    let right_first = right[0].id.0;
-    rayon::join(
-        || split::<D, R>(pass, left, left_rows, left_out, out_first, leaf, f),
-        || split::<D, R>(pass, right, right_rows, right_out, right_first, leaf, f),
-    );
+}
+
+impl<'p, 'w, 'o, D: Columns, R> Iterator for Leaves<'p, 'w, 'o, D, R> {
+    type Item = Leaf<'p, 'w, 'o, D, R>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Leaf { blocks, slices, out } = self.rest.take()?;
+        let wanted = (self.rows_left / (2 * self.threads)).max(self.rows_min);
+        let start = blocks[0].start;
+        let taken = blocks.partition_point(|block| block.start - start < wanted).max(1);
+        if taken == blocks.len() {
+            return Some(Leaf { blocks, slices, out });
+        }
+        let (first, rest) = blocks.split_at(taken);
+        let rows = rest[0].start - start;
+        let (slices, slices_after) = D::cut(slices, rows as usize);
+        let (out, out_after) = out.split_at_mut((rest[0].id.0 - first[0].id.0) as usize);
+        self.rows_left -= rows;
+        self.rest = Some(Leaf { blocks: rest, slices: slices_after, out: out_after });
+        Some(Leaf { blocks: first, slices, out })
+    }
 }
 
 /// Runs blocks one by one; a panic in one spares the others.
 fn run_leaf<D: Columns, R: Send>(
-    pass: &Pass<R>,
-    blocks: &[Block],
-    mut slices: D::Slices<'_>,
-    out: &mut [R],
-    out_first: u32,
+    pass: &Pass,
+    leaf: Leaf<'_, '_, '_, D, R>,
     f: &(impl Fn(&mut R, &BlockView, D::Slices<'_>) + Sync),
 ) {
+    let Leaf { blocks, mut slices, out } = leaf;
     for block in blocks {
         let (rows, rest) = D::cut(slices, block.capacity as usize);
         slices = rest;
-        let item = &mut out[(block.id.0 - out_first) as usize];
+        let item = &mut out[(block.id.0 - blocks[0].id.0) as usize];
         let run = AssertUnwindSafe(|| {
             pieces::<D>(pass.population, pass.reach, block, rows, &mut |view, rows| f(item, view, rows));
         });
@@ -516,10 +536,10 @@ mod tests {
     #[test]
     fn a_panic_in_a_block_lets_the_others_run_and_names_the_lowest() {
         for threads in [1, 2, 8] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let team = team::Team::new(threads).unwrap();
             let mut world = world(1.0);
-            let panic = pool
-                .install(|| {
+            let panic = team
+                .enter(|| {
                     catch_unwind(AssertUnwindSafe(|| {
                         world.run_system_once(|blocks: Blocks<&mut Signal>| {
                             blocks.par_for_each_block(|view, signal| {

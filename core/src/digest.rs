@@ -11,7 +11,6 @@ use bevy_app::App;
 use bevy_ecs::component::{ComponentId, Mutable};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
-use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -19,6 +18,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use crate::block::{Directory, KindTable, Population};
 use crate::phase::{Owner, Owners};
 use crate::raw;
+use crate::team;
 use crate::units::Tick;
 
 /// What the digest begins with. Raised when the meaning of all digests changes.
@@ -191,7 +191,7 @@ impl fmt::Display for Digest {
 }
 
 impl Digest {
-    /// The digest of `world`. Columns are hashed in parallel on the current rayon pool.
+    /// The digest of `world`. Columns are hashed in parallel on the current thread's team.
     ///
     /// # Panics
     /// If the world was not populated.
@@ -226,12 +226,15 @@ impl Digest {
             for column in kind.columns().iter().filter(|c| c.size() > 0) {
                 let bytes = raw::column_bytes(world, kind.table, column);
                 let row = |row: u32| row as usize * column.size();
-                let blocks: Vec<u64> = kind
-                    .blocks()
-                    .par_iter()
-                    .map(|b| xxh3_64(&bytes[row(b.start())..row(b.start() + b.live())]))
-                    .collect();
-                let value = xxh3_64(bytemuck::cast_slice(&blocks));
+                let blocks = kind.blocks();
+                let mut hashes = vec![0u64; blocks.len()];
+                let leaf = (blocks.len() / (8 * team::threads())).max(1);
+                team::for_each(hashes.chunks_mut(leaf).zip(blocks.chunks(leaf)), |(hashes, blocks)| {
+                    for (hash, b) in hashes.iter_mut().zip(blocks) {
+                        *hash = xxh3_64(&bytes[row(b.start())..row(b.start() + b.live())]);
+                    }
+                });
+                let value = xxh3_64(bytemuck::cast_slice(&hashes));
                 word(xxh3_64(column.name().as_bytes()));
                 word(value);
                 parts.push((format!("{}.{}", kind.name(), column.name()), value));

@@ -3,7 +3,7 @@
 //!
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
-//! Who does what when: [`phase`]. Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`trace`], [`blocks`].
+//! Who does what when: [`phase`]. Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`trace`], [`team`], [`blocks`].
 //! Order: [`executor`], [`mod@plugin`]. State: [`digest`], [`snapshot`], [`populate`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`journal`], [`store`]. The run: [`memory`], [`simulation`].
 //!
@@ -26,18 +26,22 @@ pub mod block;
 pub mod blocks;
 pub mod column;
 pub mod guard;
+#[expect(unsafe_code, reason = "a parameter of a system that accesses nothing")]
 mod interval;
 pub mod kind;
 pub mod location;
 #[expect(unsafe_code, reason = "copies rows inside a table, which bevy_ecs has no safe call for")]
 mod raw;
 pub mod rows;
+#[expect(unsafe_code, reason = "others take part in work that is on one thread's stack")]
+pub mod team;
 pub mod trace;
 
 #[expect(unsafe_code, reason = "runs systems with disjoint accesses on one world at the same time")]
 pub mod executor;
 pub mod plugin;
 
+mod clock;
 pub mod digest;
 pub mod populate;
 pub mod snapshot;

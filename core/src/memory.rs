@@ -7,19 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::config::Scenario;
-use crate::kind::{KindSpec, Kinds};
+use crate::kind::{BASE_BYTES, BLOCK_BYTES, KindSpec, Kinds, RECORD_BYTES};
 use crate::populate::{PopulateError, resolve};
 use crate::units::{MemoryMax, grouped};
-
-/// What a process takes beside its rows. Measured: 8.2 MB before the first entity, 12 MB with an SQLite store at work.
-const BASE_BYTES: u64 = 14_000_000;
-/// bevy_ecs' record of an entity. Their list doubles, so that a million entities take 2^20 of them. Measured at five
-/// sizes from 250,000 to 10 million.
-const RECORD_BYTES: u64 = 24;
-
-/// What a block takes beside its rows: itself, its statistics, what systems count of it, its row in the store's batches.
-/// Measured with 1,000,000 blocks of one entity: 341 bytes.
-const BLOCK_BYTES: u64 = 350;
 
 /// The memory of one kind.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,9 +8,10 @@ use bevy_ecs::world::World;
 use bytemuck::Pod;
 use thiserror::Error;
 
-use crate::block::{Block, BlockId, Directory, GroupId, KindId, Population};
+use crate::block::{Block, BlockId, Directory, GroupId, KindId, KindTable, Population};
 use crate::column::{Health, StableId};
 use crate::guard::Guard;
+use crate::kind::need_of;
 use crate::raw;
 
 /// Why a row can't be edited as asked.
@@ -57,6 +58,16 @@ pub enum RowError {
     /// The engine's own columns are not for setting.
     #[error("a StableId is given by the engine, must not be set")]
     EngineColumn,
+    /// The run would need more memory than it may.
+    #[error("kind '{kind}': a birth needs {needed} MB in all, must be at most {limit} MB (memory_max)")]
+    MemoryMax {
+        /// The kind.
+        kind: String,
+        /// Megabytes needed.
+        needed: u64,
+        /// Megabytes allowed.
+        limit: u64,
+    },
     /// The table is full.
     #[error("kind '{0}': found 4,294,967,294 rows, must be fewer to add a block")]
     TableFull(String),
@@ -114,7 +125,8 @@ impl<'w> Rows<'w> {
     /// columns are zero.
     ///
     /// # Errors
-    /// [`RowError::UnknownGroup`], [`RowError::FixedKind`], [`RowError::TableFull`].
+    /// [`RowError::UnknownGroup`], [`RowError::FixedKind`], [`RowError::TableFull`], [`RowError::MemoryMax`]: nothing has changed then,
+    /// and there is room again when others have been freed.
     pub fn spawn(&mut self, group: GroupId) -> Result<Row<'_, 'w>, RowError> {
         let at = group.0 as usize;
         let Some(found) = self.population.groups.get(at) else { return Err(RowError::UnknownGroup(group.0)) };
@@ -215,6 +227,23 @@ impl<'w> Rows<'w> {
         *open = (*open).min(index);
     }
 
+    /// Whether the run may have a block more, of so many rows and bytes.
+    fn check_memory(&mut self, kind: KindId, bytes: u64, rows: u64) -> Result<(), RowError> {
+        let Some(limit) = self.population.bytes_max else { return Ok(()) };
+        let kinds = &self.population.kinds;
+        let needed = need_of(
+            kinds.iter().map(KindTable::bytes).sum::<u64>() + bytes,
+            kinds.iter().map(|kind| u64::from(kind.rows)).sum::<u64>() + rows,
+            self.population.by_id.len() as u64 + 1,
+        );
+        if needed <= limit {
+            return Ok(());
+        }
+        let kind = kinds[kind.0 as usize].name.clone();
+        self.population.births_refused += 1;
+        Err(RowError::MemoryMax { kind, needed: needed.div_ceil(1_000_000), limit: limit / 1_000_000 })
+    }
+
     /// Adds a block to a group, at the end of its kind's table.
     fn grow(&mut self, group: GroupId) -> Result<(), RowError> {
         let id = BlockId(self.population.by_id.len() as u32);
@@ -226,6 +255,9 @@ impl<'w> Rows<'w> {
         if u64::from(start) + u64::from(capacity) >= u64::from(u32::MAX) {
             return Err(RowError::TableFull(table.name.clone()));
         }
+        let (bytes, rows) = (table.bytes_of(capacity), u64::from(capacity));
+        self.check_memory(kind, bytes, rows)?;
+        let table = &mut self.population.kinds[kind.0 as usize];
         let mut free = |_: u32| (StableId::NONE, Health::default());
         self.world.resource_mut::<Guard>().spawning = true;
         match &table.markers[..] {

@@ -1,4 +1,4 @@
-//! The simulation: owns the world and the thread pool, and runs the tick.
+//! The simulation: owns the world and the team of threads, and runs the tick.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -12,13 +12,14 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule, Schedules};
 use bevy_ecs::system::{System, SystemAccess};
 use bevy_ecs::world::World;
-use bevy_time::{Fixed, Real, Time, TimePlugin, TimeUpdateStrategy, Virtual};
+use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::alert::{Alerts, PluginRules, ToldSignals};
 use crate::block::{Directory, KindTable, Population};
 use crate::blocks::panic_message;
+use crate::clock::{self, Clocks};
 use crate::config::{ConfigError, OnPluginError, Scenario, Threads};
 use crate::digest::{Digest, Saved, SavedResources};
 use crate::executor::{self, Ambiguity, Failure, Reports, SystemTiming};
@@ -31,6 +32,7 @@ use crate::plugin::{Budgets, BuildFailures};
 use crate::populate::{PopulateError, RestoreError, populate, populate_as};
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::stats::{Stats, Totals};
+use crate::team::{Meter, Team};
 use crate::trace::Trace;
 use crate::units::{Epoch, MemoryMax, Tick};
 
@@ -99,6 +101,12 @@ pub enum SimulationError {
     /// Two resources are to be saved under one name.
     #[error("saved resource '{0}': found two types of that name, must be one: two plugins need two names")]
     SavedTwice(&'static str),
+    /// Something that may only be used on one thread was made on another than the run's.
+    #[error(
+        "non-send resource '{0}': found one of the thread that builds the app, must be made on the run's own: insert it in a Startup \
+         system, |world: &mut World| world.insert_non_send(..)"
+    )]
+    NonSend(String),
     /// The thread pool can't be made.
     #[error("threads: found {count}, but the pool could not be started: {message}")]
     Threads {
@@ -149,7 +157,7 @@ fn list(ambiguities: &[Ambiguity]) -> String {
     ambiguities.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// A run: a populated world, its schedules on the rayon executor, and the threads they run on.
+/// A run: a populated world, its schedules on the executor, and the team they run on.
 ///
 /// ```
 /// use bevy_app::{App, Update};
@@ -171,7 +179,7 @@ fn list(ambiguities: &[Ambiguity]) -> String {
 /// ```
 pub struct Simulation {
     engine: Engine,
-    pool: rayon::ThreadPool,
+    team: Team,
 }
 
 impl Simulation {
@@ -195,39 +203,39 @@ impl Simulation {
 
     fn build(mut app: App, scenario: Scenario, snapshot: Option<&Snapshot>) -> Result<Self, SimulationError> {
         scenario.check(&scenario.name)?;
-        check_memory(app.world_mut(), &scenario)?;
+        let bytes_max = check_memory(app.world_mut(), &scenario)?;
         let threads = match scenario.threads {
             // Counts what the scheduler's mask and the cgroup's quota leave.
             Threads::All => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             Threads::Count(n) => n as usize,
         };
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("corec-{i}"))
-            .build()
+        let team = Team::new(threads)
             .map_err(|e| SimulationError::Threads { count: threads, message: e.to_string() })?;
         let reports = Reports::default();
         reports.set_max_failures(scenario.max_failures);
         prepare(&mut app, &scenario, &reports)?;
         app.finish();
         app.cleanup();
+        check_non_send(app.world())?;
         let mut main = std::mem::take(app.main_mut());
         tell_of_build_failures(main.world_mut(), scenario.on_plugin_error)?;
-        pool.install(|| -> Result<(), SimulationError> {
+        team.enter(|| -> Result<(), SimulationError> {
             match snapshot {
                 None => populate(main.world_mut(), &scenario)?,
                 Some(snapshot) => populate_as(main.world_mut(), &scenario, snapshot)?,
             }
+            main.world_mut().resource_mut::<Population>().bytes_max = bytes_max;
             build_schedules(main.world_mut(), &reports)
         })?;
         let on_plugin_error = scenario.on_plugin_error;
         let step = Duration::from_secs_f64(scenario.tick_seconds);
         main.world_mut().insert_resource(RunScenario(scenario));
-        let mut engine = Engine { main, reports, on_plugin_error, is_shut_down: false };
+        let mut engine =
+            Engine { main, reports, on_plugin_error, is_shut_down: false, meter: team.meter(), step };
         if let Some(snapshot) = snapshot {
-            pool.install(|| engine.resume(snapshot, step))?;
+            team.enter(|| engine.resume(snapshot))?;
         }
-        Ok(Self { engine, pool })
+        Ok(Self { engine, team })
     }
 
     /// Runs one tick. A caller with a loop of its own is better served by [`Simulation::run_while`], which enters the
@@ -237,7 +245,7 @@ impl Simulation {
     /// See [`SimulationError`].
     pub fn step(&mut self) -> Result<(), SimulationError> {
         let engine = &mut self.engine;
-        self.pool.install(|| engine.step())
+        self.team.enter(|| engine.step())
     }
 
     /// Runs `ticks` ticks, or fewer if an input or a system ends the run.
@@ -261,7 +269,7 @@ impl Simulation {
         mut go_on: impl FnMut(&mut World) -> ControlFlow<()> + Send,
     ) -> Result<(), SimulationError> {
         let engine = &mut self.engine;
-        self.pool.install(|| {
+        self.team.enter(|| {
             while !engine.is_finished() && go_on(engine.main.world_mut()).is_continue() {
                 engine.step()?;
             }
@@ -275,7 +283,7 @@ impl Simulation {
     /// [`SimulationError::System`] or [`SimulationError::Failed`] if a system could not finish its work.
     pub fn shut_down(&mut self) -> Result<(), SimulationError> {
         let engine = &mut self.engine;
-        self.pool.install(|| engine.shut_down())
+        self.team.enter(|| engine.shut_down())
     }
 
     /// Finished ticks.
@@ -312,13 +320,13 @@ impl Simulation {
     /// Looks at the world on the pool's threads: what runs in parallel there uses them and no others.
     pub fn in_pool<R: Send>(&self, look: impl FnOnce(&World) -> R + Send) -> R {
         let world = self.world();
-        self.pool.install(|| look(world))
+        self.team.enter(|| look(world))
     }
 
     /// As [`Simulation::in_pool`], to change the world between ticks.
     pub fn in_pool_mut<R: Send>(&mut self, work: impl FnOnce(&mut World) -> R + Send) -> R {
         let engine = &mut self.engine;
-        self.pool.install(|| work(engine.main.world_mut()))
+        self.team.enter(|| work(engine.main.world_mut()))
     }
 
     /// What every system has cost so far.
@@ -341,26 +349,46 @@ impl Simulation {
         trace
     }
 
+    /// The share of the time of all ticks in which all threads worked; the rest is time in which some waited for others. None with
+    /// one thread, or before the first tick.
+    pub fn parallel_share(&self) -> Option<f64> {
+        self.engine.meter.parallel_share()
+    }
+
     /// Worker threads.
     pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+        self.team.threads()
     }
 }
 
-/// What runs inside the pool.
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        // What belongs to one thread may only be dropped there.
+        let world = self.engine.main.world_mut();
+        if !world.storages().non_sends.is_empty() {
+            self.team.enter(|| world.clear_non_send());
+        }
+    }
+}
+
+/// What runs on the team.
 struct Engine {
     main: SubApp,
     reports: Reports,
     on_plugin_error: OnPluginError,
     is_shut_down: bool,
+    meter: Meter,
+    /// The duration of a tick.
+    step: Duration,
 }
 
 impl Engine {
     fn step(&mut self) -> Result<(), SimulationError> {
-        self.main.update();
+        self.meter.meter(|| self.main.update());
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
         world.resource_mut::<Tick>().0 += 1;
+        Clocks::note(world, tick + 1, self.step);
         let intact = world.resource::<Population>().check(world);
         intact.map_err(|error| SimulationError::Structure { tick, error })?;
         self.judge_failures(tick, false)?;
@@ -368,8 +396,8 @@ impl Engine {
     }
 
     /// Runs `Startup` by itself, for Bevy would run it in the first tick, over what is put back here.
-    fn resume(&mut self, snapshot: &Snapshot, step: Duration) -> Result<(), SimulationError> {
-        let world = self.main.world_mut();
+    fn resume(&mut self, snapshot: &Snapshot) -> Result<(), SimulationError> {
+        let (step, world) = (self.step, self.main.world_mut());
         let head = snapshot.head();
         world.insert_resource(Epoch(head.epoch));
         world.resource_mut::<Alerts>().set_epoch(Epoch(head.epoch));
@@ -380,8 +408,13 @@ impl Engine {
         self.failure(head.tick)?;
         let world = self.main.world_mut();
         world.insert_resource(Tick(head.tick));
-        resume_time(world, head.tick, step);
+        clock::set_regular(world, head.tick, step);
         snapshot.fill(world)?;
+        if snapshot.has_resource(Clocks::NAME) {
+            Clocks::set(world).map_err(|message| snapshot.foreign(message))?;
+        } else {
+            Clocks::note(world, head.tick, step);
+        }
         // A plugin that was stopped stays so.
         let stopped =
             world.get_resource::<StoppedPlugins>().map(|stopped| stopped.0.clone()).unwrap_or_default();
@@ -467,18 +500,6 @@ impl Engine {
     }
 }
 
-/// Bevy's clocks as they are after `ticks` ticks. The first tick has no duration: it only starts them.
-fn resume_time(world: &mut World, ticks: u64, step: Duration) {
-    let Some(steps) = ticks.checked_sub(1) else { return };
-    world.resource_mut::<Time<Real>>().update_with_duration(Duration::ZERO);
-    let elapsed = u32::try_from(steps).ok().and_then(|steps| step.checked_mul(steps));
-    let elapsed = elapsed.unwrap_or_else(|| step.mul_f64(steps as f64));
-    world.resource_mut::<Time<Real>>().advance_by(elapsed);
-    world.resource_mut::<Time<Virtual>>().advance_by(elapsed);
-    world.resource_mut::<Time<Fixed>>().advance_by(elapsed);
-    world.resource_mut::<Time>().advance_by(elapsed);
-}
-
 /// Tells of plugins that could not be built, or refuses to run without them.
 fn tell_of_build_failures(world: &mut World, on_plugin_error: OnPluginError) -> Result<(), SimulationError> {
     for (plugin, message) in world.get_resource::<BuildFailures>().cloned().unwrap_or_default().0 {
@@ -492,22 +513,31 @@ fn tell_of_build_failures(world: &mut World, on_plugin_error: OnPluginError) -> 
     Ok(())
 }
 
-fn check_memory(world: &mut World, scenario: &Scenario) -> Result<(), SimulationError> {
+/// Whether the scenario fits; gives what it may need.
+fn check_memory(world: &mut World, scenario: &Scenario) -> Result<Option<u64>, SimulationError> {
     let mut kinds = world.get_resource_or_init::<Kinds>();
     if let Some(refused) = kinds.take_refusal() {
         return Err(PopulateError::from(refused).into());
     }
     let need = Need::of(&kinds, scenario)?;
     let max: MemoryMax = scenario.memory_max.parse().unwrap_or(MemoryMax::Share(0.9));
-    match memory::limit(max) {
+    let limit = memory::limit(max);
+    match limit {
         Some(limit) if need.bytes > limit => Err(SimulationError::Memory {
             needed: need.bytes / 1_000_000,
             limit: limit / 1_000_000,
             setting: scenario.memory_max.clone(),
             table: need.to_string(),
         }),
-        _ => Ok(()),
+        limit => Ok(limit),
     }
+}
+
+/// Systems run on the team's threads, and what is not Send on its first one: nothing of the kind may be there before.
+fn check_non_send(world: &World) -> Result<(), SimulationError> {
+    let present = world.storages().non_sends.iter().find(|(_, data)| data.is_present());
+    let name = |id| world.components().get_name(id).map(|name| name.shortname().to_string());
+    present.map_or(Ok(()), |(id, _)| Err(SimulationError::NonSend(name(id).unwrap_or_default())))
 }
 
 /// The resources and sets that every run has.
@@ -518,8 +548,16 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> Result<(), 
     // Simulated time: every tick is `tick_seconds`, FixedUpdate included, and nothing is ever late.
     let step = Duration::from_secs_f64(scenario.tick_seconds);
     app.insert_resource(TimeUpdateStrategy::ManualDuration(step));
-    app.insert_resource(Time::<Fixed>::from_duration(step));
-    app.world_mut().resource_mut::<Time<Virtual>>().set_max_delta(Duration::MAX);
+    // What a plugin has set stays; bevy_time's own values stand for nothing having been set.
+    if app.world().resource::<Time<Fixed>>().timestep() == Time::<Fixed>::default().timestep() {
+        app.insert_resource(Time::<Fixed>::from_duration(step));
+    }
+    let mut clock = app.world_mut().resource_mut::<Time<Virtual>>();
+    if clock.max_delta() == Time::<Virtual>::default().max_delta() {
+        clock.set_max_delta(Duration::MAX);
+    }
+    app.insert_resource(Clocks::default());
+    Clocks::note(app.world_mut(), 0, step);
     app.configure_sets(
         Update,
         (Phase::Ingest, Phase::Process, Phase::Measure, Phase::Audit, Phase::Repair, Phase::Publish).chain(),
@@ -548,13 +586,14 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> Result<(), 
     saved.add::<Totals>();
     saved.add::<Alerts>();
     saved.add::<StoppedPlugins>();
+    saved.add::<Clocks>();
     match saved.taken_twice() {
         Some(name) => Err(SimulationError::SavedTwice(name)),
         None => Ok(()),
     }
 }
 
-/// Builds every schedule on the rayon executor; a schedule that can't be built is an error, never a panic.
+/// Builds every schedule on the executor; a schedule that can't be built is an error, never a panic.
 fn build_schedules(world: &mut World, reports: &Reports) -> Result<(), SimulationError> {
     let mut labels: Vec<_> =
         world.resource::<Schedules>().iter().map(|(_, schedule)| schedule.label()).collect();

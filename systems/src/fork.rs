@@ -184,9 +184,10 @@ fn change(settings: &mut Value, set: &str) -> Result<(), String> {
 }
 
 /// Settings that change nothing in a future, and why.
-const WITHOUT_EFFECT: [(&str, &str); 8] = [
+const WITHOUT_EFFECT: [(&str, &str); 9] = [
     ("ticks", "whose end --ticks says"),
     ("threads", "whose results do not depend on it"),
+    ("tick_seconds_max", "whose results do not depend on it"),
     ("memory_max", "whose results do not depend on it"),
     ("snapshot_memory_max", "whose results do not depend on it"),
     ("plugins", "which has the plugins that the run had"),

@@ -26,12 +26,14 @@ fn text(s: &Summary) -> String {
         "ticks",
         format!("{} in {:.2} s: {rate:.1} ticks/s (start-up {:.2} s)", s.ticks, s.seconds, s.startup_seconds),
     );
+    let at_once = s.parallel_share.map(|share| format!(", threads at work at once {:.0} %", share * 100.0));
     line(
         "updates",
         format!(
-            "{:.1} M entity updates/s, {} in all",
+            "{:.1} M entity updates/s, {} in all{}",
             s.entity_updates_per_second / 1e6,
-            grouped(s.entity_updates)
+            grouped(s.entity_updates),
+            at_once.unwrap_or_default()
         ),
     );
     if s.peak_rss_bytes > 0 {
@@ -46,6 +48,9 @@ fn text(s: &Summary) -> String {
         "events",
         format!("{} faults, {} repairs, {} alerts", grouped(s.faults), grouped(s.repairs), grouped(s.alerts)),
     );
+    if s.births_refused > 0 {
+        line("", format!("{} births refused: memory_max", grouped(s.births_refused)));
+    }
     if let Some(table) = &s.table {
         line(
             "table",

@@ -11,6 +11,7 @@ pub(super) const RANGES: &[(&str, &str)] = &[
     ("ticks", "a whole number of at least 1"),
     ("max_failures", "a whole number of at least 1"),
     ("tick_seconds", "within 1e-6..=1e9 seconds"),
+    ("tick_seconds_max", "within 1e-6..=1e9 seconds"),
     ("store_interval", "within 1e-6..=1e9 seconds"),
     ("publish_interval", "within 1e-6..=1e9 seconds, or null"),
     ("channel", "a whole number within -128..=127"),
@@ -61,6 +62,7 @@ impl Scenario {
         }
         let positive = [
             ("tick_seconds", Some(self.tick_seconds)),
+            ("tick_seconds_max", Some(self.tick_seconds_max)),
             ("store_interval", Some(self.store_interval)),
             ("publish_interval", self.publish_interval),
         ];

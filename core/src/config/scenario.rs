@@ -23,6 +23,9 @@ pub struct Scenario {
     pub ticks: u64,
     /// Simulated seconds in a tick, 1e-6..=1e9.
     pub tick_seconds: f64,
+    /// Seconds of the clock on the wall that a tick may take before the systems it hangs in are named, 1e-6..=1e9. No result
+    /// depends on it.
+    pub tick_seconds_max: f64,
     /// Worker threads: "all", or a number of at least 1. The results do not depend on it.
     pub threads: Threads,
     /// The message bus: "memory".
@@ -64,6 +67,7 @@ impl Default for Scenario {
             seed: 42,
             ticks: 1000,
             tick_seconds: 1.0,
+            tick_seconds_max: 60.0,
             threads: Threads::All,
             bus: "memory".into(),
             store: "sqlite://store.db".into(),

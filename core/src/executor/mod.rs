@@ -1,8 +1,8 @@
-//! The executor: a schedule's systems on rayon, in an order that no thread count can change.
+//! The executor: a schedule's systems on the team's threads, in an order that no thread count can change.
 //!
 //! bevy_ecs runs a schedule through the public `SystemExecutor` trait. Ours takes the flattened dependency graph in a
 //! build pass (`capture`), orders every conflicting pair by one fixed topological order (`plan`) and runs the
-//! resulting graph on the current rayon pool (`run`), where systems may use rayon themselves. Panics and errors of
+//! resulting graph on the current thread's team (`run`), where systems may use rayon themselves. Panics and errors of
 //! systems are caught and kept (`report`); every system is timed.
 
 mod capture;
@@ -17,17 +17,17 @@ use bevy_ecs::intern::Interned;
 use bevy_ecs::schedule::{Schedule, ScheduleLabel};
 
 pub use capture::Ambiguity;
-pub use report::{Failure, FailureKind, Reports, SystemTiming};
+pub use report::{Failure, FailureKind, Reports, Running, SystemTiming};
 
 use capture::{CapturePass, Captured, Shared};
-use run::RayonExecutor;
+use run::TeamExecutor;
 
-/// Gives `schedule` the rayon executor. `reports` collects what its systems do.
+/// Gives `schedule` the executor. `reports` collects what its systems do.
 pub fn install(schedule: &mut Schedule, reports: &Reports) {
     let label: Interned<dyn ScheduleLabel> = schedule.label();
     let shared: Shared = Arc::new(Captured::new(label, reports.clone()).into());
     schedule.add_build_pass(CapturePass::new(shared.clone()));
-    schedule.set_executor(RayonExecutor::new(shared));
+    schedule.set_executor(TeamExecutor::new(shared));
 }
 
 #[cfg(test)]

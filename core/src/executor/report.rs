@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
 use bevy_ecs::resource::Resource;
 
@@ -46,6 +47,15 @@ pub struct SystemTiming {
     pub calls: u64,
     /// Seconds it ran, all calls together. Systems may overlap.
     pub seconds: f64,
+}
+
+/// A system that is running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The system's function.
+    pub system: String,
+    /// The number of the team's thread that it is on.
+    pub thread: usize,
 }
 
 /// A system that failed.
@@ -121,6 +131,13 @@ impl Reports {
         timings.flat_map(|cells| cells.iter().map(TimingCell::timing).collect::<Vec<_>>()).collect()
     }
 
+    /// The systems that run just now. For any thread.
+    pub fn running(&self) -> Vec<Running> {
+        let schedules = lock(&self.0.schedules).clone();
+        let timings = schedules.iter().map(|report| Arc::clone(&lock(report).timings));
+        timings.flat_map(|cells| cells.iter().filter_map(TimingCell::running).collect::<Vec<_>>()).collect()
+    }
+
     /// Pairs of systems of one owner that conflict and have no declared order.
     pub fn ambiguities(&self) -> Vec<Ambiguity> {
         let schedules = lock(&self.0.schedules).clone();
@@ -163,25 +180,35 @@ pub(super) struct TimingCell {
     owner: Option<Owner>,
     calls: AtomicU64,
     nanoseconds: AtomicU64,
+    /// The thread that it is running on, counted from 1; 0 while it is not.
+    thread: AtomicUsize,
 }
 
 impl TimingCell {
     pub fn new(name: String, phase: Option<Phase>, schedule: &str, owner: Option<Owner>) -> Self {
         let phase = phase.map_or(schedule, |phase| phase.name()).into();
-        Self { name: name.into(), phase, owner, calls: AtomicU64::new(0), nanoseconds: AtomicU64::new(0) }
+        Self {
+            name: name.into(),
+            phase,
+            owner,
+            calls: AtomicU64::new(0),
+            nanoseconds: AtomicU64::new(0),
+            thread: AtomicUsize::new(0),
+        }
     }
 
-    /// Times one call of `f`, and shows it to the trace if there is one.
-    pub fn time<R>(&self, trace: Option<&Trace>, f: impl FnOnce() -> R) -> R {
-        let start = now();
+    /// Times one call of `f` that is due since `start`, and shows it to the trace if there is one. Gives its end.
+    pub fn time<R>(&self, trace: Option<&Trace>, start: Instant, f: impl FnOnce() -> R) -> (R, Instant) {
+        self.thread.store(rayon::current_thread_index().unwrap_or(0) + 1, Ordering::Relaxed);
         let result = f();
+        self.thread.store(0, Ordering::Relaxed);
         let end = now();
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.nanoseconds.fetch_add(end.duration_since(start).as_nanos() as u64, Ordering::Relaxed);
         if let Some(trace) = trace {
             trace.add(|| What::System(Arc::clone(&self.name), Arc::clone(&self.phase)), start, end);
         }
-        result
+        (result, end)
     }
 
     /// A cell for the same system in a schedule that was built anew.
@@ -194,7 +221,13 @@ impl TimingCell {
             owner: self.owner,
             calls,
             nanoseconds,
+            thread: AtomicUsize::new(0),
         }
+    }
+
+    fn running(&self) -> Option<Running> {
+        let thread = self.thread.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(Running { system: self.name.to_string(), thread })
     }
 
     fn timing(&self) -> SystemTiming {

@@ -1,13 +1,14 @@
-//! Running the plan on rayon. The unsafe part of the executor.
+//! Running the plan on the team. The unsafe part of the executor.
 //!
 //! One invariant carries it: **a node has the parts of the world it accesses to itself while it runs, and its system
 //! to itself.** [`Plan`] keeps the first half: of two nodes whose accesses conflict, one waits for the other. The
 //! counters below keep the second: a node is started by whoever brings its counter to zero, or takes it as a root that
-//! waits for none, and by nobody else.
+//! waits for none, and by nobody else. One thread alone runs all nodes by their places, which is that order too.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use bevy_app::{PostStartup, PreStartup, Startup};
 use bevy_ecs::error::{BevyError, ErrorContext};
@@ -26,9 +27,11 @@ use super::report::{Failure, FailureKind, Reports, TimingCell, lock};
 use crate::blocks::panic_message;
 use crate::interval;
 use crate::phase::{Close, Owner, Shutdown};
+use crate::team::{self, Member, Work};
+use crate::trace::now;
 
-/// Runs a schedule's systems on the current rayon pool.
-pub(super) struct RayonExecutor {
+/// Runs a schedule's systems on the team of the current thread.
+pub(super) struct TeamExecutor {
     shared: Shared,
     plan: Plan,
     state: State,
@@ -42,6 +45,10 @@ struct State {
     waits_for: Vec<AtomicU32>,
     /// The next of the segment's roots that nobody has taken.
     next_root: AtomicUsize,
+    /// Nodes that are ready and that nobody has taken, but for roots.
+    ready: Mutex<Vec<u32>>,
+    /// Nodes of the segment that are not done.
+    left: AtomicUsize,
     /// Set -> whether its conditions hold.
     set_holds: Vec<AtomicBool>,
     /// System -> whether it ran and its commands are not applied yet.
@@ -62,6 +69,8 @@ impl State {
         let state = Self {
             waits_for: plan.nodes.iter().map(|_| AtomicU32::new(0)).collect(),
             next_root: AtomicUsize::new(0),
+            ready: Mutex::new(Vec::with_capacity(plan.nodes.len())),
+            left: AtomicUsize::new(0),
             set_holds: (0..captured.set_conditions.len()).map(flag).collect(),
             ran: (0..systems).map(flag).collect(),
             stopped: (0..systems).map(flag).collect(),
@@ -80,7 +89,7 @@ impl State {
     }
 }
 
-impl RayonExecutor {
+impl TeamExecutor {
     pub fn new(shared: Shared) -> Self {
         Self { shared, plan: Plan::default(), state: State::default(), apply_final_deferred: true }
     }
@@ -108,7 +117,7 @@ impl RayonExecutor {
     }
 }
 
-impl SystemExecutor for RayonExecutor {
+impl SystemExecutor for TeamExecutor {
     fn init(&mut self, _: &SystemSchedule) {
         self.plan = Plan::default();
     }
@@ -186,23 +195,25 @@ impl SystemExecutor for RayonExecutor {
                 world: world.as_unsafe_world_cell(),
             };
             match segment {
-                Segment::Together(range) if range.len() == 1 => {
-                    // SAFETY: it is the only node that runs, and this call holds `&mut World`.
-                    unsafe { run.node(range.start) };
-                }
                 Segment::Together(range) => {
-                    for node in range {
-                        self.state.waits_for[node].store(self.plan.waits_for[node], Ordering::Relaxed);
-                    }
-                    self.state.next_root.store(0, Ordering::Relaxed);
-                    let roots = &self.plan.roots[at][..];
-                    rayon::scope(|scope| {
-                        // This thread takes roots too: small systems are done before another one wakes.
-                        for _ in 1..rayon::current_num_threads().min(roots.len()) {
-                            scope.spawn(move |scope| run.drain(scope, roots));
+                    _ = match team::member().filter(|_| range.len() > 1) {
+                        // SAFETY: one after the other by their places, and this call holds `&mut World`.
+                        None => range.fold(now(), |start, node| unsafe { run.node(node, start) }),
+                        Some(lead) => {
+                            for node in range.clone() {
+                                self.state.waits_for[node]
+                                    .store(self.plan.waits_for[node], Ordering::Relaxed);
+                            }
+                            self.state.next_root.store(0, Ordering::Relaxed);
+                            self.state.left.store(range.len(), Ordering::Relaxed);
+                            let together = Together { run, roots: &self.plan.roots[at], lead: &lead };
+                            lead.share(&together, || {
+                                together.work();
+                                lead.help_until(|| together.is_done());
+                            });
+                            now()
                         }
-                        run.drain(scope, roots);
-                    });
+                    }
                 }
                 Segment::Alone(node) => {
                     let Node::System(index) = self.plan.nodes[node] else {
@@ -210,7 +221,9 @@ impl SystemExecutor for RayonExecutor {
                     };
                     // SAFETY: nothing else runs, and this call holds `&mut World`.
                     if unsafe { run.should_run(index) } {
-                        watch.guarded(index, || systems[index].run_without_applying_deferred((), world));
+                        watch.guarded(index, now(), || {
+                            systems[index].run_without_applying_deferred((), world)
+                        });
                     }
                 }
                 Segment::Apply => watch.apply_deferred(systems, world),
@@ -244,51 +257,82 @@ unsafe impl Send for Run<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Run<'_> {}
 
-impl<'a> Run<'a> {
-    /// Takes the segment's roots one by one, until none is left, and runs what they make ready.
-    fn drain<'scope>(self, scope: &rayon::Scope<'scope>, roots: &'scope [u32])
-    where
-        'a: 'scope,
-    {
-        // Each number is given out once, so each root is run by one worker.
-        while let Some(&root) = roots.get(self.watch.state.next_root.fetch_add(1, Ordering::Relaxed)) {
-            self.chain(scope, root as usize);
-        }
+/// Nodes that may run at the same time, as the members of the team see them.
+struct Together<'a> {
+    run: Run<'a>,
+    roots: &'a [u32],
+    /// Who waits for all of them.
+    lead: &'a Member,
+}
+
+impl Work for Together<'_> {
+    fn is_ready(&self) -> bool {
+        let State { next_root, ready, .. } = self.run.watch.state;
+        next_root.load(Ordering::Relaxed) < self.roots.len() || !lock(ready).is_empty()
     }
 
-    /// Runs `node`, then whichever nodes this makes ready: the first on this thread, the others for anyone.
-    fn chain<'scope>(self, scope: &rayon::Scope<'scope>, mut node: usize)
-    where
-        'a: 'scope,
-    {
+    fn work(&self) {
+        let mut end = None;
+        while let Some(node) = self.take() {
+            end = Some(self.chain(node, end));
+        }
+    }
+}
+
+impl Together<'_> {
+    fn is_done(&self) -> bool {
+        self.run.watch.state.left.load(Ordering::SeqCst) == 0
+    }
+
+    /// A node that is ready, for nobody else.
+    fn take(&self) -> Option<usize> {
+        let State { next_root, ready, .. } = self.run.watch.state;
+        // Each number is given out once, so each root is run by one member.
+        let root = (next_root.load(Ordering::Relaxed) < self.roots.len())
+            .then(|| next_root.fetch_add(1, Ordering::Relaxed))
+            .and_then(|at| self.roots.get(at).copied());
+        root.or_else(|| lock(ready).pop()).map(|node| node as usize)
+    }
+
+    /// Runs `node`, then whichever nodes this makes ready: the first on this thread, the others for anyone. `start` is when the
+    /// thread's last one ended.
+    fn chain(&self, mut node: usize, start: Option<Instant>) -> Instant {
+        let Watch { plan, state, .. } = self.run.watch;
+        let mut start = start.unwrap_or_else(now);
         loop {
-            // SAFETY: whoever brings a node's counter to zero starts it, and a root, whose counter starts there, is
-            // taken once; so it runs once at a time, after all that it conflicts with.
-            unsafe { self.node(node) };
+            // SAFETY: whoever brings a node's counter to zero starts it or leaves it for one who takes it, and a root, whose
+            // counter starts there, is taken once; so it runs once at a time, after all that it conflicts with.
+            start = unsafe { self.run.node(node, start) };
             let mut next = None;
-            for &successor in &self.watch.plan.successors[node] {
-                let successor = successor as usize;
+            for &successor in &plan.successors[node] {
                 // Release what this node wrote, acquire what the others did that `successor` waited for.
-                if self.watch.state.waits_for[successor].fetch_sub(1, Ordering::AcqRel) != 1 {
+                if state.waits_for[successor as usize].fetch_sub(1, Ordering::AcqRel) != 1 {
                     continue;
                 }
-                match next {
-                    None => next = Some(successor),
-                    Some(_) => scope.spawn(move |scope| self.chain(scope, successor)),
+                if next.is_none() {
+                    next = Some(successor as usize);
+                } else {
+                    lock(&state.ready).push(successor);
+                    self.lead.call();
                 }
+            }
+            if state.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                self.lead.wake();
             }
             match next {
                 Some(successor) => node = successor,
-                None => return,
+                None => return start,
             }
         }
     }
+}
 
-    /// Runs a node.
+impl Run<'_> {
+    /// Runs a node that is ready since `start`; tells when it has ended.
     ///
     /// # Safety
     /// The module's invariant: nobody else runs this node or one that conflicts with it.
-    unsafe fn node(&self, node: usize) {
+    unsafe fn node(&self, node: usize, start: Instant) -> Instant {
         match self.watch.plan.nodes[node] {
             Node::SetConditions(set) => {
                 // SAFETY: only this node touches the set's conditions, and there are as many sets as the plan knows.
@@ -296,17 +340,18 @@ impl<'a> Run<'a> {
                 // SAFETY: the conditions' access was planned for. A failing one stops the set's first system.
                 let holds = unsafe { self.all_hold(&mut of.conditions, of.members[0]) };
                 self.watch.state.set_holds[set].store(holds, Ordering::Release);
+                start
             }
             Node::System(index) => {
                 // SAFETY: only this node touches the system's conditions; their access was planned for.
                 if !unsafe { self.should_run(index) } {
-                    return;
+                    return start;
                 }
                 // SAFETY: only this node touches the system, and `systems` has one for every index of the plan.
                 let system = unsafe { &mut *self.systems.add(index) };
                 // SAFETY: the system was initialised with this world by the schedule's build; the module's invariant
                 // gives it what it accesses.
-                self.watch.guarded(index, || unsafe { system.run_unsafe((), self.world) });
+                self.watch.guarded(index, start, || unsafe { system.run_unsafe((), self.world) })
             }
         }
     }
@@ -370,10 +415,15 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Times a system's call, catches its panic and counts its errors.
-    fn guarded(&self, index: usize, call: impl FnOnce() -> Result<(), RunSystemError>) {
+    /// Times a system's call since `start`, catches its panic and counts its errors; tells when it has ended.
+    fn guarded(
+        &self,
+        index: usize,
+        start: Instant,
+        call: impl FnOnce() -> Result<(), RunSystemError>,
+    ) -> Instant {
         let call = || interval::run_every(self.intervals[index], || catch_unwind(AssertUnwindSafe(call)));
-        let result = self.timings[index].time(self.reports.trace(), call);
+        let (result, end) = self.timings[index].time(self.reports.trace(), start, call);
         match result {
             Ok(Ok(())) => self.state.ran[index].store(true, Ordering::Release),
             Ok(Err(RunSystemError::Skipped(_))) => {}
@@ -392,6 +442,7 @@ impl Watch<'_> {
                 self.report(index, FailureKind::Panic, panic_message(&*payload), true);
             }
         }
+        end
     }
 
     /// Applies the commands of every system that ran since the last time, in order.

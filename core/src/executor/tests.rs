@@ -4,6 +4,7 @@ use bevy_ecs::prelude::*;
 
 use super::*;
 use crate::phase::{Owner, Phase};
+use crate::team::Team;
 
 #[derive(Resource, Default, Clone, PartialEq, Debug)]
 struct Log(Vec<&'static str>);
@@ -20,7 +21,7 @@ fn say(what: &'static str) -> impl FnMut(ResMut<Log>) {
 /// Runs `make`'s schedule `times` times at 1, 2 and 8 threads; gives the one log they must all have.
 fn run(times: usize, make: impl Fn(&mut Schedule)) -> (Vec<&'static str>, Reports) {
     let mut results = [1, 2, 8].map(|threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let team = Team::new(threads).unwrap();
         let mut world = World::new();
         world.init_resource::<Log>();
         world.init_resource::<A>();
@@ -31,7 +32,7 @@ fn run(times: usize, make: impl Fn(&mut Schedule)) -> (Vec<&'static str>, Report
         reports.set_max_failures(3);
         install(&mut schedule, &reports);
         world.insert_resource(reports.clone());
-        pool.install(|| (0..times).for_each(|_| schedule.run(&mut world)));
+        team.enter(|| (0..times).for_each(|_| schedule.run(&mut world)));
         (world.resource::<Log>().0.clone(), reports)
     });
     assert_eq!(results[0].0, results[1].0);
@@ -181,7 +182,7 @@ fn an_error_is_counted_and_the_third_stops_the_system() {
 #[test]
 fn systems_without_conflicts_do_overlap() {
     use std::sync::Barrier;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let team = Team::new(2).unwrap();
     let mut world = World::new();
     world.init_resource::<A>();
     world.init_resource::<B>();
@@ -200,7 +201,7 @@ fn systems_without_conflicts_do_overlap() {
         },
     ));
     install(&mut schedule, &Reports::default());
-    pool.install(|| schedule.run(&mut world));
+    team.enter(|| schedule.run(&mut world));
     assert_eq!((world.resource::<A>().0, world.resource::<B>().0), (1, 1));
 }
 
@@ -215,16 +216,16 @@ fn timings_count_calls_and_name_systems() {
 
 #[test]
 fn systems_added_later_are_taken_in_and_conditions_survive() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let team = Team::new(2).unwrap();
     let mut world = World::new();
     world.init_resource::<Log>();
     world.init_resource::<A>();
     let mut schedule = Schedule::default();
     schedule.add_systems(say("never").run_if(|a: Res<A>| a.0 > 0));
     install(&mut schedule, &Reports::default());
-    pool.install(|| schedule.run(&mut world));
+    team.enter(|| schedule.run(&mut world));
     schedule.add_systems(say("later"));
-    pool.install(|| schedule.run(&mut world));
+    team.enter(|| schedule.run(&mut world));
     assert_eq!(world.resource::<Log>().0, ["later"]);
 }
 
@@ -245,7 +246,7 @@ fn commands_of_a_system_without_a_phase_are_applied_before_measure() {
 
 #[test]
 fn what_was_stopped_stays_so_when_the_schedule_is_built_anew() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let team = Team::new(2).unwrap();
     let mut world = World::new();
     world.init_resource::<Log>();
     let mut schedule = Schedule::default();
@@ -255,9 +256,9 @@ fn what_was_stopped_stays_so_when_the_schedule_is_built_anew() {
     });
     let reports = Reports::default();
     install(&mut schedule, &reports);
-    pool.install(|| schedule.run(&mut world));
+    team.enter(|| schedule.run(&mut world));
     schedule.add_systems(say("later"));
-    pool.install(|| schedule.run(&mut world));
+    team.enter(|| schedule.run(&mut world));
     assert_eq!(world.resource::<Log>().0, ["tried", "later"]);
     assert_eq!(reports.timings().iter().map(|t| t.calls).collect::<Vec<_>>(), [1, 1]);
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use bevy_ecs::world::World;
-use rayon::prelude::*;
 
 use super::{Head, SavedBlock, SavedKind};
 use crate::block::{Column, Directory, KindTable, Population};
 use crate::digest::{Digest, SavedResources};
 use crate::raw;
+use crate::team;
 use crate::units::{Epoch, RunId, Tick};
 
 /// The state of a run at a tick, outside its world. Reused from one snapshot to the next, it allocates nothing.
@@ -35,7 +35,7 @@ impl Capture {
     }
 }
 
-/// Copies the state of `world` into `to`, columns in parallel on the current rayon pool.
+/// Copies the state of `world` into `to`, columns in parallel on the current thread's team.
 ///
 /// # Panics
 /// If the world was not populated.
@@ -120,10 +120,8 @@ fn pack(kind: &KindTable, column: &[u8], size: usize, packed: &mut [u8]) {
     /// Bytes a thread copies at a time.
     const PIECE: usize = 1 << 20;
     if kind.live() == u64::from(kind.rows) {
-        packed
-            .par_chunks_mut(PIECE)
-            .zip(column.par_chunks(PIECE))
-            .for_each(|(to, from)| to.copy_from_slice(from));
+        let pieces = packed.chunks_mut(PIECE).zip(column.chunks(PIECE));
+        team::for_each(pieces, |(to, from)| to.copy_from_slice(from));
         return;
     }
     let mut rest = packed;

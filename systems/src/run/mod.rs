@@ -15,6 +15,7 @@ mod start;
 mod between;
 mod end;
 mod summary;
+mod watchdog;
 
 pub use crate::stop::Stop;
 pub use crate::telemetry::feed::InputChanged;
@@ -25,14 +26,17 @@ pub(crate) use summary::per_second;
 pub use summary::{PluginSummary, Summary, SystemSummary, peak_rss_bytes, rss_bytes};
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bevy_app::App;
 use corec_core::config::{ConfigError, Scenario};
+use corec_core::executor::Reports;
 use corec_core::populate::PopulateError;
 use corec_core::simulation::SimulationError;
+use corec_core::units::Tick;
 use manifest::PluginRecord;
 use thiserror::Error;
+use watchdog::Watchdog;
 
 use crate::recorded::GoOn;
 
@@ -155,8 +159,21 @@ pub fn run(
     stop: &Stop,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Summary, RunError> {
+    let tick_max = Duration::from_secs_f64(plan.scenario.tick_seconds_max);
     let (mut run, mut between) = start::start(app, plan, stop)?;
-    let ran = run.simulation.run_while(|world| between.look(world, stop, progress));
+    let reports = run.simulation.world().resource::<Reports>().clone();
+    // A run that nobody watches is a run still.
+    let watchdog = Watchdog::start(reports, stop.clone(), tick_max)
+        .inspect_err(|e| tracing::warn!("no watchdog, its thread could not start: {e}"))
+        .ok();
+    let beat = |tick| _ = watchdog.as_ref().map(|watchdog| watchdog.beat(tick));
+    let ran = run.simulation.run_while(|world| {
+        beat(None);
+        let go_on = between.look(world, stop, progress);
+        beat(Some(world.resource::<Tick>().0));
+        go_on
+    });
+    drop(watchdog);
     Ok(run.end(between, ran, stop.signal()))
 }
 
@@ -167,6 +184,7 @@ pub(crate) fn refusal(error: SimulationError) -> RunError {
         SimulationError::Config(_)
         | SimulationError::Populate(_)
         | SimulationError::Memory { .. }
+        | SimulationError::NonSend(_)
         | SimulationError::Threads { .. } => RunError::Usage(error.to_string()),
         other => RunError::Failed(other.to_string()),
     }

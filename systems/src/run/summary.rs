@@ -79,6 +79,8 @@ pub struct Summary {
     pub entity_updates: u64,
     /// Those of this process a second.
     pub entity_updates_per_second: f64,
+    /// The share of the time of this process' ticks in which all threads worked; null with one thread.
+    pub parallel_share: Option<f64>,
     /// The most memory the process ever held.
     pub peak_rss_bytes: u64,
     /// `peak_rss_bytes / entities`; null without entities, or where the system does not tell.
@@ -91,6 +93,8 @@ pub struct Summary {
     pub faults: u64,
     /// Entities that were repaired.
     pub repairs: u64,
+    /// Births that failed in this process because they would have needed more than `memory_max`.
+    pub births_refused: u64,
     /// Alerts raised, each event once.
     pub alerts: u64,
     /// Messages taken from the input stream.
@@ -166,12 +170,14 @@ pub(super) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         ticks_per_second: per_second(ticks, seconds),
         entity_updates: totals.entity_updates,
         entity_updates_per_second: per_second(totals.entity_updates, seconds),
+        parallel_share: simulation.parallel_share(),
         peak_rss_bytes: peak,
         bytes_per_entity: bytes_per_entity(peak, population.live()),
         fitness_start: totals.fitness_start,
         fitness_end: totals.fitness_end,
         faults: totals.faults,
         repairs: totals.repairs,
+        births_refused: population.births_refused(),
         alerts: world.resource::<Alerts>().raised(),
         messages: totals.messages,
         messages_refused: totals.messages_refused,
