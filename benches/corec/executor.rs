@@ -6,7 +6,7 @@ use corec::prelude::*;
 use corec_core::executor::{self, Reports};
 use criterion::Criterion;
 
-use crate::{MILLION, pool, time};
+use crate::{MILLION, team, time};
 
 #[derive(Component)]
 struct Plain([f32; 4]);
@@ -47,25 +47,26 @@ macro_rules! fifty {
 /// Fifty systems on our executor, timing included, beside bevy_ecs' single-threaded one, which orders but never overlaps.
 fn fifty(c: &mut Criterion, name: &str, fifty: Fifty) {
     let mut group = c.benchmark_group(format!("executor/{name}"));
-    let pool = pool(2);
-    for ours in [true, false] {
+    for ours in ["threads=1", "threads=2", ""] {
+        let threads = if ours == "threads=2" { 2 } else { 1 };
+        let team = team(threads);
         let make = || {
             let (mut world, mut schedule) = (World::new(), Schedule::default());
             fifty!(&mut world, &mut schedule, fifty;
                 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24
                 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49);
-            if ours {
+            if !ours.is_empty() {
                 executor::install(&mut schedule, &Reports::default());
             }
             (world, schedule)
         };
         let (mut made, mut runs) = (None, 0);
-        group.bench_function(if ours { "rayon/threads=2" } else { "bevy-single-threaded" }, |b| {
+        group.bench_function(if ours.is_empty() { "bevy-single-threaded" } else { ours }, |b| {
             let (world, schedule) = made.get_or_insert_with(make);
-            // Inside the pool, as a run is: from outside every join would wake a thread.
+            // On the team, as a run is.
             b.iter_custom(|times| {
                 runs += times;
-                pool.install(|| time(|| (0..times).for_each(|_| schedule.run(world))))
+                team.enter(|| time(|| (0..times).for_each(|_| schedule.run(world))))
             });
         });
         let Some((world, _)) = made else { continue };
@@ -81,7 +82,7 @@ fn fifty(c: &mut Criterion, name: &str, fifty: Fifty) {
 
 #[expect(clippy::disallowed_methods, reason = "a bench of the clock itself")]
 pub fn tiny(c: &mut Criterion) {
-    // What timing costs: two readings a system.
+    // What timing costs: a reading a system.
     c.bench_function("executor/clock-reading", |b| b.iter(std::time::Instant::now));
     fifty(c, "tiny/systems=50/no-conflict", Fifty::NoConflict);
     fifty(c, "tiny/systems=50/all-conflict", Fifty::AllConflict);
@@ -102,7 +103,7 @@ pub fn heavy(c: &mut Criterion) {
     let mut group = c.benchmark_group("executor/heavy/systems=8/entities=1000000");
     group.sample_size(20);
     for threads in [1, 2] {
-        let pool = pool(threads);
+        let team = team(threads);
         let make = || {
             let (mut world, mut schedule) = (World::new(), Schedule::default());
             world.spawn_batch((0..MILLION).map(|_| Plain([1.0, 0.5, 2.0, 0.25])));
@@ -115,9 +116,9 @@ pub fn heavy(c: &mut Criterion) {
             (world, schedule)
         };
         let mut made = None;
-        group.bench_function(format!("rayon/threads={threads}"), |b| {
+        group.bench_function(format!("threads={threads}"), |b| {
             let (world, schedule) = made.get_or_insert_with(make);
-            b.iter_custom(|times| pool.install(|| time(|| (0..times).for_each(|_| schedule.run(world)))));
+            b.iter_custom(|times| team.enter(|| time(|| (0..times).for_each(|_| schedule.run(world)))));
         });
     }
     group.finish();

@@ -17,6 +17,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use corec::prelude::*;
+use corec_core::team::{Team, for_each};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 
@@ -31,8 +32,8 @@ fn simulation(scenario: Scenario, plugin: impl Plugin) -> Simulation {
     Simulation::new(app, scenario).expect("a scenario of the benches' own")
 }
 
-fn pool(threads: usize) -> rayon::ThreadPool {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool")
+fn team(threads: usize) -> Team {
+    Team::new(threads).expect("threads")
 }
 
 /// Copies `bytes` bytes on `threads` threads: the least that work over so many bytes can take.
@@ -41,13 +42,10 @@ fn memcpy(group: &mut BenchmarkGroup<WallTime>, bytes: usize, threads: usize) {
     let part = bytes / threads;
     group.bench_function(format!("memcpy/threads={threads}"), |b| {
         let (from, to) = made.get_or_insert_with(|| (vec![1u8; bytes], vec![0u8; bytes]));
-        pool(threads).install(|| {
+        team(threads).enter(|| {
             b.iter(|| {
-                rayon::scope(|scope| {
-                    for (to, from) in to.chunks_mut(part).zip(from.chunks(part)) {
-                        scope.spawn(move |_| black_box(to).copy_from_slice(black_box(from)));
-                    }
-                });
+                let parts = to.chunks_mut(part).zip(from.chunks(part));
+                for_each(parts, |(to, from)| black_box(to).copy_from_slice(black_box(from)));
             });
         });
     });

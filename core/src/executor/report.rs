@@ -10,6 +10,7 @@ use bevy_ecs::resource::Resource;
 
 use super::capture::Ambiguity;
 use crate::phase::{Owner, Phase};
+use crate::team;
 use crate::trace::{Trace, What, now};
 
 /// The reports of all schedules of a run. Clones share one list.
@@ -173,6 +174,21 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// A thread that has nothing to run. A system's time is from there to its end: what is between two small systems is no more than a
+/// reading of the clock would be.
+#[derive(Clone, Copy)]
+pub(super) struct Free {
+    thread: usize,
+    since: Instant,
+}
+
+impl Free {
+    /// This thread, now.
+    pub fn now() -> Self {
+        Self { thread: team::number(), since: now() }
+    }
+}
+
 /// A system's counters, written by the executor.
 pub(super) struct TimingCell {
     pub name: Arc<str>,
@@ -197,18 +213,21 @@ impl TimingCell {
         }
     }
 
-    /// Times one call of `f` that is due since `start`, and shows it to the trace if there is one. Gives its end.
-    pub fn time<R>(&self, trace: Option<&Trace>, start: Instant, f: impl FnOnce() -> R) -> (R, Instant) {
-        self.thread.store(rayon::current_thread_index().unwrap_or(0) + 1, Ordering::Relaxed);
+    /// Times one call of `f`, and shows it to the trace if there is one. Gives from when on the thread is free again.
+    pub fn time<R>(&self, trace: Option<&Trace>, free: Free, f: impl FnOnce() -> R) -> (R, Free) {
+        let Free { thread, since: start } = free;
+        self.thread.store(thread + 1, Ordering::Relaxed);
         let result = f();
         self.thread.store(0, Ordering::Relaxed);
         let end = now();
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.nanoseconds.fetch_add(end.duration_since(start).as_nanos() as u64, Ordering::Relaxed);
+        // A system is called by one thread at a time: others only read.
+        let add = |to: &AtomicU64, n| to.store(to.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+        add(&self.calls, 1);
+        add(&self.nanoseconds, end.duration_since(start).as_nanos() as u64);
         if let Some(trace) = trace {
             trace.add(|| What::System(Arc::clone(&self.name), Arc::clone(&self.phase)), start, end);
         }
-        (result, end)
+        (result, Free { thread, since: end })
     }
 
     /// A cell for the same system in a schedule that was built anew.

@@ -8,7 +8,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use bevy_app::{PostStartup, PreStartup, Startup};
 use bevy_ecs::error::{BevyError, ErrorContext};
@@ -23,12 +22,12 @@ use bevy_ecs::world::unsafe_world_cell::UnsafeWorldCell;
 
 use super::capture::{Captured, SetConditions, Shared, SystemConditions};
 use super::plan::{Node, Plan, Segment};
-use super::report::{Failure, FailureKind, Reports, TimingCell, lock};
+use super::report::{Failure, FailureKind, Free, Reports, TimingCell, lock};
 use crate::blocks::panic_message;
 use crate::interval;
 use crate::phase::{Close, Owner, Shutdown};
 use crate::team::{self, Member, Work};
-use crate::trace::now;
+use crate::trace::Trace;
 
 /// Runs a schedule's systems on the team of the current thread.
 pub(super) struct TeamExecutor {
@@ -184,7 +183,8 @@ impl SystemExecutor for TeamExecutor {
         // A system that runs once has no second try.
         let max_failures = if is_run_once(*label) { 1 } else { reports.max_failures() };
         let (plan, state) = (&self.plan, &self.state);
-        let watch = Watch { reports, owners, writes, intervals, timings, max_failures, plan, state };
+        let trace = reports.trace();
+        let watch = Watch { reports, trace, owners, writes, intervals, timings, max_failures, plan, state };
         for at in 0..self.plan.segments.len() {
             let segment = self.plan.segments[at].clone();
             let run = Run {
@@ -195,33 +195,18 @@ impl SystemExecutor for TeamExecutor {
                 world: world.as_unsafe_world_cell(),
             };
             match segment {
-                Segment::Together(range) => {
-                    _ = match team::member().filter(|_| range.len() > 1) {
-                        // SAFETY: one after the other by their places, and this call holds `&mut World`.
-                        None => range.fold(now(), |start, node| unsafe { run.node(node, start) }),
-                        Some(lead) => {
-                            for node in range.clone() {
-                                self.state.waits_for[node]
-                                    .store(self.plan.waits_for[node], Ordering::Relaxed);
-                            }
-                            self.state.next_root.store(0, Ordering::Relaxed);
-                            self.state.left.store(range.len(), Ordering::Relaxed);
-                            let together = Together { run, roots: &self.plan.roots[at], lead: &lead };
-                            lead.share(&together, || {
-                                together.work();
-                                lead.help_until(|| together.is_done());
-                            });
-                            now()
-                        }
-                    }
-                }
+                Segment::Together(range) => match team::member().filter(|_| range.len() > 1) {
+                    // SAFETY: one after the other by their places, and this call holds `&mut World`.
+                    None => _ = range.fold(Free::now(), |free, node| unsafe { run.node(node, free) }),
+                    Some(lead) => run.together(range, &self.plan.roots[at], &lead),
+                },
                 Segment::Alone(node) => {
                     let Node::System(index) = self.plan.nodes[node] else {
                         unreachable!("only systems run alone")
                     };
                     // SAFETY: nothing else runs, and this call holds `&mut World`.
                     if unsafe { run.should_run(index) } {
-                        watch.guarded(index, now(), || {
+                        watch.guarded(index, Free::now(), || {
                             systems[index].run_without_applying_deferred((), world)
                         });
                     }
@@ -272,9 +257,9 @@ impl Work for Together<'_> {
     }
 
     fn work(&self) {
-        let mut end = None;
+        let mut free = None;
         while let Some(node) = self.take() {
-            end = Some(self.chain(node, end));
+            free = Some(self.chain(node, free.unwrap_or_else(Free::now)));
         }
     }
 }
@@ -294,15 +279,13 @@ impl Together<'_> {
         root.or_else(|| lock(ready).pop()).map(|node| node as usize)
     }
 
-    /// Runs `node`, then whichever nodes this makes ready: the first on this thread, the others for anyone. `start` is when the
-    /// thread's last one ended.
-    fn chain(&self, mut node: usize, start: Option<Instant>) -> Instant {
+    /// Runs `node`, then whichever nodes this makes ready: the first on this thread, the others for anyone.
+    fn chain(&self, mut node: usize, mut free: Free) -> Free {
         let Watch { plan, state, .. } = self.run.watch;
-        let mut start = start.unwrap_or_else(now);
         loop {
             // SAFETY: whoever brings a node's counter to zero starts it or leaves it for one who takes it, and a root, whose
             // counter starts there, is taken once; so it runs once at a time, after all that it conflicts with.
-            start = unsafe { self.run.node(node, start) };
+            free = unsafe { self.run.node(node, free) };
             let mut next = None;
             for &successor in &plan.successors[node] {
                 // Release what this node wrote, acquire what the others did that `successor` waited for.
@@ -321,18 +304,33 @@ impl Together<'_> {
             }
             match next {
                 Some(successor) => node = successor,
-                None => return start,
+                None => return free,
             }
         }
     }
 }
 
 impl Run<'_> {
-    /// Runs a node that is ready since `start`; tells when it has ended.
+    /// Runs the nodes of a segment on the team.
+    fn together(&self, nodes: std::ops::Range<usize>, roots: &[u32], lead: &Member) {
+        let Watch { plan, state, .. } = self.watch;
+        state.left.store(nodes.len(), Ordering::Relaxed);
+        for node in nodes {
+            state.waits_for[node].store(plan.waits_for[node], Ordering::Relaxed);
+        }
+        state.next_root.store(0, Ordering::Relaxed);
+        let together = Together { run: *self, roots, lead };
+        lead.share(&together, || {
+            together.work();
+            lead.help_until(|| together.is_done());
+        });
+    }
+
+    /// Runs a node on a free thread.
     ///
     /// # Safety
     /// The module's invariant: nobody else runs this node or one that conflicts with it.
-    unsafe fn node(&self, node: usize, start: Instant) -> Instant {
+    unsafe fn node(&self, node: usize, free: Free) -> Free {
         match self.watch.plan.nodes[node] {
             Node::SetConditions(set) => {
                 // SAFETY: only this node touches the set's conditions, and there are as many sets as the plan knows.
@@ -340,18 +338,18 @@ impl Run<'_> {
                 // SAFETY: the conditions' access was planned for. A failing one stops the set's first system.
                 let holds = unsafe { self.all_hold(&mut of.conditions, of.members[0]) };
                 self.watch.state.set_holds[set].store(holds, Ordering::Release);
-                start
+                free
             }
             Node::System(index) => {
                 // SAFETY: only this node touches the system's conditions; their access was planned for.
                 if !unsafe { self.should_run(index) } {
-                    return start;
+                    return free;
                 }
                 // SAFETY: only this node touches the system, and `systems` has one for every index of the plan.
                 let system = unsafe { &mut *self.systems.add(index) };
                 // SAFETY: the system was initialised with this world by the schedule's build; the module's invariant
                 // gives it what it accesses.
-                self.watch.guarded(index, start, || unsafe { system.run_unsafe((), self.world) })
+                self.watch.guarded(index, free, || unsafe { system.run_unsafe((), self.world) })
             }
         }
     }
@@ -405,6 +403,7 @@ impl Run<'_> {
 #[derive(Clone, Copy)]
 struct Watch<'a> {
     reports: &'a Reports,
+    trace: Option<&'a Trace>,
     owners: &'a [Option<Owner>],
     writes: &'a [bool],
     intervals: &'a [u64],
@@ -415,16 +414,12 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Times a system's call since `start`, catches its panic and counts its errors; tells when it has ended.
-    fn guarded(
-        &self,
-        index: usize,
-        start: Instant,
-        call: impl FnOnce() -> Result<(), RunSystemError>,
-    ) -> Instant {
+    /// Times a system's call, catches its panic and counts its errors.
+    fn guarded(&self, index: usize, free: Free, call: impl FnOnce() -> Result<(), RunSystemError>) -> Free {
         let call = || interval::run_every(self.intervals[index], || catch_unwind(AssertUnwindSafe(call)));
-        let (result, end) = self.timings[index].time(self.reports.trace(), start, call);
+        let (result, free) = self.timings[index].time(self.trace, free, call);
         match result {
+            Ok(Ok(())) if !self.plan.deferred[index] => {}
             Ok(Ok(())) => self.state.ran[index].store(true, Ordering::Release),
             Ok(Err(RunSystemError::Skipped(_))) => {}
             Ok(Err(RunSystemError::Failed(error))) => {
@@ -442,7 +437,7 @@ impl Watch<'_> {
                 self.report(index, FailureKind::Panic, panic_message(&*payload), true);
             }
         }
-        end
+        free
     }
 
     /// Applies the commands of every system that ran since the last time, in order.

@@ -173,6 +173,11 @@ pub(crate) fn member() -> Option<Member> {
     with_member(|member| member.filter(|member| member.shared.members > 1).cloned())
 }
 
+/// This thread's number in its team; 0 outside one.
+pub(crate) fn number() -> usize {
+    with_member(|member| member.map_or(0, |member| member.number))
+}
+
 /// How many threads may take part in what this one does.
 pub(crate) fn threads() -> usize {
     with_member(|member| member.map_or(1, |member| member.shared.members))
