@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::storage::TableId;
-use bevy_ecs::world::World;
+use bevy_ecs::storage::{Table, TableId};
+use bevy_ecs::world::{World, WorldId};
 
 use crate::column::StableId;
 use crate::config::BlockGroup;
@@ -142,6 +142,24 @@ impl Column {
     }
 }
 
+/// A table of bevy_ecs, in the world that it was made in: one of that number has other columns in another world.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableOf {
+    world: WorldId,
+    id: TableId,
+}
+
+impl TableOf {
+    pub fn new(world: &World, id: TableId) -> Self {
+        Self { world: world.id(), id }
+    }
+
+    /// The table; none in another world.
+    pub fn find(self, world: &World) -> Option<&Table> {
+        world.storages().tables.get(self.id).filter(|_| world.id() == self.world)
+    }
+}
+
 /// A kind's table, cut into blocks.
 pub struct KindTable {
     pub(crate) name: String,
@@ -150,7 +168,7 @@ pub struct KindTable {
     pub(crate) columns: Vec<Column>,
     /// The entity of row 0, which never moves: names the table.
     pub(crate) first: Entity,
-    pub(crate) table: TableId,
+    pub(crate) table: TableOf,
     /// Rows of the table, free ones included.
     pub(crate) rows: u32,
     pub(crate) live: u64,
@@ -306,7 +324,7 @@ impl Population {
             }
         }
         for kind in &self.kinds {
-            let found = world.storages().tables.get(kind.table).map_or(0, |table| table.entity_count());
+            let found = kind.table.find(world).map_or(0, Table::entity_count);
             if found != kind.rows {
                 return Err(StructureError::Reshaped { kind: kind.name.clone(), found, expected: kind.rows });
             }
@@ -343,20 +361,6 @@ impl Directory {
     /// The id that the next entity gets.
     pub fn next_id(&self) -> StableId {
         StableId(self.next)
-    }
-
-    /// Takes `count` new ids; gives the first.
-    pub fn take_ids(&mut self, count: u64) -> StableId {
-        let first = StableId(self.next);
-        self.next += count;
-        first
-    }
-
-    /// Gives the entity in `row` of `kind` another id.
-    pub fn rename(&mut self, kind: KindId, row: u32, old: StableId, new: StableId) {
-        let rows = &mut self.kinds[kind.0 as usize];
-        rows.remove(old);
-        rows.set(new, row);
     }
 
     /// Entities known.

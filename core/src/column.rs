@@ -7,9 +7,15 @@ use bytemuck::{Pod, Zeroable};
 
 /// Names an entity for the whole run: unique, never reused, kept by a repair that inherits.
 ///
-/// `Entity` names a row and is never written to disk or wire; this is.
+/// `Entity` names a row and is never written to disk or wire; this is. Only the engine writes it:
+///
+/// ```compile_fail
+/// use corec_core::{blocks::Blocks, column::StableId};
+///
+/// fn rename(blocks: Blocks<&mut StableId>) {}
+/// ```
 #[derive(Component, Pod, Zeroable, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-#[component(on_add = crate::guard::stable_id_added, on_remove = crate::guard::stable_id_removed)]
+#[component(immutable, on_insert = crate::guard::stable_id_added, on_remove = crate::guard::stable_id_removed)]
 #[repr(transparent)]
 pub struct StableId(pub u64);
 

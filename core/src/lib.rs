@@ -3,7 +3,7 @@
 //!
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. The same bits: [`maths`], [`width`], [`rng`].
-//! Who does what when: [`phase`]. Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`trace`], [`team`], [`blocks`].
+//! Who does what when: [`phase`]. Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`replace`], [`trace`], [`team`], [`blocks`].
 //! Order: [`executor`], [`mod@plugin`]. State: [`digest`], [`snapshot`], [`populate`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`journal`], [`store`]. The run: [`memory`], [`simulation`].
 //!
@@ -32,6 +32,7 @@ pub mod kind;
 pub mod location;
 #[expect(unsafe_code, reason = "copies rows inside a table, which bevy_ecs has no safe call for")]
 mod raw;
+pub mod replace;
 pub mod rows;
 #[expect(unsafe_code, reason = "others take part in work that is on one thread's stack")]
 pub mod team;

@@ -7,7 +7,9 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 use thiserror::Error;
 
-use crate::block::{Block, BlockId, Column, Directory, Group, GroupId, KindId, KindTable, Population};
+use crate::block::{
+    Block, BlockId, Column, Directory, Group, GroupId, KindId, KindTable, Population, TableOf,
+};
 use crate::column::{Health, StableId};
 use crate::config::{BlockGroup, Scenario};
 use crate::guard::Guard;
@@ -356,7 +358,7 @@ fn spawn_kind(
         owner: spec.owner,
         columns,
         first,
-        table: location.table_id,
+        table: TableOf::new(world, location.table_id),
         rows: rows as u32,
         live: planned.iter().map(|p| u64::from(p.live)).sum(),
         blocks,

@@ -1,27 +1,31 @@
 //! Raw rows: copying a row inside its table, and reading and writing columns as bytes.
 //!
 //! The one place outside the executor that needs unsafe. bevy_ecs moves rows between tables, never inside one, so
-//! a block that frees its rows by swapping them has to copy bytes itself. All of it stands on three facts, which
+//! a block that frees its rows by swapping them has to copy bytes itself. All of it stands on four facts, which
 //! the engine keeps:
 //!
 //! 1. every column of a kind is `Pod` (`Kind::with` asks for it): any bytes are a value, a copy needs no drop;
 //! 2. a column's id and size come from the component's registration (`Column` is only made in `populate.rs`);
-//! 3. rows are below the table's length (checked here) and the caller holds `&mut World`, so that nobody else reads.
+//! 3. rows are below the table's length (checked here) and the caller holds `&mut World`, so that nobody else reads;
+//! 4. the world is the one that the table and its columns were made in (checked here): a `Population` can be moved into another.
 
+use std::any::TypeId;
 use std::ptr::NonNull;
 
-use bevy_ecs::component::ComponentId;
+use bevy_ecs::component::{ComponentId, ComponentInfo};
 use bevy_ecs::entity::Entity;
 use bevy_ecs::ptr::OwningPtr;
-use bevy_ecs::storage::{Table, TableId, TableRow};
+use bevy_ecs::storage::{Table, TableRow};
 use bevy_ecs::world::World;
 use bytemuck::Pod;
 
-use crate::block::Column;
+use crate::block::{Column, TableOf};
 use crate::column::{Health, StableId};
 
-fn table(world: &World, id: TableId) -> &Table {
-    world.storages().tables.get(id).expect("a kind's table lives as long as its world")
+/// # Panics
+/// In another world (fact 4): a table of that number has other columns there.
+fn table(world: &World, of: TableOf) -> &Table {
+    of.find(world).expect("the rows are of another world: a Population was moved here from it")
 }
 
 /// A row of a table, checked.
@@ -40,6 +44,8 @@ fn checked(table: &Table, row: u32) -> TableRow {
 /// If the table has no such column: as [`checked`].
 fn addresses<const N: usize>(table: &Table, column: ComponentId, rows: [TableRow; N]) -> [*mut u8; N] {
     let data = table.get_column(column).expect("a kind's columns are its table's");
+    // The address may be written to by who holds `&mut World`: bevy_ecs keeps a column behind a raw pointer, so that what we get
+    // has the allocation's own permission and not that of the shared reference we came by.
     // SAFETY: rows are below the table's length: `checked` made them from this table, whose length nobody changed since.
     rows.map(|row| unsafe { data.get_data_unchecked(row) }.as_ptr().cast_mut())
 }
@@ -50,7 +56,7 @@ fn address(table: &Table, column: ComponentId, row: u32) -> *mut u8 {
 }
 
 /// Copies every column of row `from` to row `to`. Change ticks stay with the row.
-pub(crate) fn copy_row(world: &mut World, id: TableId, columns: &[Column], from: u32, to: u32) {
+pub(crate) fn copy_row(world: &mut World, id: TableOf, columns: &[Column], from: u32, to: u32) {
     if from == to {
         return;
     }
@@ -65,7 +71,7 @@ pub(crate) fn copy_row(world: &mut World, id: TableId, columns: &[Column], from:
 }
 
 /// Sets every column of a row to zeros.
-pub(crate) fn zero_row(world: &mut World, id: TableId, columns: &[Column], row: u32) {
+pub(crate) fn zero_row(world: &mut World, id: TableOf, columns: &[Column], row: u32) {
     let table = table(world, id);
     for column in columns {
         // SAFETY: one value of the column (fact 2); zeros are a value (fact 1); mutably borrowed (fact 3).
@@ -73,23 +79,33 @@ pub(crate) fn zero_row(world: &mut World, id: TableId, columns: &[Column], row: 
     }
 }
 
+/// Whether a column holds `T`s.
+///
+/// # Panics
+/// If it does not.
+fn check_type<T: 'static>(world: &World, column: ComponentId) {
+    let found = world.components().get_info(column).and_then(ComponentInfo::type_id);
+    assert_eq!(found, Some(TypeId::of::<T>()), "a column is read and written as what it is");
+}
+
 /// Reads a value of the column that `T` is.
-pub(crate) fn read<T: Pod>(world: &World, id: TableId, column: ComponentId, row: u32) -> T {
+pub(crate) fn read<T: Pod>(world: &World, id: TableOf, column: ComponentId, row: u32) -> T {
+    check_type::<T>(world, column);
     let at = address(table(world, id), column, row).cast::<T>();
-    // SAFETY: the caller got `column` from `T`'s own registration, so the column holds `T`s and `at` is aligned;
-    // `&World` keeps writers out.
+    // SAFETY: the column holds `T`s, so `at` is aligned to them; `&World` keeps writers out.
     unsafe { at.read() }
 }
 
 /// Writes a value of the column that `T` is.
-pub(crate) fn write<T: Pod>(world: &mut World, id: TableId, column: ComponentId, row: u32, value: T) {
+pub(crate) fn write<T: Pod>(world: &mut World, id: TableOf, column: ComponentId, row: u32, value: T) {
+    check_type::<T>(world, column);
     let at = address(table(world, id), column, row).cast::<T>();
     // SAFETY: as in `read`; `world` is borrowed mutably (fact 3); `T` is Pod, so nothing is dropped.
     unsafe { at.write(value) };
 }
 
 /// A whole column as bytes, in row order, free rows included.
-pub(crate) fn column_bytes<'w>(world: &'w World, id: TableId, column: &Column) -> &'w [u8] {
+pub(crate) fn column_bytes<'w>(world: &'w World, id: TableOf, column: &Column) -> &'w [u8] {
     let table = table(world, id);
     let rows = table.entity_count() as usize;
     if rows == 0 || column.size == 0 {
@@ -101,7 +117,7 @@ pub(crate) fn column_bytes<'w>(world: &'w World, id: TableId, column: &Column) -
 }
 
 /// As [`column_bytes`], to write.
-pub(crate) fn column_bytes_mut<'w>(world: &'w mut World, id: TableId, column: &Column) -> &'w mut [u8] {
+pub(crate) fn column_bytes_mut<'w>(world: &'w mut World, id: TableOf, column: &Column) -> &'w mut [u8] {
     let table = table(world, id);
     let rows = table.entity_count() as usize;
     if rows == 0 || column.size == 0 {

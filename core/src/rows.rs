@@ -149,7 +149,8 @@ impl<'w> Rows<'w> {
         block.live += 1;
         table.live += 1;
         let (id_column, health_column) = (table.columns[0].id, table.columns[1].id);
-        let id = self.directory.take_ids(1);
+        let id = self.directory.next_id();
+        self.directory.next += 1;
         raw::zero_row(self.world, table.table, &table.columns, row);
         raw::write(self.world, table.table, id_column, row, id);
         raw::write(self.world, table.table, health_column, row, Health::FRESH);
@@ -502,5 +503,28 @@ mod tests {
         let mut added = world(4, 2, false);
         added.spawn(StableId(3));
         assert_eq!(check_of(&added), Err(StructureError::Added));
+    }
+
+    #[test]
+    fn rows_of_another_world_are_refused_in_words() {
+        use std::panic::{AssertUnwindSafe, catch_unwind};
+
+        let (mut here, mut there) = (world(10, 4, false), world(10, 4, true));
+        std::mem::swap(&mut *here.resource_mut::<Population>(), &mut *there.resource_mut::<Population>());
+        assert!(here.resource::<Population>().check(&here).is_err());
+        let mut rows = Rows::new(&mut here);
+        let mut row = rows.get(StableId(0)).unwrap();
+        let told = catch_unwind(AssertUnwindSafe(|| _ = row.value::<Signal>())).unwrap_err();
+        assert!(crate::blocks::panic_message(&*told).contains("another world"));
+        let told = catch_unwind(AssertUnwindSafe(|| _ = row.set(Signal { value: 1.0 }))).unwrap_err();
+        assert!(crate::blocks::panic_message(&*told).contains("another world"));
+    }
+
+    #[test]
+    fn an_id_that_is_overwritten_ends_the_run() {
+        let mut world = world(10, 4, false);
+        let row = world.resource::<Population>().kinds()[0].first;
+        world.entity_mut(row).insert(StableId(99));
+        assert_eq!(world.resource::<Population>().check(&world), Err(StructureError::Added));
     }
 }

@@ -98,6 +98,9 @@ pub enum SimulationError {
     /// Systems of one plugin conflict and have no declared order.
     #[error("{}", list(.0))]
     Ambiguous(Vec<Ambiguity>),
+    /// A system would write the tick.
+    #[error("system '{0}': found ResMut<Tick>, must be Res<Tick>: the engine counts the ticks")]
+    WritesTick(String),
     /// Two resources are to be saved under one name.
     #[error("saved resource '{0}': found two types of that name, must be one: two plugins need two names")]
     SavedTwice(&'static str),
@@ -611,6 +614,9 @@ fn build_schedules(world: &mut World, reports: &Reports) -> Result<(), Simulatio
         warn_of_unseen_kinds(world, &schedule);
         world.resource_mut::<Schedules>().insert(schedule);
         result?;
+    }
+    if let Some(system) = reports.tick_writers().into_iter().next() {
+        return Err(SimulationError::WritesTick(system));
     }
     let (errors, warnings): (Vec<_>, Vec<_>) = reports.ambiguities().into_iter().partition(|a| a.is_error);
     if let Some(first) = warnings.first() {

@@ -54,6 +54,7 @@ use corec_core::digest::SaveResource;
 use corec_core::kind::{AddKind, Kind};
 use corec_core::phase::{Close, Owner, Phase};
 
+use corec_core::replace::{Replacements, replace};
 use ingest::InputCursor;
 use telemetry::feed;
 use telemetry::follow::{self, Twin};
@@ -124,7 +125,7 @@ impl Plugin for CorecPlugin {
                 ingest.in_set(Phase::Ingest),
                 process.in_set(Phase::Process),
                 measure.in_set(Phase::Measure),
-                repair::repair.in_set(Phase::Repair),
+                (repair::repair, replace).chain().in_set(Phase::Repair),
                 publish.in_set(Phase::Publish),
             )
                 .in_set(Owner::BuiltIn),
@@ -140,6 +141,7 @@ fn prepare(world: &mut bevy_ecs::world::World) {
     world.init_resource::<process::ProcessDraws>();
     world.init_resource::<birth::BirthDraws>();
     world.init_resource::<repair::RepairDraws>();
+    world.init_resource::<Replacements>();
     if !world.contains_resource::<RunBus>() {
         world.insert_resource(RunBus(Box::new(bus::MemoryBus::default())));
     }

@@ -1,6 +1,6 @@
 //! Repair: puts a failing block back to work.
 //!
-//! Reads `BlockStats`, `RepairPolicy`. Writes `Health`, `Signal`, `Trait`, and `StableId` of the replaced.
+//! Reads `BlockStats`, `RepairPolicy`. Writes `Health`, `Signal`, `Trait`; the replaced get their ids of the engine, right after it.
 //! Runs in `Phase::Repair`, once every block has been measured. Never spawns or despawns.
 //!
 //! In a block with too many faults or too little fitness, every inactive entity comes back. After its first failure
@@ -10,9 +10,10 @@
 use std::sync::Mutex;
 
 use bevy_ecs::prelude::*;
-use corec_core::block::{Directory, KindId};
+use corec_core::block::Directory;
 use corec_core::blocks::Blocks;
 use corec_core::column::{Health, Signal, StableId, Trait};
+use corec_core::replace::{Replaced, Replacements};
 use corec_core::rng::{Draws, below, unit};
 use corec_core::simulation::RunScenario;
 use corec_core::stats::{BlockStats, Stats, Totals};
@@ -38,26 +39,18 @@ impl FromWorld for RepairDraws {
     }
 }
 
-/// An entity that took another's row.
-pub struct Replaced {
-    kind: KindId,
-    row: u32,
-    old: StableId,
-    new: StableId,
-}
-
 /// Repairs every block that needs it.
 #[expect(clippy::too_many_arguments, reason = "each is a resource the system declares that it uses")]
 pub fn repair(
-    mut blocks: Blocks<(&mut StableId, &mut Health, &mut Signal, Option<&mut Trait>)>,
+    mut blocks: Blocks<(&StableId, &mut Health, &mut Signal, Option<&mut Trait>)>,
     draws: Res<RepairDraws>,
     births: Res<BirthDraws>,
     tick: Res<Tick>,
     stats: Res<Stats>,
-    mut directory: ResMut<Directory>,
+    directory: Res<Directory>,
     mut totals: ResMut<Totals>,
+    mut replacements: ResMut<Replacements>,
     mut first_ids: Local<Vec<u64>>,
-    mut replaced: Local<Vec<Replaced>>,
 ) {
     let needs = |stats: &BlockStats, policy: Option<corec_core::config::RepairPolicy>| {
         policy.is_some_and(|policy| {
@@ -78,14 +71,11 @@ pub fn repair(
             *count = fresh as u64;
         }
     });
-    let before = directory.next_id().0;
-    let mut next = before;
+    let mut next = directory.next_id().0;
     for first in first_ids.iter_mut() {
         next += std::mem::replace(first, next);
     }
-    directory.take_ids(next - before);
-
-    let repairs = Mutex::new((&mut totals.repairs, std::mem::take(&mut *replaced)));
+    let repairs = Mutex::new((&mut totals.repairs, &mut replacements.0));
     blocks.par_fold_blocks(&mut first_ids, |next_id, view, (ids, healths, signals, traits)| {
         let stats = stats.of(view.id());
         if !needs(&stats, view.group.settings().repair) {
@@ -111,19 +101,12 @@ pub fn repair(
         *repairs.0 += u64::from(count);
         repairs.1.append(&mut told);
     });
-    let (_, mut list) = repairs.into_inner().expect("nothing panics while it holds the lock");
-    // Whichever thread was first: the directory ends the same, but its pages should also be made in one order.
-    list.sort_unstable_by_key(|replaced| replaced.new);
-    for Replaced { kind, row, old, new } in list.drain(..) {
-        directory.rename(kind, row, old, new);
-    }
-    *replaced = list;
 }
 
 /// The rows of one block.
 pub struct Rows<'w> {
     /// Stable ids.
-    pub ids: &'w mut [StableId],
+    pub ids: &'w [StableId],
     /// Health.
     pub healths: &'w mut [Health],
     /// Values.
@@ -154,13 +137,13 @@ pub fn repair_kernel(
         count += 1;
         if health.failures >= FAILURES_MAX || active.is_empty() {
             // A block that died out entirely starts anew under the ids it has.
+            let mut id = rows.ids[row];
             if health.failures >= FAILURES_MAX {
-                let (old, new) = (rows.ids[row], new_id());
-                rows.ids[row] = new;
-                replaced(row as u32, old, new);
+                let old = std::mem::replace(&mut id, new_id());
+                replaced(row as u32, old, id);
             }
             rows.healths[row] = Health::FRESH;
-            let (signal, inherited) = births.fresh(rows.ids[row]);
+            let (signal, inherited) = births.fresh(id);
             rows.signals[row] = signal;
             if let Some(traits) = &mut rows.traits {
                 traits[row] = inherited;

@@ -20,13 +20,14 @@ use bevy_ecs::schedule::{
     ApplyDeferred, ConditionWithAccess, FlattenedDependencies, NodeId, ScheduleBuildError, ScheduleBuildPass,
     ScheduleGraph, ScheduleLabel, Schedules, SystemKey, SystemSet, SystemSetKey,
 };
-use bevy_ecs::system::System;
+use bevy_ecs::system::{System, SystemAccess};
 use bevy_ecs::world::World;
 use fixedbitset::FixedBitSet;
 
 use super::reach::reaches_others;
 use super::report::{Reports, ScheduleReport, TimingCell, display_name, lock};
 use crate::phase::{Owner, Owners, Phase};
+use crate::units::Tick;
 
 pub(super) type Shared = Arc<Mutex<Captured>>;
 
@@ -188,6 +189,17 @@ impl ScheduleBuildPass for CapturePass {
         let queues = placed.iter().any(|&key| graph.systems[key].has_deferred());
         captured.apply_before = order.iter().position(is_after).filter(|_| queues);
         let ambiguities = ambiguities(world, graph, &captured, &order);
+        let tick = world.component_id::<Tick>();
+        let writes_tick = |key: &&SystemKey| match graph.systems[**key].access() {
+            // One that can write everything, as a query of whole entities can, names no resource.
+            SystemAccess::Shared(access) => {
+                let writes = access.combined_access().writes().as_finite_set();
+                writes.zip(tick).is_some_and(|(writes, tick)| writes.iter().any(|id| id == tick))
+            }
+            _ => false,
+        };
+        let name = |key: &SystemKey| display_name(&graph.systems[*key].name().to_string());
+        let tick_writers = order.iter().filter(writes_tick).map(name).collect();
         for pair in order.windows(2) {
             flat.add_edge(pair[0], pair[1]);
         }
@@ -205,7 +217,7 @@ impl ScheduleBuildPass for CapturePass {
         };
         let timings: Arc<[TimingCell]> =
             order.iter().map(|key| carried(key).unwrap_or_else(|| new(key))).collect();
-        *lock(&captured.report) = ScheduleReport { timings: Arc::clone(&timings), ambiguities };
+        *lock(&captured.report) = ScheduleReport { timings: Arc::clone(&timings), ambiguities, tick_writers };
         captured.timings = timings;
         captured.order = order;
         captured.version += 1;

@@ -33,6 +33,8 @@ struct Inner {
 pub(super) struct ScheduleReport {
     pub timings: Arc<[TimingCell]>,
     pub ambiguities: Vec<Ambiguity>,
+    /// Systems that would write the tick.
+    pub tick_writers: Vec<String>,
 }
 
 /// How often and how long a system ran.
@@ -143,6 +145,12 @@ impl Reports {
     pub fn ambiguities(&self) -> Vec<Ambiguity> {
         let schedules = lock(&self.0.schedules).clone();
         schedules.iter().flat_map(|report| lock(report).ambiguities.clone()).collect()
+    }
+
+    /// Systems that would write the tick, which is the engine's.
+    pub fn tick_writers(&self) -> Vec<String> {
+        let schedules = lock(&self.0.schedules).clone();
+        schedules.iter().flat_map(|report| lock(report).tick_writers.clone()).collect()
     }
 
     /// Keeps when each system runs, from now on; the first trace stays.
