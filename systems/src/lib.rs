@@ -80,7 +80,7 @@ pub mod prelude {
     pub use corec_core::phase::{Phase, Shutdown};
     pub use corec_core::plugin::{NamedPlugin, PlannedRun, PluginDir, PluginDirs};
     pub use corec_core::rng::{self, Draws};
-    pub use corec_core::rows::Rows;
+    pub use corec_core::rows::{RowError, Rows};
     pub use corec_core::simulation::{Ending, RunScenario, Simulation, SimulationError};
     pub use corec_core::stats::{BlockStats, Stats, Totals};
     pub use corec_core::units::{ChannelId, Tick};
