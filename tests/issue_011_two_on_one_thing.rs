@@ -232,3 +232,29 @@ fn an_acknowledgement_goes_to_a_file_of_its_own() {
     assert_eq!(fs::read_to_string(at.join("notes.ack")).unwrap(), "2\n");
     assert_eq!(fs::read_to_string(at.join("notes.tmp")).unwrap(), "mine");
 }
+
+#[test]
+fn an_acknowledgement_or_a_profile_is_not_written_over_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let table: String = (1..=50).map(|i| format!("{i},{}\n", i % 7)).collect();
+    fs::write(at.join("t.csv"), format!("sequence,x\n{table}")).unwrap();
+    let run = ["run", "telemetry", "--input", "t.csv", "--snapshot-interval", "20"];
+    json(at, &[&run[..], &["--out", "a"]].concat(), 0);
+    let before = contents(at);
+    let own = ["manifest.json", "summary.json", "store.db", ".lock", "journal/x", "snapshots/x"];
+    for option in ["--ack", "--profile"] {
+        for file in own.iter().flat_map(|name| [format!("a/{name}"), format!("b/{name}")]) {
+            let (status, err) = said(at, &[&run[..], &["--out", "b", option, &file]].concat());
+            assert!(status == Some(2) && err.contains("one of a run's own files"), "{option} {file}: {err}");
+        }
+        let (status, err) = said(at, &[&run[..], &["--out", "b", option, "t.csv"]].concat());
+        assert!(status == Some(2) && err.contains(option) && err.contains("t.csv"), "{option}: {err}");
+        assert!(!at.join("b").exists(), "{option}");
+    }
+    assert_eq!(contents(at), before);
+    // Beside them there is room, and an older profile is replaced.
+    for out in ["b", "c"] {
+        json(at, &[&run[..], &["--out", out, "--ack", "acked", "--profile", "p.json"]].concat(), 0);
+    }
+}

@@ -42,6 +42,9 @@ pub(crate) enum What {
 }
 
 impl Trace {
+    /// How a file of a trace begins.
+    pub const START: &str = "{\"displayTimeUnit\":";
+
     /// A trace that begins now, for a pool of so many threads.
     pub fn new(threads: usize) -> Self {
         let shards = (0..=threads).map(|_| Mutex::default()).collect();
@@ -75,7 +78,7 @@ impl Trace {
     /// # Errors
     /// What `to` says.
     pub fn write(&self, mut to: impl Write) -> io::Result<()> {
-        write!(to, "{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[")?;
+        write!(to, "{}\"ms\",\"traceEvents\":[", Self::START)?;
         for (tid, shard) in self.0.shards.iter().enumerate() {
             let is_pool = tid + 1 < self.0.shards.len();
             let name = if is_pool { format!("corec-{tid}") } else { "other threads".into() };

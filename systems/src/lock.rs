@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use corec_core::file;
+
 /// The lock's file in a folder.
 pub const FILE: &str = ".lock";
 /// How often, and after what pause, a lock is tried again: a reader that only looks holds it for a moment.
@@ -50,6 +52,7 @@ impl Lock {
     pub fn take(path: &Path) -> Result<Self, LockError> {
         let mut tries = 0;
         loop {
+            file::check(path).map_err(LockError::Io)?;
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
             let mut file = file.map_err(LockError::Io)?;
             match file.try_lock() {
@@ -81,7 +84,7 @@ impl Lock {
 
 /// Whether a process holds the lock of `folder`. Changes nothing.
 pub fn is_held(folder: &Path) -> bool {
-    let Ok(file) = File::open(folder.join(FILE)) else { return false };
+    let Ok(file) = file::open(&folder.join(FILE)) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 

@@ -16,6 +16,7 @@ use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::{Compressor, Decompressor};
 
+use crate::file;
 use crate::units::RunId;
 
 const MAGIC: [u8; 8] = *b"CORECLOG";
@@ -223,7 +224,7 @@ impl LogReader {
     fn next_file(&mut self) -> Result<bool, LogError> {
         let Some(path) = self.files.next() else { return Ok(false) };
         (self.path, self.is_last) = (path, self.files.len() == 0);
-        let file = File::open(&self.path).map_err(|e| io_error(&self.path, &e))?;
+        let file = file::open(&self.path).map_err(|e| io_error(&self.path, &e))?;
         self.length = file.metadata().map_err(|e| io_error(&self.path, &e))?.len();
         (self.file, self.offset) = (Some(BufReader::new(file)), 0);
         self.read_bytes += self.length;

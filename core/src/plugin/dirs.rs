@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::file;
+
 use bevy_ecs::resource::Resource;
 use thiserror::Error;
 
@@ -80,7 +82,7 @@ impl PluginDir {
     /// A name outside, a file that is too large, damaged or can't be read.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PluginFileError> {
         let Some(path) = self.path(name)? else { return Ok(None) };
-        let file = match File::open(&path) {
+        let file = match file::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(fail(&path, e)),

@@ -210,7 +210,7 @@ impl Snapshot {
     /// See [`SnapshotError`].
     pub fn open(path: &Path) -> Result<Self, SnapshotError> {
         let fail = |e: io::Error| SnapshotError::io(path, &e);
-        let file = File::open(path).map_err(fail)?;
+        let file = crate::file::open(path).map_err(fail)?;
         let length = file.metadata().map_err(fail)?.len();
         let damaged = |offset: u64, found: String, expected: &str| SnapshotError::Damaged {
             path: path.into(),

@@ -30,7 +30,7 @@ const LEAD: usize = 0;
 /// Times that an idle member looks around before it sleeps: in a hurry, then letting others run.
 const LOOKS: [u32; 2] = [200, 32];
 /// How long an idle member sleeps before it looks for jobs of rayon's, which nobody wakes it for: at first, and at most.
-const NAPS: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(2)];
+const NAPS: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(10)];
 
 /// The threads of a run.
 pub struct Team {

@@ -77,6 +77,20 @@ impl RunFolder {
         self.take(folder, Vec::new(), option, OUTSIDE)
     }
 
+    /// Whether a file that `option` names may be written: it is none of those that a run keeps, this one or another.
+    pub fn check_beside(&self, file: &Path, option: &str) -> Result<(), RunError> {
+        let (whole, own) = (absolute(file), absolute(&self.path));
+        let run = whole.ancestors().find(|around| *around == own || is_a_runs(around));
+        let within = run.and_then(|run| whole.strip_prefix(run).ok()?.components().next());
+        match within {
+            Some(name) if KEPT.iter().any(|kept| name.as_os_str() == *kept) => Err(RunError::Usage(format!(
+                "{option}: {} is one of a run's own files, must be a file of its own",
+                file.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the run has this folder already.
     fn has(&self, folder: &Path) -> bool {
         self.claimed.contains(&absolute(folder)) || absolute(folder) == absolute(&self.path)
@@ -172,13 +186,27 @@ fn lock_of(folder: &Path, option: &str) -> Result<Lock, RunError> {
         LockError::Held(who) => RunError::Usage(format!(
             "{option}: {shown} is in use by {who}, must be nobody else's: wait for its end, or stop it"
         )),
-        LockError::Io(error) => RunError::Usage(format!("{option}: {shown}: can't be locked: {error}")),
+        LockError::Io(error) => {
+            let file = folder.join(lock::FILE);
+            RunError::Usage(format!("{option}: {}: can't be locked: {error}", file.display()))
+        }
     })
 }
 
 /// What a start may leave in its run's folder, innermost first: what is there beside it is somebody's.
 const OWN: &[&str] =
     &["journal/00000001.log", "journal", "store.db", "store.db-wal", "store.db-shm", lock::FILE];
+/// What a run keeps in its folder.
+const KEPT: [&str; 8] = [
+    manifest::FILE,
+    super::SUMMARY,
+    lock::FILE,
+    JOURNAL,
+    super::SNAPSHOTS,
+    "store.db",
+    "store.db-wal",
+    "store.db-shm",
+];
 /// What it may leave in its journal's or its snapshots' elsewhere.
 const OUTSIDE: &[&str] = &["00000001.log", lock::FILE];
 

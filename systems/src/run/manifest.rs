@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use corec_core::config::Scenario;
+use corec_core::file;
 use corec_core::units::RunId;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -177,7 +178,7 @@ impl Manifest {
         if bytes > BYTES_MAX {
             return Err(fail(format!("found {bytes} bytes, must be at most {BYTES_MAX}")));
         }
-        let text = fs::read_to_string(&path).map_err(|e| fail(e.to_string()))?;
+        let text = file::open(&path).and_then(io::read_to_string).map_err(|e| fail(e.to_string()))?;
         Self::parse(&text).map_err(fail)
     }
 

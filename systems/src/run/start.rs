@@ -3,17 +3,20 @@
 //! Nothing of others is changed, and what a start that fails has made is removed again. The run is there once its manifest is.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bevy_app::App;
 use corec_core::block::Population;
 use corec_core::bus::RunBus;
 use corec_core::config::{Scenario, redact_url};
+use corec_core::file;
 use corec_core::journal::Taken;
 use corec_core::simulation::Simulation;
 use corec_core::snapshot::{About, Place, Snapshot};
 use corec_core::stats::Totals;
 use corec_core::store::RunRecord;
+use corec_core::trace::Trace;
 use corec_core::units::{Epoch, RunId, parse_bytes};
 
 use super::between::{Between, Pace};
@@ -70,6 +73,9 @@ pub(super) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Sta
         (Some(id), Some(absolute(&out)), origin.input.as_deref().map(absolute));
     let recording = origin.recording(id, &options, &out);
     let place = claim(&mut folder, &options, &recording)?;
+    for (path, option) in [(&options.ack, "--ack"), (&plan.profile, "--profile")] {
+        path.as_ref().map_or(Ok(()), |path| folder.check_beside(path, option))?;
+    }
     if let Some(mut table) = simulation.world_mut().get_resource_mut::<TableInput>() {
         let ack = options.ack.as_ref().map(|path| Ack::open(path, id, recording.sync)).transpose();
         (table.ack, table.kill_in) = (ack.map_err(|e| RunError::Usage(format!("--ack: {e}")))?, plan.kill_in);
@@ -341,8 +347,21 @@ pub(crate) fn new_id() -> Result<RunId, RunError> {
     Ok(RunId(u128::from_le_bytes(bytes)))
 }
 
+/// Begins a profile, in a new file or over an older one.
 fn open_profile(path: &Path) -> Result<fs::File, RunError> {
-    fs::File::create(path).map_err(|e| RunError::Usage(format!("--profile: {}: {e}", path.display())))
+    let fail = |message: String| RunError::Usage(format!("--profile: {}: {message}", path.display()));
+    if path.is_file() {
+        let mut start = Vec::new();
+        let read =
+            file::open(path).and_then(|file| file.take(Trace::START.len() as u64).read_to_end(&mut start));
+        read.map_err(|e| fail(e.to_string()))?;
+        if !start.is_empty() && start != Trace::START.as_bytes() {
+            return Err(fail(
+                "found a file that is no profile, must be a new file or an older profile".into(),
+            ));
+        }
+    }
+    fs::File::create(path).map_err(|e| fail(e.to_string()))
 }
 
 fn record(scenario: &Scenario) -> RunRecord {

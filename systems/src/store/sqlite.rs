@@ -59,6 +59,8 @@ impl SqliteStore {
         let url = redact_url(url);
         let fail =
             |e: rusqlite::Error| StoreError { url: url.clone(), message: format!("{}: {e}", path.display()) };
+        let is_file = corec_core::file::check(path);
+        is_file.map_err(|e| StoreError { url: url.clone(), message: format!("{}: {e}", path.display()) })?;
         let mut connection = Connection::open(path).map_err(fail)?;
         connection.busy_timeout(PATIENCE).map_err(fail)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use corec_core::file;
 use corec_core::units::RunId;
 
 use crate::lock::{Lock, LockError};
@@ -77,7 +78,7 @@ impl Ack {
 /// Whether a file is empty or holds nothing but a number. A loss of power may have left zeros of it.
 fn is_acknowledgement(path: &Path) -> io::Result<bool> {
     let mut text = Vec::new();
-    fs::File::open(path)?.take(BYTES_MAX).read_to_end(&mut text)?;
+    file::open(path)?.take(BYTES_MAX).read_to_end(&mut text)?;
     let text = text.trim_ascii();
     Ok(text.iter().all(|byte| byte.is_ascii_digit() || *byte == 0) && text.len() < BYTES_MAX as usize)
 }
