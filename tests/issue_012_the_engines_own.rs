@@ -39,3 +39,18 @@ fn an_id_that_is_written_over_ends_the_run() {
     let refused = refusal(app).unwrap();
     assert!(refused.contains("a StableId was added by hand"), "{refused}");
 }
+
+#[test]
+fn a_command_that_fails_half_way_ends_the_run() {
+    let mut app = App::new();
+    app.add_systems(Update, |tick: Res<Tick>, mut commands: Commands| {
+        if tick.0 == 1 {
+            commands.queue(|world: &mut World| {
+                Rows::new(world).get(StableId(0)).unwrap().set(Signal { value: 0.0 }).unwrap();
+                panic!("half way");
+            });
+        }
+    });
+    let failed = refusal(app).unwrap();
+    assert!(failed.contains("while its commands were applied: half way"), "{failed}");
+}

@@ -34,6 +34,19 @@ fn one_digest_at_every_thread_count_and_across_kills() {
     forged.commit();
     let found = json(folder.path(), &arguments, 1);
     assert_eq!((&found["same"], &found["recorded_tick"]), (&Value::Bool(false), &Value::from(30)));
+    // So is one of what was said.
+    fs::remove_dir_all(&journal).unwrap();
+    let mut inputs = Inputs::of(&run.join("true")).unwrap();
+    let mut forged = Journal::record_in(&journal, id, false).unwrap();
+    while let Some((_, tick, input)) = inputs.next_input().unwrap() {
+        let is_said = tick == 40 && matches!(input, Input::Outputs(_));
+        forged.record(tick, if is_said { Input::Outputs(7) } else { input });
+    }
+    forged.commit();
+    let found = json(folder.path(), &arguments, 1);
+    assert_eq!((&found["same"], &found["recorded_tick"]), (&Value::Bool(false), &Value::from(40)));
+    let said = String::from_utf8(corec(folder.path(), &["replay", "run"]).stdout).unwrap();
+    assert!(said.contains("at tick 40 found the output digest"), "{said}");
     refused(folder.path(), &["verify", "run", "--seed", "3"], "a run's own are taken");
 }
 

@@ -21,12 +21,13 @@ use crate::block::{Directory, KindTable, Population};
 use crate::blocks::panic_message;
 use crate::clock::{self, Clocks};
 use crate::config::{ConfigError, OnPluginError, Scenario, Threads};
-use crate::digest::{Digest, Saved, SavedResources};
+use crate::digest::{Digest, FORMAT, Saved, SavedResources};
 use crate::executor::{self, Ambiguity, Failure, Reports, SystemTiming};
 use crate::guard::StructureError;
 use crate::journal::Journal;
 use crate::kind::{Kinds, Recycled};
 use crate::memory::{self, Need};
+use crate::outputs::Outputs;
 use crate::phase::{Close, Owner, Phase, Shutdown};
 use crate::plugin::{Budgets, BuildFailures};
 use crate::populate::{PopulateError, RestoreError, populate, populate_as};
@@ -426,7 +427,9 @@ impl Engine {
             self.reports.stop(plugin);
         }
         // What is saved now and was not then, by a newer version or a plugin that the run had not, begins anew.
-        let found = Digest::of_those(world, &|saved| snapshot.has_resource(saved.name)).value;
+        let found =
+            Digest::of_those(world, &|saved| saved.since <= FORMAT && snapshot.has_resource(saved.name))
+                .value;
         if found != head.digest {
             let message = format!(
                 "found a state of digest {found:016x}, must be {:016x}: a plugin changed what it saves",
@@ -583,13 +586,14 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> Result<(), 
         told => told?,
     }
     let alerts = Alerts::new(scenario, &of_plugins);
-    app.insert_resource(alerts).init_resource::<Journal>();
+    app.insert_resource(alerts).init_resource::<Journal>().init_resource::<Outputs>();
     let mut saved = app.world_mut().get_resource_or_init::<SavedResources>();
     saved.add::<Stats>();
     saved.add::<Totals>();
     saved.add::<Alerts>();
     saved.add::<StoppedPlugins>();
     saved.add::<Clocks>();
+    saved.add::<Outputs>();
     match saved.taken_twice() {
         Some(name) => Err(SimulationError::SavedTwice(name)),
         None => Ok(()),

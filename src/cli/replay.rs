@@ -69,7 +69,8 @@ fn text(report: &ReplayReport) -> String {
             format!("{ticks}: {same} recorded digests, all the same; the last is {}\n", report.digest)
         }
         (Some((tick, recorded, found)), _) => {
-            format!("{ticks}: at tick {tick} found the digest {found}, recorded was {recorded}\n")
+            let what = if report.is_said { "output digest" } else { "digest" };
+            format!("{ticks}: at tick {tick} found the {what} {found}, recorded was {recorded}\n")
         }
     }
 }

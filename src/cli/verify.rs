@@ -16,7 +16,7 @@ use corec_systems::scenarios::{find, scale};
 use corec_systems::settings::parse_count;
 use corec_systems::snapshots::{DIGEST_FORMAT, Input, Inputs, LogError};
 use corec_systems::stop::Stop;
-use corec_systems::verify::{Again, Digests};
+use corec_systems::verify::{Again, Digests, Mark, Told, outputs};
 use serde_json::{Value, json};
 
 /// Run a scenario at several thread counts, killed and restored, and compare every digest
@@ -103,17 +103,17 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
 
     let mut found = Vec::new();
     if run.is_some() {
-        found.push(("recorded".to_string(), recorded));
+        found.push(Found { name: "recorded".into(), digests: recorded, told: None });
     }
     for &threads in &args.threads {
         let (start, name) = (now(), format!("threads {threads}"));
-        let digests = again.run(threads, &mut |_| {})?;
+        let (digests, told) = again.run(threads, &mut |_| {})?;
         super::tell(&format!(
             "{name}: {ticks} ticks .. {} in {:.2} s",
             last_of(&digests),
             start.elapsed().as_secs_f64()
         ));
-        found.push((name, digests));
+        found.push(Found { name, digests, told: Some(told) });
     }
     if let Some(times) = args.kill {
         found.push(kill_and_restore(args, &again, run.as_ref(), times)?);
@@ -121,42 +121,66 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     judge(args, &again, &found)
 }
 
+/// What one of the runs has come to.
+struct Found {
+    name: String,
+    digests: Digests,
+    /// What it has said; none where only digests were recorded.
+    told: Option<Told>,
+}
+
+impl Found {
+    /// Whether its digest at this tick is another's as well.
+    fn has(&self, mark: &Mark) -> bool {
+        let at = self.digests.binary_search_by_key(&mark.tick, |own| own.tick);
+        at.is_ok_and(|at| self.digests[at].agrees(mark))
+    }
+}
+
 /// Says whether all of them are the same.
-fn judge(args: &VerifyArgs, again: &Again, found: &[(String, Digests)]) -> Result<ExitCode, RunError> {
+fn judge(args: &VerifyArgs, again: &Again, found: &[Found]) -> Result<ExitCode, RunError> {
     let (ticks, interval) = (again.ticks, again.interval);
     let reference =
-        &found.iter().find(|(name, _)| name != "recorded").expect("clap asks for one thread count").1;
-    // By tick, and one a tick.
-    let has = |digest: &(u64, u64)| reference.binary_search(digest).is_ok();
-    let odd = found.iter().find(|(name, digests)| {
-        let mut shared = digests.iter().filter(|(tick, _)| *tick <= ticks);
-        let is_same = shared.all(has);
-        !is_same || (name != "recorded" && digests.last() != reference.last())
+        found.iter().find(|found| found.name != "recorded").expect("clap asks for one thread count");
+    let last = reference.digests.last();
+    let odd = found.iter().find(|found| {
+        let is_same = found.digests.iter().filter(|mark| mark.tick <= ticks).all(|mark| reference.has(mark));
+        let ends = found.digests.last().map(|mark| mark.tick) == last.map(|mark| mark.tick);
+        !is_same || (found.name != "recorded" && !ends)
     });
+    let compared = found.iter().map(|f| json!({ "what": f.name, "digests": f.digests.len() }));
     let mut report = json!({
-        "same": odd.is_none(), "digest": last_of(reference), "tick": reference.last().map(|d| d.0),
-        "compared": found.iter().map(|(name, digests)| json!({ "what": name, "digests": digests.len() })).collect::<Vec<_>>(),
+        "same": odd.is_none(), "digest": last_of(&reference.digests), "output_digest": said_last(&reference.digests),
+        "tick": last.map(|mark| mark.tick), "compared": compared.collect::<Vec<_>>(),
     });
-    let mut text = format!("the same bits: {}\n", last_of(reference));
-    let compared: Vec<String> =
-        found.iter().map(|(name, digests)| format!("{name} ({})", digests.len())).collect();
-    _ = writeln!(text, "compared, with so many digests: {}", compared.join(", "));
-    if let Some((name, digests)) = odd {
-        let first = digests.iter().find(|digest| !has(digest)).map_or(0, |(tick, _)| *tick);
+    let mut text = format!("the same bits: {}\n", last_of(&reference.digests));
+    let compared: Vec<String> = found.iter().map(|f| format!("{} ({})", f.name, f.digests.len())).collect();
+    _ = writeln!(
+        text,
+        "compared, with so many digests of the state and of what is said: {}",
+        compared.join(", ")
+    );
+    if let Some(Found { name, digests, told }) = odd {
+        let first = digests.iter().find(|mark| !reference.has(mark)).map_or(0, |mark| mark.tick);
         text = format!(
             "not the same bits: {name} differs from threads {} at tick {first} or within the {interval} before it\n",
             args.threads[0]
         );
         (report["differs"], report["recorded_tick"]) = (json!(name), json!(first));
         let threads = name.strip_prefix("threads ").and_then(|n| n.parse().ok());
-        if let Some(parting) =
-            threads.and_then(|n| again.part([args.threads[0], n]).transpose()).transpose()?
-        {
+        let parting = threads.and_then(|n| again.part([args.threads[0], n]).transpose()).transpose()?;
+        let mut said = Vec::new();
+        if let Some(parting) = parting {
             _ = writeln!(text, "the first tick that differs: {}", parting.tick);
             parting.differences.iter().for_each(|d| _ = writeln!(text, "  {d}"));
             let list: Vec<String> = parting.differences.iter().map(ToString::to_string).collect();
             (report["tick"], report["differences"]) = (json!(parting.tick), json!(list));
+            said = parting.said;
+        } else if let Some((told, reference)) = told.as_ref().zip(reference.told.as_ref()) {
+            said = outputs::differences(reference, told);
         }
+        said.iter().for_each(|what| _ = writeln!(text, "  {what}"));
+        report["said"] = json!(said);
     }
     let code = super::print(&if args.json { format!("{report}\n") } else { text });
     Ok(if odd.is_none() { code } else { ExitCode::FAILURE })
@@ -207,7 +231,20 @@ fn recorded(journal: &Path, ticks: u64) -> Result<Recorded, RunError> {
     let (mut inputs, mut found, mut is_first) =
         (Inputs::of(journal).map_err(fail)?, Recorded::default(), true);
     while let Some((_, tick, input)) = inputs.next_input().map_err(fail)? {
-        let Input::Digest(value) = input else { continue };
+        let state = match input {
+            Input::Digest(state) => state,
+            Input::Outputs(value) => {
+                // It follows that of the state.
+                found
+                    .digests
+                    .last_mut()
+                    .filter(|mark| mark.tick == tick)
+                    .into_iter()
+                    .for_each(|mark| mark.said = Some(value));
+                continue;
+            }
+            _ => continue,
+        };
         if tick > ticks {
             break;
         }
@@ -216,7 +253,7 @@ fn recorded(journal: &Path, ticks: u64) -> Result<Recorded, RunError> {
             found.interval = tick.max((ticks / DIGESTS_MAX).next_multiple_of(tick));
         }
         if tick.is_multiple_of(found.interval) || tick == ticks {
-            found.digests.push((tick, value));
+            found.digests.push(Mark { tick, state, said: None });
         }
         if inputs.digest_format() < DIGEST_FORMAT {
             found.old_until = tick;
@@ -231,7 +268,7 @@ fn kill_and_restore(
     again: &Again,
     run: Option<&RecordedRun>,
     times: u32,
-) -> Result<(String, Digests), RunError> {
+) -> Result<Found, RunError> {
     let folder = std::env::temp_dir().join(format!("corec-verify-kill-{}", std::process::id()));
     let done = kill_in(&folder, args, again, run, times);
     _ = std::fs::remove_dir_all(&folder);
@@ -244,7 +281,7 @@ fn kill_in(
     again: &Again,
     run: Option<&RecordedRun>,
     times: u32,
-) -> Result<(String, Digests), RunError> {
+) -> Result<Found, RunError> {
     let failed = |what: String| RunError::Failed(format!("--kill: {what}"));
     std::fs::create_dir_all(folder).map_err(|e| failed(e.to_string()))?;
     let scenario = folder.join("scenario.json");
@@ -290,17 +327,19 @@ fn kill_in(
         }
     }
     let mut digests = recorded(&out.join(JOURNAL), again.ticks)?.digests;
-    digests.retain(|(tick, _)| tick.is_multiple_of(again.interval) || *tick == again.ticks);
+    digests.retain(|mark| mark.tick.is_multiple_of(again.interval) || mark.tick == again.ticks);
     let summary = std::fs::read(out.join(SUMMARY)).map_err(|e| failed(e.to_string()))?;
     let summary: Value = serde_json::from_slice(&summary).map_err(|e| failed(e.to_string()))?;
-    let end = summary["state_digest"].as_str().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    let hex = |key: &str| summary[key].as_str().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    let (end, said) = (hex("state_digest"), hex("output_digest"));
     if let (Some(end), Some(tick)) = (end, summary["tick"].as_u64())
-        && digests.last().is_none_or(|(last, _)| *last < tick)
+        && digests.last().is_none_or(|last| last.tick < tick)
     {
-        digests.push((tick, end));
+        digests.push(Mark { tick, state: end, said });
     }
+    let told = serde_json::from_value(summary["outputs"].clone()).ok();
     super::tell(&format!("killed {times} times and restored: {}", last_of(&digests)));
-    Ok(("killed and restored".into(), digests))
+    Ok(Found { name: "killed and restored".into(), digests, told })
 }
 
 fn kill_command(args: &VerifyArgs, again: &Again) -> Result<Command, RunError> {
@@ -346,7 +385,11 @@ fn has_snapshot(run: &Path) -> bool {
 }
 
 fn last_of(digests: &Digests) -> String {
-    digests.last().map_or_else(String::new, |(_, value)| format!("{value:016x}"))
+    digests.last().map_or_else(String::new, |mark| format!("{:016x}", mark.state))
+}
+
+fn said_last(digests: &Digests) -> Option<String> {
+    Some(format!("{:016x}", digests.last()?.said?))
 }
 
 #[expect(clippy::disallowed_methods, reason = "progress for a person; no result depends on it")]

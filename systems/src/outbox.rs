@@ -11,6 +11,7 @@ use bevy_ecs::world::DeferredWorld;
 use corec_core::alert::Alerts;
 use corec_core::block::{BlockId, Population};
 use corec_core::config::AlertSignal;
+use corec_core::outputs::Outputs;
 use corec_core::plugin::NamedPlugin;
 use corec_core::store::{KeyValue, Metric};
 use corec_core::units::Tick;
@@ -156,13 +157,23 @@ impl What {
                     input.given_score = Some(given).filter(|(_, score)| score.is_finite());
                 }
             }
-            Self::Message { channel, json } => Channels::send(world, channel, json),
-            Self::Bytes { stream, data } => Channels::send_raw(world, stream, data),
+            Self::Message { channel, json } => {
+                world.resource_mut::<Outputs>().note(plugin, channel, tick, &[&json]);
+                Channels::send(world, channel, json);
+            }
+            Self::Bytes { stream, data } => {
+                world.resource_mut::<Outputs>().note(plugin, &stream, tick, &[&data]);
+                Channels::send_raw(world, stream, data);
+            }
             Self::Metric { name, value } => {
+                let mut outputs = world.resource_mut::<Outputs>();
+                outputs.note(plugin, "metrics", tick, &[name.as_bytes(), &value.to_bits().to_le_bytes()]);
                 let name = format!("{plugin}.{name}").into();
                 world.resource_mut::<StoreWriter>().batch().metrics.push(Metric { tick, name, value });
             }
             Self::Row { key, json } => {
+                let mut outputs = world.resource_mut::<Outputs>();
+                outputs.note(plugin, "plugin_rows", tick, &[key.as_bytes(), json.as_bytes()]);
                 let row = KeyValue { tick, plugin: plugin.into(), key, value: json };
                 world.resource_mut::<StoreWriter>().batch().rows.push(row);
             }

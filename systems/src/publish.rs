@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
-use corec_core::alert::Alerts;
+use corec_core::alert::{Alert, AlertState, Alerts};
 use corec_core::block::{BlockId, Population};
 use corec_core::blocks::Blocks;
 use corec_core::bus::RunBus;
 use corec_core::column::{Health, Signal, StableId};
 use corec_core::config::AlertSignal;
 use corec_core::message::{Frame, FrameColumn};
+use corec_core::outputs::Outputs;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::{Stats, Totals};
 use corec_core::store::{Batch, BlockState, Metric};
@@ -24,6 +25,8 @@ use crate::telemetry::feed::TableInput;
 
 /// The stream of alerts.
 pub const ALERT_STREAM: &str = "alertas";
+/// Who says what no plugin does.
+const ENGINE: &str = "corec";
 /// The stream of frames.
 pub const DATA_STREAM: &str = "bloque_data_stream";
 /// Entities a frame carries before the next one is begun.
@@ -51,6 +54,7 @@ pub fn publish_frames(
     scenario: Res<RunScenario>,
     (tick, epoch): (Res<Tick>, Res<Epoch>),
     mut bus: ResMut<RunBus>,
+    mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
 ) {
     // Counted within the tick: (instance, epoch, tick, sequence) is the same in a replay and after a restore.
@@ -59,6 +63,12 @@ pub fn publish_frames(
         if let Some(mut frame) = frame {
             frame.sequence = sequence;
             sequence += 1;
+            // Without the epoch, as an alert.
+            let numbers =
+                [u64::from(frame.first_block), u64::from(frame.blocks), u64::from(frame.count), sequence];
+            let [ids, values] = [0, 1].map(|column| &frame.columns[column].bytes[..]);
+            let said = [frame.kind.as_bytes(), bytemuck::cast_slice(&numbers), ids, values];
+            outputs.note(ENGINE, DATA_STREAM, tick.0, &said);
             if let Err(error) = bus.0.publish(DATA_STREAM, &frame.encode()) {
                 ending.fail(error);
             }
@@ -113,21 +123,23 @@ pub fn publish(
     mut alerts: ResMut<Alerts>,
     mut bus: ResMut<RunBus>,
     mut writer: ResMut<StoreWriter>,
+    mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
+    mut states: Local<Vec<u8>>,
 ) {
     let batch = writer.batch();
-    send_alerts(&mut alerts, &mut bus, batch, &mut ending);
+    send_alerts(&mut alerts, &mut bus, batch, &mut outputs, tick.0, &mut ending);
     let is_urgent = !batch.alerts.is_empty();
     if let Some(input) = input {
-        batch.metrics.push(Metric {
-            tick: tick.0,
-            name: "row_score".into(),
-            value: f64::from(input.row_score),
-        });
+        let value = f64::from(input.row_score);
+        outputs.note(ENGINE, "metrics", tick.0, &[b"row_score", &value.to_bits().to_le_bytes()]);
+        batch.metrics.push(Metric { tick: tick.0, name: "row_score".into(), value });
     }
     let interval = seconds_to_ticks(scenario.0.store_interval, scenario.0.tick_seconds);
     if (tick.0 + 1).is_multiple_of(interval) {
+        let before = (batch.blocks.len(), batch.metrics.len());
         fill(batch, tick.0, &population, &stats, &totals);
+        note_states(&mut outputs, &mut states, tick.0, &batch.blocks[before.0..], &batch.metrics[before.1..]);
         writer.flush();
     } else if is_urgent {
         writer.flush();
@@ -137,9 +149,61 @@ pub fn publish(
     }
 }
 
-fn send_alerts(alerts: &mut Alerts, bus: &mut RunBus, batch: &mut Batch, ending: &mut Ending) {
+/// Notes what goes to the store, its bytes put together in `bytes`.
+fn note_states(
+    outputs: &mut Outputs,
+    bytes: &mut Vec<u8>,
+    tick: u64,
+    blocks: &[BlockState],
+    metrics: &[Metric],
+) {
+    bytes.clear();
+    for state in blocks {
+        bytes.extend_from_slice(&state.block.to_le_bytes());
+        bytes.extend_from_slice(&[state.channel as u8]);
+        bytes.extend_from_slice(bytemuck::bytes_of(&[state.entities, state.active]));
+        bytes.extend_from_slice(bytemuck::bytes_of(&[
+            state.mean.to_bits(),
+            state.deviation.to_bits(),
+            state.fitness.to_bits(),
+            state.threshold.to_bits(),
+        ]));
+    }
+    outputs.note(ENGINE, "block_states", tick, &[bytes]);
+    for metric in metrics {
+        outputs.note(
+            ENGINE,
+            "metrics",
+            tick,
+            &[metric.name.as_bytes(), &metric.value.to_bits().to_le_bytes()],
+        );
+    }
+}
+
+/// An alert without its epoch: a fork's past has the one of the run that it was forked from, and its own when it is done again.
+fn note_alert(outputs: &mut Outputs, tick: u64, alert: &Alert) {
+    let said = [
+        alert.instance.as_bytes(),
+        alert.subject.as_bytes(),
+        &alert.tick.to_le_bytes(),
+        &alert.sequence.to_le_bytes(),
+        &alert.value.to_bits().to_le_bytes(),
+        &[alert.severity, u8::from(alert.state == AlertState::Raised)],
+    ];
+    outputs.note(ALERT_STREAM, &alert.name, tick, &said);
+}
+
+fn send_alerts(
+    alerts: &mut Alerts,
+    bus: &mut RunBus,
+    batch: &mut Batch,
+    outputs: &mut Outputs,
+    tick: u64,
+    ending: &mut Ending,
+) {
     for alert in alerts.take_outbox() {
         let json = serde_json::to_vec(&alert).expect("an alert is text and numbers");
+        note_alert(outputs, tick, &alert);
         if let Err(error) = bus.0.publish(ALERT_STREAM, &json) {
             ending.fail(error);
         }
@@ -178,9 +242,10 @@ pub fn close(
     mut bus: ResMut<RunBus>,
     mut writer: ResMut<StoreWriter>,
     tick: Res<Tick>,
+    mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
 ) {
-    send_alerts(&mut alerts, &mut bus, writer.batch(), &mut ending);
+    send_alerts(&mut alerts, &mut bus, writer.batch(), &mut outputs, tick.0, &mut ending);
     if let Err(error) = writer.close(tick.0) {
         ending.fail(error);
     }

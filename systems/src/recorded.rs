@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use corec_core::config::{Scenario, load};
-use corec_core::journal::{Extent, Input, Journal, extent};
+use corec_core::journal::{Extent, Journal, extent};
 use corec_core::plugin::Registered;
 use corec_core::simulation::Simulation;
 use corec_core::snapshot::{Head, Snapshot, SnapshotError, latest, list};
@@ -223,8 +223,7 @@ impl RecordedRun {
         let id = new_id()?;
         let (from, to) = (self.journal(), folder.join(JOURNAL));
         if from.is_dir() {
-            Journal::copy(&from, &to, id, |_, input| !matches!(input, Input::Digest(_)))
-                .map_err(|e| failed(&e))?;
+            Journal::copy(&from, &to, id, |_, input| !input.is_digest()).map_err(|e| failed(&e))?;
         } else {
             Journal::record_in(&to, id, false).map_err(|e| failed(&e))?;
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use corec_core::config::Threads;
 use corec_core::digest::Digest;
 use corec_core::journal::{Input, Journal};
+use corec_core::outputs::Outputs;
 use corec_core::plugin::Registered;
 use corec_core::simulation::Simulation;
 use serde::Serialize;
@@ -25,6 +26,10 @@ pub struct ReplayReport {
     pub same: u64,
     /// The first recorded digest that is not: tick, recorded, found.
     pub differs: Option<(u64, String, String)>,
+    /// Whether that is the digest of what the run says, and not of its state.
+    pub is_said: bool,
+    /// The digest of what the run has said up to there, 16 hex digits.
+    pub output_digest: String,
     /// Seconds from the first tick's start to the end.
     pub seconds: f64,
     /// `tick / seconds`; null if there was none.
@@ -68,6 +73,8 @@ impl Replay<'_> {
             digest: String::new(),
             same: 0,
             differs: None,
+            is_said: false,
+            output_digest: String::new(),
             seconds: 0.0,
             ticks_per_second: None,
         };
@@ -119,11 +126,17 @@ fn compare(simulation: &mut Simulation, report: &mut ReplayReport) {
     else {
         return;
     };
+    let said = journal.replay(tick, |input| matches!(input, Input::Outputs(_)));
     let found = simulation.in_pool(|world| Digest::of_format(world, format)).value;
-    if found == recorded {
-        report.same += 1;
-    } else {
-        report.differs.get_or_insert((tick, format!("{recorded:016x}"), format!("{found:016x}")));
+    let said_now = simulation.world().resource::<Outputs>().value();
+    let differs = |recorded: u64, found: u64| (tick, format!("{recorded:016x}"), format!("{found:016x}"));
+    match said {
+        _ if found != recorded => _ = report.differs.get_or_insert(differs(recorded, found)),
+        Some(Input::Outputs(said)) if said != said_now => {
+            report.is_said = report.differs.is_none();
+            report.differs.get_or_insert(differs(said, said_now));
+        }
+        _ => report.same += 1,
     }
 }
 
@@ -137,12 +150,14 @@ fn finish(
     }
     let (tick, seconds) = (simulation.tick(), start.elapsed().as_secs_f64());
     let digest = simulation.digest().to_string();
+    let output_digest = format!("{:016x}", simulation.world().resource::<Outputs>().value());
     if tick > 0 {
         simulation.shut_down().map_err(|e| RunError::Failed(e.to_string()))?;
     }
     Ok(ReplayReport {
         tick,
         digest,
+        output_digest,
         seconds,
         ticks_per_second: Some(per_second(tick, seconds)).filter(|_| tick > 0),
         ..report

@@ -3,8 +3,10 @@
 use bevy_app::App;
 use corec_core::bus::RunBus;
 use corec_core::config::{Scenario, Threads};
-use corec_core::digest::{Digest, FORMAT};
+use corec_core::digest::{Digest, FORMAT, Saved};
 use corec_core::journal::Journal;
+use corec_core::outputs::Outputs;
+pub use corec_core::outputs::{self, Told};
 use corec_core::simulation::{Simulation, SimulationError};
 use corec_core::snapshot::{About, Difference, Place, Snapshot, diff, write_in_place};
 use std::path::Path;
@@ -33,8 +35,27 @@ pub struct Again<'a> {
     pub stop: &'a Stop,
 }
 
-/// The digests of a run: (finished ticks, value).
-pub type Digests = Vec<(u64, u64)>;
+/// The digests of a run, by tick.
+pub type Digests = Vec<Mark>;
+
+/// The digests after a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Finished ticks.
+    pub tick: u64,
+    /// Of the state.
+    pub state: u64,
+    /// Of what the run has said; none where an older version recorded none.
+    pub said: Option<u64>,
+}
+
+impl Mark {
+    /// Whether both are the same, as far as both have them.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let said = self.said.zip(other.said).is_none_or(|(one, other)| one == other);
+        self.tick == other.tick && self.state == other.state && said
+    }
+}
 
 /// Where two thread counts part.
 #[derive(Clone, Debug)]
@@ -43,6 +64,8 @@ pub struct Parting {
     pub tick: u64,
     /// In what.
     pub differences: Vec<Difference>,
+    /// What is said otherwise, and by whom.
+    pub said: Vec<String>,
 }
 
 impl Again<'_> {
@@ -65,11 +88,11 @@ impl Again<'_> {
         Simulation::new(app, scenario).map_err(crate::run::refusal)
     }
 
-    /// Runs it on `threads` threads, and gives its digests.
+    /// Runs it on `threads` threads, and gives its digests, and what it has said.
     ///
     /// # Errors
     /// What the run says; an interruption.
-    pub fn run(&self, threads: u32, progress: &mut dyn FnMut(u64)) -> Result<Digests, RunError> {
+    pub fn run(&self, threads: u32, progress: &mut dyn FnMut(u64)) -> Result<(Digests, Told), RunError> {
         let mut simulation = self.simulation(threads)?;
         let mut digests = Digests::new();
         loop {
@@ -92,10 +115,12 @@ impl Again<'_> {
             if now > tick {
                 let format = if now <= self.old_until { FORMAT - 1 } else { FORMAT };
                 let digest = simulation.in_pool(|world| Digest::of_format(world, format));
-                digests.push((now, digest.value));
+                let said = (now > self.old_until).then(|| simulation.world().resource::<Outputs>().value());
+                digests.push(Mark { tick: now, state: digest.value, said });
             }
             if now < next || now == self.ticks {
-                return simulation.shut_down().map(|()| digests).map_err(failed);
+                let told = simulation.world().resource::<Outputs>().to_hex();
+                return simulation.shut_down().map(|()| (digests, told)).map_err(failed);
             }
         }
     }
@@ -113,9 +138,14 @@ impl Again<'_> {
                 simulation.run(1).map_err(failed)?;
             }
             let [a, b] = pair.each_ref().map(|simulation| simulation.digest().value);
-            if a != b {
-                let differences = differences(&pair).map_err(|e| RunError::Failed(e.to_string()))?;
-                return Ok(Some(Parting { tick: before + 1, differences }));
+            let [one, other] =
+                pair.each_ref().map(|simulation| simulation.world().resource::<Outputs>().to_hex());
+            let said = outputs::differences(&one, &other);
+            if a != b || !said.is_empty() {
+                let mut differences = differences(&pair).map_err(|e| RunError::Failed(e.to_string()))?;
+                // `said` is more exact.
+                differences.retain(|difference| difference.part != format!("resource {}", Outputs::NAME));
+                return Ok(Some(Parting { tick: before + 1, differences, said }));
             }
             if pair[0].tick() == before {
                 break;
@@ -172,7 +202,7 @@ mod tests {
         let stop = Stop::default();
         let again = again(&|_| App::new(), &stop);
         let first = again.run(1, &mut |_| {}).unwrap();
-        assert_eq!(first.iter().map(|(tick, _)| *tick).collect::<Vec<_>>(), [10, 20, 25]);
+        assert_eq!(first.0.iter().map(|mark| mark.tick).collect::<Vec<_>>(), [10, 20, 25]);
         for threads in [2, 8] {
             assert_eq!(again.run(threads, &mut |_| {}).unwrap(), first);
         }

@@ -446,18 +446,22 @@ impl Watch<'_> {
             if !self.plan.deferred[index] || !self.state.ran[index].swap(false, Ordering::AcqRel) {
                 continue;
             }
-            // A panic leaves the rest of this system's commands unapplied, and the system stopped.
+            // A panic leaves the rest of this system's commands unapplied, and the system stopped. A command has the whole world: what it
+            // did before it failed may be anyone's.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| system.apply_deferred(world))) {
                 self.state.stopped[index].store(true, Ordering::Release);
                 let message = format!("while its commands were applied: {}", panic_message(&*payload));
-                self.report(index, FailureKind::Panic, message, true);
+                self.report_of(index, FailureKind::Panic, message, true, true);
             }
         }
     }
 
     fn report(&self, index: usize, kind: FailureKind, message: String, stopped: bool) {
+        self.report_of(index, kind, message, stopped, self.writes[index]);
+    }
+
+    fn report_of(&self, index: usize, kind: FailureKind, message: String, stopped: bool, writes: bool) {
         let (system, owner) = (self.timings[index].name.to_string(), self.owners[index]);
-        let writes = self.writes[index];
         self.reports.add_failure(Failure { system, owner, kind, message, stopped, writes });
     }
 }

@@ -55,6 +55,15 @@ pub enum Input {
         /// Their data.
         data: Vec<Vec<u8>>,
     },
+    /// The digest of what the run has said, before the tick; after that of its state.
+    Outputs(u64),
+}
+
+impl Input {
+    /// Whether it is recorded to be compared, and not to be applied.
+    pub fn is_digest(&self) -> bool {
+        matches!(self, Self::Digest(_) | Self::Outputs(_))
+    }
 }
 
 /// An input and its tick.
@@ -155,7 +164,7 @@ impl Journal {
                 }
                 Input::Row { sequence, .. } => taken.last_row = sequence,
                 Input::Columns(columns) => taken.columns = Some(columns),
-                Input::Entries { .. } | Input::Messages { .. } => {}
+                Input::Entries { .. } | Input::Messages { .. } | Input::Outputs(_) => {}
             }
             journal.sequence = at;
             journal.look_ahead()?;
@@ -260,7 +269,7 @@ impl Journal {
 
     fn skip_digests(&mut self) -> Result<(), LogError> {
         // They are taken in with the next record that is not one: those at the end may be of a later tick than the state.
-        while self.without_digests && matches!(self.ahead, Some((_, Record { input: Input::Digest(_), .. })))
+        while self.without_digests && self.ahead.as_ref().is_some_and(|(_, record)| record.input.is_digest())
         {
             self.read_ahead()?;
         }
@@ -411,6 +420,7 @@ impl Input {
             Self::Entries { .. } => "entries",
             Self::Digest(_) => "digest",
             Self::Messages { .. } => "messages",
+            Self::Outputs(_) => "output digest",
         }
     }
 }

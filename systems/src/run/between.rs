@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::world::World;
-use corec_core::digest::Digest;
+use corec_core::digest::{Digest, FORMAT};
 use corec_core::journal::{Input, Journal};
+use corec_core::outputs::Outputs;
 use corec_core::simulation::Ending;
 use corec_core::units::Tick;
 
@@ -83,18 +84,30 @@ impl Between {
             return;
         }
         let value = Digest::of_format(world, format).value;
+        // A run that an older version began has not all of it.
+        let said = (format == FORMAT).then(|| world.resource::<Outputs>().value());
+        let mut journal = world.resource_mut::<Journal>();
+        let mut differs = None;
         match recorded {
-            Some(Input::Digest(expected)) if expected != value => {
-                let message =
-                    format!("found the digest {value:016x}, must be {expected:016x} as the journal has it");
-                world.resource_mut::<Ending>().fail(message);
+            Some(Input::Digest(expected)) => {
+                let said_then = journal.replay(tick, |input| matches!(input, Input::Outputs(_)));
+                if expected != value {
+                    differs = Some(("the digest", value, expected));
+                } else if let (Some(Input::Outputs(expected)), Some(said)) = (said_then, said)
+                    && expected != said
+                {
+                    differs = Some(("the output digest", said, expected));
+                }
             }
-            Some(_) => {}
-            None => {
-                let mut journal = world.resource_mut::<Journal>();
+            _ => {
                 journal.record(tick, Input::Digest(value));
+                said.into_iter().for_each(|said| journal.record(tick, Input::Outputs(said)));
                 journal.commit();
             }
+        }
+        if let Some((what, found, expected)) = differs {
+            let message = format!("found {what} {found:016x}, must be {expected:016x} as the journal has it");
+            world.resource_mut::<Ending>().fail(message);
         }
         if is_new {
             (self.digest, self.digest_count) = (Some((tick, value)), self.digest_count + 1);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use corec_core::config::redact_url;
 use corec_core::journal::Journal;
+use corec_core::outputs::Outputs;
 use corec_core::simulation::{Ending, Simulation, SimulationError};
 use corec_core::trace::Trace;
 
@@ -52,6 +53,7 @@ impl Started {
             self.simulation.in_pool_mut(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
         // Of the state that the ticks have made: what plugins put away in Shutdown is not part of it.
         let digest = self.simulation.check().is_ok().then(|| self.simulation.digest().to_string());
+        let outputs = self.simulation.world().resource::<Outputs>().clone();
         let closed = self.simulation.shut_down();
         let seconds = pace.start.elapsed().as_secs_f64();
         let traced = self.profile.take().map_or(Ok(()), write_profile);
@@ -60,6 +62,8 @@ impl Started {
         let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(ended).or(traced.err()).or(unsaved);
         let mut summary = summarise(&mut self.simulation, seconds, self.manifest.startup_seconds);
         summary.state_digest = digest;
+        summary.output_digest = format!("{:016x}", outputs.value());
+        summary.outputs = outputs.to_hex();
         summary.ticks = summary.tick - first_tick;
         summary.ticks_per_second = per_second(summary.ticks, seconds);
         summary.entity_updates_per_second = per_second(summary.entity_updates - self.first_updates, seconds);

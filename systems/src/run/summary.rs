@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use corec_core::alert::Alerts;
 use corec_core::block::{KindTable, Population};
 use corec_core::digest::resource_bytes;
+use corec_core::outputs::Told;
 use corec_core::phase::Owner;
 use corec_core::plugin::Budgets;
 use corec_core::simulation::Simulation;
@@ -105,6 +106,10 @@ pub struct Summary {
     pub messages_lost: u64,
     /// The digest of the state, 16 hex digits; null when its rows can't be trusted.
     pub state_digest: Option<String>,
+    /// The digest of what the run has said up to there, 16 hex digits: to the bus and to the store.
+    pub output_digest: String,
+    /// The same by who said it (a plugin, or the engine), and where to.
+    pub outputs: Told,
     /// The store's URL, without its password.
     pub store: String,
     /// The run's folder.
@@ -183,6 +188,8 @@ pub(super) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         messages_refused: totals.messages_refused,
         messages_lost: totals.messages_lost,
         state_digest: None,
+        output_digest: String::new(),
+        outputs: Told::new(),
         store: String::new(),
         out: PathBuf::new(),
         plugins: plugins(simulation, &systems),
