@@ -143,3 +143,19 @@ fn replay_verify_and_fork_end_with_the_signals_status() {
         assert!(output.stdout.is_empty(), "{arguments:?}: what was cut short has nothing to say");
     }
 }
+
+#[test]
+fn who_reads_a_scenario_from_a_pipe_hears_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    assert!(Command::new("mkfifo").arg(at.join("s.json")).status().unwrap().success());
+    fs::write(at.join("t.csv"), "timestamp,x\n2014-04-01 00:00:00,2\n2014-04-01 00:05:00,3\n").unwrap();
+    let windows = ["run", "telemetry", "--input", "t.csv", "--windows", "s.json", "--out", "r"];
+    for arguments in [&["run", "s.json", "--out", "r"][..], &["verify", "s.json"], &windows] {
+        let child = start(at, arguments);
+        pause(300);
+        signal(&child, "TERM");
+        assert_eq!(code(child), Some(143), "{arguments:?}");
+        assert!(!at.join("r").exists(), "{arguments:?}");
+    }
+}

@@ -85,17 +85,12 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Replay(args) => replay::main(&args, stop),
         Command::Fork(args) => fork::main(&args, stop),
         Command::Ask(args) => ask::main(&args, stop),
-        at_once => {
-            signals.end_at_once();
-            match at_once {
-                Command::Runs(args) => runs::main(&args),
-                Command::Inspect(args) => inspect::main(&args),
-                Command::Diff(args) => diff::main(&args),
-                Command::Plugin(args) => plugin::main(&args),
-                Command::Scenarios(args) => Ok(scenarios::main(&args)),
-                _ => Ok(schema::main()),
-            }
-        }
+        Command::Runs(args) => runs::main(&args),
+        Command::Inspect(args) => inspect::main(&args),
+        Command::Diff(args) => diff::main(&args),
+        Command::Plugin(args) => plugin::main(&args),
+        Command::Scenarios(args) => Ok(scenarios::main(&args)),
+        Command::Schema => Ok(schema::main()),
     };
     done.unwrap_or_else(|error| fail(&error))
 }

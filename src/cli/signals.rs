@@ -1,10 +1,9 @@
-//! Signals: SIGINT, SIGTERM and SIGHUP end what is going on, in good order; a second one, later, at once.
+//! Signals: SIGINT, SIGTERM and SIGHUP end what is going on, in good order where there is any to keep; a second one, later, at once.
 //!
 //! What sends a signal often sends it twice: timeout(1) to its child and then to its group, a terminal to all that run in it, a
 //! service manager with its stop command. Those that follow within a second are one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use corec_systems::run::RunError;
@@ -18,7 +17,6 @@ const ONE_WISH: Duration = Duration::from_secs(1);
 /// What tells of signals from the start of the process on.
 pub struct Listener {
     stop: Stop,
-    ends_at_once: Arc<AtomicBool>,
 }
 
 impl Listener {
@@ -32,16 +30,18 @@ impl Listener {
         signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(fail)?;
         let wanted = [SIGINT, SIGTERM].into_iter().chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
         let mut signals = Signals::new(wanted).map_err(fail)?;
-        let listener = Self { stop: Stop::default(), ends_at_once: Arc::default() };
-        let (stop, ends_at_once) = (listener.stop.clone(), Arc::clone(&listener.ends_at_once));
+        let listener = Self { stop: Stop::default() };
+        let stop = listener.stop.clone();
         let work = move || {
             let mut first = None;
             for signal in signals.forever() {
-                if ends_at_once.load(Ordering::Relaxed) {
-                    std::process::exit(128 + signal);
-                }
                 let first = *first.get_or_insert_with(now);
                 stop.set(signal as usize);
+                // Set before it is asked, as it is heeded before it is looked at: one of the two sees the other.
+                if !stop.is_heeded() {
+                    super::complain(&format!("interrupted by signal {signal}"));
+                    std::process::exit(128 + signal);
+                }
                 if first.elapsed() > ONE_WISH {
                     super::complain(&format!("ended at once by a second signal ({signal})"));
                     std::process::exit(128 + signal);
@@ -55,14 +55,6 @@ impl Listener {
     /// What says that a signal has come, for who ends in good order.
     pub fn stop(&self) -> &Stop {
         &self.stop
-    }
-
-    /// For who has nothing to end in good order: a signal ends the process, also one that has come already.
-    pub fn end_at_once(&self) {
-        self.ends_at_once.store(true, Ordering::Relaxed);
-        if let Some(signal) = self.stop.signal() {
-            std::process::exit(128 + signal as i32);
-        }
     }
 }
 

@@ -62,6 +62,7 @@ pub fn ask(ask: &Ask) -> Result<Value, RunError> {
         plugins = plugins.and_without_entities(ask.plugin, ask.plugins, ask.registry, &lookup)?;
     }
     let last = run.last_tick(run.extent()?.as_ref());
+    ask.stop.heed();
     let (mut simulation, _) = run.past(&plugins, last, "the last tick", ask.stop)?;
     let mut bus = MemoryBus::default();
     let world = simulation.world_mut();

@@ -52,6 +52,7 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
         return Err(RunError::Usage("--set: found a run of the same settings, must change one".into()));
     }
     let plugins = recorded.plugins(fork.registry)?.read_only();
+    fork.stop.heed();
     let (mut simulation, sequence) = recorded.past(&plugins, fork.at, "--at", fork.stop)?;
     simulation.world_mut().resource_mut::<Epoch>().0 += 1;
     if let Some(ticks) = fork.ticks.filter(|ticks| *ticks < fork.at) {

@@ -66,6 +66,7 @@ impl Replay<'_> {
                 "--to: found {end}, must be at most {last}, where {folder} ends"
             )));
         }
+        self.stop.heed();
         let mut simulation = self.simulation(extent.is_some())?;
         let start = now();
         let mut report = ReplayReport {

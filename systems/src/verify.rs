@@ -93,6 +93,7 @@ impl Again<'_> {
     /// # Errors
     /// What the run says; an interruption.
     pub fn run(&self, threads: u32, progress: &mut dyn FnMut(u64)) -> Result<(Digests, Told), RunError> {
+        self.stop.heed();
         let mut simulation = self.simulation(threads)?;
         let mut digests = Digests::new();
         loop {

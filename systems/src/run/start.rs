@@ -46,6 +46,11 @@ pub(super) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Sta
     let mut origin = Origin::of(&mut plan)?;
     let options = origin.options(&plan);
     let table = origin.table(&mut plan, &options, stop)?;
+    // All that may wait for somebody else has been read, and nothing has been made.
+    stop.heed();
+    if let Some(signal) = stop.signal() {
+        return Err(RunError::Interrupted(signal));
+    }
     let bus = bus::open(&plan.scenario.bus).map_err(RunError::Usage)?;
     store::parse(&plan.scenario.store).map_err(|e| RunError::Usage(e.to_string()))?;
     if !app.is_plugin_added::<CorecPlugin>() {
