@@ -89,8 +89,15 @@ impl Team {
             .num_threads(members)
             .thread_name(|i| format!("corec-{i}"))
             .start_handler(move |number| Member { shared: Arc::clone(&joins), number }.stay())
-            .build()?;
-        Ok(Self { shared, pool })
+            .build();
+        match pool {
+            Ok(pool) => Ok(Self { shared, pool }),
+            Err(error) => {
+                // Those that have started would stay.
+                shared.end();
+                Err(error)
+            }
+        }
     }
 
     /// Runs `work` on the team's first thread, always the same one, which the others help.
@@ -159,8 +166,7 @@ impl Meter {
 
 impl Drop for Team {
     fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::SeqCst);
-        self.shared.idle.wake_all();
+        self.shared.end();
     }
 }
 
@@ -192,6 +198,7 @@ pub(crate) fn threads() -> usize {
 pub fn for_each<I>(items: I, f: impl Fn(I::Item) + Sync)
 where
     I: Iterator + Send,
+    I::Item: Send,
 {
     let Some(member) = member() else { return items.for_each(f) };
     let work =
@@ -342,6 +349,12 @@ impl Drop for Withdraw<'_, '_> {
 }
 
 impl Shared {
+    /// Lets all members go.
+    fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.idle.wake_all();
+    }
+
     fn add(&self, to: &AtomicU64, since: Option<Instant>) {
         let nanoseconds = since.map_or(0, |start| now().duration_since(start).as_nanos() as u64);
         to.fetch_add(nanoseconds, Ordering::Relaxed);
