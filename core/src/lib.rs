@@ -2,7 +2,7 @@
 //! seed at any thread count.
 //!
 //! The modules in reading order; each uses only those above it.
-//! What is said: [`units`], [`config`]. What is read: [`file`]. The same bits: [`maths`], [`width`], [`rng`].
+//! What is said: [`units`], [`config`]. What is read: [`mod@file`]. The same bits: [`maths`], [`width`], [`rng`].
 //! Who does what when: [`phase`]. Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`replace`], [`trace`], [`team`], [`blocks`].
 //! Order: [`executor`], [`mod@plugin`]. State: [`digest`], [`outputs`], [`snapshot`], [`populate`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`journal`], [`store`]. The run: [`memory`], [`simulation`].
