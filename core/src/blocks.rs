@@ -15,7 +15,7 @@ use bevy_ecs::prelude::{Has, Query, Res};
 use bevy_ecs::query::{ArchetypeFilter, ContiguousQueryData};
 use bevy_ecs::system::SystemParam;
 
-use crate::block::{Block, BlockId, Group, GroupId, Population, Window};
+use crate::block::{Block, BlockId, Group, GroupId, KindTable, Population, Window};
 use crate::interval::Interval;
 use crate::kind::Recycled;
 use crate::team;
@@ -293,13 +293,15 @@ fn serial<D: Columns, F: ArchetypeFilter>(
     f: &mut dyn FnMut(&BlockView, D::Slices<'_>),
 ) {
     let Blocks { query, population, .. } = blocks;
-    for_each_table::<D, F>(query, &population, |table, mut slices| {
-        for block in table {
+    let mut kinds: Vec<_> = kinds_of::<D, F>(query, &population).collect();
+    kinds.sort_by_key(|(kind, _)| *kind);
+    for (kind, mut slices) in kinds {
+        for block in &population.kinds[kind].blocks {
             let (rows, rest) = D::cut(slices, block.capacity as usize);
             slices = rest;
             pieces::<D>(&population, reach, block, rows, &mut *f);
         }
-    });
+    }
 }
 
 fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
@@ -311,9 +313,11 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
     let Blocks { query, population, trace, .. } = blocks;
     assert_eq!(out.len(), population.block_count(), "one item of `out` for each block");
     let pass = Pass { population: &population, reach, panic: Mutex::new(None) };
-    for_each_table::<D, F>(query, &population, |table, slices| {
+    // What each block gives is in a place of its own: the order of kinds is no matter.
+    for (kind, slices) in kinds_of::<D, F>(query, &population) {
+        let table = &population.kinds[kind].blocks[..];
         // Kinds may have their blocks in any places of the list.
-        let Some(first) = table.first() else { return };
+        let Some(first) = table.first() else { continue };
         let out = &mut out[first.id.0 as usize..];
         let leaves = Leaves::<D, R>::of(table, slices, out, team::threads());
         team::for_each(leaves, |leaf| {
@@ -323,7 +327,7 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
                 Some(trace) => trace.span(what, || run_leaf(&pass, leaf, f)),
             }
         });
-    });
+    }
     let panic = pass.panic.into_inner().expect("nothing panics while it holds the lock");
     if let Some((block, payload)) = panic {
         let message = panic_message(&*payload);
@@ -331,26 +335,26 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
     }
 }
 
-/// Calls `f` for every kind that the query reaches, with its blocks and its whole columns.
-fn for_each_table<'w, D: Columns, F: ArchetypeFilter>(
-    query: Query<'w, '_, (Entity, Has<Recycled>, D), F>,
-    population: &Population,
-    mut f: impl FnMut(&[Block], D::Slices<'w>),
-) {
+/// Every kind that the query reaches, with its whole columns. In the order of a hash table, which changes with whatever else is in
+/// the world.
+fn kinds_of<'w, 'p, D: Columns, F: ArchetypeFilter>(
+    query: Query<'w, 'p, (Entity, Has<Recycled>, D), F>,
+    population: &'p Population,
+) -> impl Iterator<Item = (usize, D::Slices<'w>)> + use<'w, 'p, D, F> {
     let tables = query
         .contiguous_iter_inner()
         .expect("kinds have table components only, which is checked when registered");
-    for (entities, _, columns) in tables {
+    tables.filter_map(|(entities, _, columns)| {
         // Plain Bevy entities with the same components are in tables that no kind owns.
-        let Some(kind) = population.kinds.iter().find(|kind| kind.first == entities[0]) else { continue };
+        let kind = population.kinds.iter().position(|kind| kind.first == entities[0])?;
+        let KindTable { name, rows, .. } = &population.kinds[kind];
         assert_eq!(
             entities.len(),
-            kind.rows as usize,
-            "kind '{}': a row was removed behind the engine's back",
-            kind.name
+            *rows as usize,
+            "kind '{name}': a row was removed behind the engine's back"
         );
-        f(&kind.blocks, D::slices(columns));
-    }
+        Some((kind, D::slices(columns)))
+    })
 }
 
 /// What one thread takes at a time: blocks that follow each other, their rows, and their items of the result.
@@ -515,6 +519,39 @@ mod tests {
                 assert_eq!(met, (0..63).collect::<Vec<_>>());
             })
             .unwrap();
+    }
+
+    #[test]
+    fn kinds_come_in_their_order_whatever_else_is_in_the_world() {
+        #[derive(bevy_ecs::resource::Resource)]
+        struct Filler<const N: usize>;
+        macro_rules! fillers {
+            ($($n:literal)+) => { [$(|world: &mut World| world.insert_resource(Filler::<$n>)),+] };
+        }
+        let fillers = fillers!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+        for count in 0..=fillers.len() {
+            let mut app = App::new();
+            fillers[..count].iter().for_each(|fill| fill(app.world_mut()));
+            let names = ["a", "b", "c", "d", "e"];
+            for name in names {
+                app.add_kind(Kind::new(name).with::<Signal>());
+            }
+            let group = |name: &str| BlockGroup {
+                id: name.into(),
+                kind: name.into(),
+                entities: 3,
+                ..Default::default()
+            };
+            let scenario = Scenario { blocks: names.map(group).into(), ..Default::default() };
+            populate(app.world_mut(), &scenario).unwrap();
+            app.insert_resource(Tick(0));
+            let met = app.world_mut().run_system_once(|blocks: Blocks<&Signal>| {
+                let mut met = Vec::new();
+                blocks.for_each_block(|view, _| met.push(view.group.settings().id.clone()));
+                met
+            });
+            assert_eq!(met.unwrap(), names, "{count} resources before");
+        }
     }
 
     #[test]
