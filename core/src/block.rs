@@ -72,25 +72,6 @@ impl Block {
     pub fn live(&self) -> u32 {
         self.live
     }
-
-    /// The rows that are due at `tick`: so many (`max(1, floor(live * load))`) from an offset that moves on each
-    /// tick, so that all get their turn. The window wraps at `live`.
-    pub fn due(&self, tick: u64, load: f32) -> Window {
-        // In single precision, as 1000 * 0.7 is 700 there and 699.99 when 0.7 is widened first.
-        let count = ((self.live as f32 * load) as u32).max(1).min(self.live);
-        let offset =
-            if count == 0 { 0 } else { (tick.wrapping_mul(u64::from(count)) % u64::from(self.live)) as u32 };
-        Window { offset, count }
-    }
-}
-
-/// Rows of a block: `count` of them from `offset`, wrapping at the block's live rows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Window {
-    /// The first row.
-    pub offset: u32,
-    /// How many.
-    pub count: u32,
 }
 
 /// A group of blocks as the scenario describes it.
@@ -371,35 +352,5 @@ impl Directory {
     /// Whether no entity is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn every_row_gets_its_turn(live in 1u32..500, load in 0.0f32..=1.0, start in 0u64..1_000_000) {
-            let block = Block { id: BlockId(0), group: GroupId(0), index: 0, start: 0, capacity: live, live };
-            let count = block.due(start, load).count;
-            prop_assert!(count >= 1 && count <= live);
-            let mut seen = vec![false; live as usize];
-            for tick in start..start + u64::from(live.div_ceil(count)) + 1 {
-                let window = block.due(tick, load);
-                for i in 0..window.count {
-                    seen[((window.offset + i) % live) as usize] = true;
-                }
-            }
-            prop_assert!(seen.iter().all(|&s| s));
-        }
-    }
-
-    #[test]
-    fn an_empty_block_has_nothing_due() {
-        let block = Block { id: BlockId(0), group: GroupId(0), index: 0, start: 0, capacity: 8, live: 0 };
-        assert_eq!(block.due(3, 0.5), Window { offset: 0, count: 0 });
     }
 }

@@ -5,6 +5,7 @@
 //! alone, so `Changed<T>` does not see what is written through `Blocks`.
 
 use std::any::Any;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 
@@ -15,11 +16,12 @@ use bevy_ecs::prelude::{Has, Query, Res};
 use bevy_ecs::query::{ArchetypeFilter, ContiguousQueryData};
 use bevy_ecs::system::SystemParam;
 
-use crate::block::{Block, BlockId, Group, GroupId, KindTable, Population, Window};
+use crate::block::{Block, BlockId, Group, GroupId, KindTable, Population};
 use crate::interval::Interval;
 use crate::kind::Recycled;
 use crate::team;
 use crate::trace::{Trace, What};
+use crate::turns::Turns;
 use crate::units::Tick;
 
 /// A column, or a tuple of up to eight, that can be cut between two rows.
@@ -119,6 +121,7 @@ pub struct Blocks<'w, 's, D: Columns + 'static, F: ArchetypeFilter + 'static = (
     query: Query<'w, 's, (Entity, Has<Recycled>, D), F>,
     population: Res<'w, Population>,
     tick: Res<'w, Tick>,
+    turns: Res<'w, Turns>,
     trace: Option<Res<'w, Trace>>,
     interval: Interval,
 }
@@ -160,8 +163,7 @@ impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
     ///
     /// A block whose window wraps is met twice: its last rows first.
     pub fn due(self) -> Due<'w, 's, D, F> {
-        let turn = self.tick.0 / self.interval.0;
-        Due { blocks: self, turn }
+        Due(self)
     }
 
     /// The same rows, without giving up `self`.
@@ -170,6 +172,7 @@ impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
             query: self.query.reborrow(),
             population: Res::clone(&self.population),
             tick: Res::clone(&self.tick),
+            turns: Res::clone(&self.turns),
             trace: self.trace.as_ref().map(Res::clone),
             interval: self.interval,
         }
@@ -239,16 +242,12 @@ impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
 }
 
 /// The rows that are due in this tick.
-pub struct Due<'w, 's, D: Columns + 'static, F: ArchetypeFilter + 'static = ()> {
-    blocks: Blocks<'w, 's, D, F>,
-    /// How often the system has had its turn.
-    turn: u64,
-}
+pub struct Due<'w, 's, D: Columns + 'static, F: ArchetypeFilter + 'static = ()>(Blocks<'w, 's, D, F>);
 
 impl<D: Columns, F: ArchetypeFilter> Due<'_, '_, D, F> {
     /// As [`Blocks::for_each`].
     pub fn for_each(self, mut f: impl FnMut(D::Slices<'_>)) {
-        serial(self.blocks, Reach::Due(self.turn), &mut |_, slices| f(slices));
+        serial(self.0, Reach::Due, &mut |_, slices| f(slices));
     }
 
     /// As [`Blocks::par_for_each`].
@@ -256,7 +255,7 @@ impl<D: Columns, F: ArchetypeFilter> Due<'_, '_, D, F> {
     /// # Panics
     /// As [`Blocks::par_for_each`].
     pub fn par_for_each(self, f: impl Fn(D::Slices<'_>) + Sync) {
-        let mut nothing = vec![(); self.blocks.population.block_count()];
+        let mut nothing = vec![(); self.0.population.block_count()];
         self.par_fold_blocks(&mut nothing, |(), _, slices| f(slices));
     }
 
@@ -269,21 +268,38 @@ impl<D: Columns, F: ArchetypeFilter> Due<'_, '_, D, F> {
         out: &mut [R],
         f: impl Fn(&mut R, &BlockView, D::Slices<'_>) + Sync,
     ) {
-        parallel(self.blocks, Reach::Due(self.turn), out, &f);
+        parallel(self.0, Reach::Due, out, &f);
     }
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Reach {
     Live,
-    /// Due at this turn.
-    Due(u64),
+    Due,
+}
+
+/// Which rows of a block a pass is to meet.
+struct RowsAtHand<'p> {
+    population: &'p Population,
+    turns: &'p Turns,
+    reach: Reach,
+    interval: u64,
+    tick: u64,
+}
+
+impl RowsAtHand<'_> {
+    /// The last ones first, then those in front.
+    fn of(&self, block: &Block) -> [Range<u32>; 2] {
+        match self.reach {
+            Reach::Live => [0..block.live, 0..0],
+            Reach::Due => self.turns.due(self.population, block, self.interval, self.tick / self.interval),
+        }
+    }
 }
 
 /// What a pass over blocks needs to know, whatever the columns.
 struct Pass<'p> {
-    population: &'p Population,
-    reach: Reach,
+    rows: RowsAtHand<'p>,
     panic: Mutex<Option<(BlockId, Box<dyn Any + Send>)>>,
 }
 
@@ -292,14 +308,16 @@ fn serial<D: Columns, F: ArchetypeFilter>(
     reach: Reach,
     f: &mut dyn FnMut(&BlockView, D::Slices<'_>),
 ) {
-    let Blocks { query, population, .. } = blocks;
+    let Blocks { query, population, tick, turns, interval, .. } = blocks;
+    let rows =
+        RowsAtHand { population: &population, turns: &turns, reach, interval: interval.0, tick: tick.0 };
     let mut kinds: Vec<_> = kinds_of::<D, F>(query, &population).collect();
     kinds.sort_by_key(|(kind, _)| *kind);
     for (kind, mut slices) in kinds {
         for block in &population.kinds[kind].blocks {
-            let (rows, rest) = D::cut(slices, block.capacity as usize);
+            let (own, rest) = D::cut(slices, block.capacity as usize);
             slices = rest;
-            pieces::<D>(&population, reach, block, rows, &mut *f);
+            pieces::<D>(&rows, block, own, &mut *f);
         }
     }
 }
@@ -310,9 +328,11 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
     out: &mut [R],
     f: &(impl Fn(&mut R, &BlockView, D::Slices<'_>) + Sync),
 ) {
-    let Blocks { query, population, trace, .. } = blocks;
+    let Blocks { query, population, tick, turns, trace, interval } = blocks;
     assert_eq!(out.len(), population.block_count(), "one item of `out` for each block");
-    let pass = Pass { population: &population, reach, panic: Mutex::new(None) };
+    let rows =
+        RowsAtHand { population: &population, turns: &turns, reach, interval: interval.0, tick: tick.0 };
+    let pass = Pass { rows, panic: Mutex::new(None) };
     // What each block gives is in a place of its own: the order of kinds is no matter.
     for (kind, slices) in kinds_of::<D, F>(query, &population) {
         let table = &population.kinds[kind].blocks[..];
@@ -415,7 +435,7 @@ fn run_leaf<D: Columns, R: Send>(
         slices = rest;
         let item = &mut out[(block.id.0 - blocks[0].id.0) as usize];
         let run = AssertUnwindSafe(|| {
-            pieces::<D>(pass.population, pass.reach, block, rows, &mut |view, rows| f(item, view, rows));
+            pieces::<D>(&pass.rows, block, rows, &mut |view, rows| f(item, view, rows));
         });
         if let Err(payload) = catch_unwind(run) {
             let mut lowest = pass.panic.lock().expect("nothing panics while it holds the lock");
@@ -429,27 +449,20 @@ fn run_leaf<D: Columns, R: Send>(
 /// Calls `f` for the rows of one block that the pass reaches: in one piece, or in two where the window wraps.
 #[inline]
 fn pieces<'w, D: Columns>(
-    population: &Population,
-    reach: Reach,
+    at_hand: &RowsAtHand,
     block: &Block,
-    rows: D::Slices<'w>,
+    own: D::Slices<'w>,
     f: &mut dyn FnMut(&BlockView, D::Slices<'w>),
 ) {
-    let group = population.group(block.group);
-    let live = D::cut(rows, block.live as usize).0;
-    let window = match reach {
-        Reach::Live => Window { offset: 0, count: block.live },
-        Reach::Due(turn) => block.due(turn, group.settings.load),
-    };
-    if window.count == 0 {
-        return;
+    let group = at_hand.population.group(block.group);
+    let [back, front] = at_hand.of(block);
+    let (before, from_back) = D::cut(own, back.start as usize);
+    if !back.is_empty() {
+        let rows = D::cut(from_back, back.len()).0;
+        f(&BlockView { block, group, first_row: back.start }, rows);
     }
-    let (front, back) = D::cut(live, window.offset as usize);
-    let in_back = window.count.min(block.live - window.offset);
-    f(&BlockView { block, group, first_row: window.offset }, D::cut(back, in_back as usize).0);
-    if window.count > in_back {
-        let in_front = (window.count - in_back) as usize;
-        f(&BlockView { block, group, first_row: 0 }, D::cut(front, in_front).0);
+    if !front.is_empty() {
+        f(&BlockView { block, group, first_row: 0 }, D::cut(before, front.len()).0);
     }
 }
 
@@ -559,9 +572,11 @@ mod tests {
         let mut world = world(0.5);
         for tick in 0..9 {
             world.insert_resource(Tick(tick));
+            Turns::begin(&mut world, tick);
             let due = world.run_system_once(|blocks: Blocks<&StableId>| {
                 let mut counts = vec![0u32; blocks.population().block_count()];
-                let expected: Vec<u32> = blocks.population().blocks().map(|b| b.due(0, 0.5).count).collect();
+                let expected: Vec<u32> =
+                    blocks.population().blocks().map(|block| (block.live / 2).max(1)).collect();
                 blocks.due().par_fold_blocks(&mut counts, |count, _, ids| *count += ids.len() as u32);
                 assert_eq!(counts, expected);
                 counts.iter().sum::<u32>()

@@ -38,6 +38,7 @@ pub mod rows;
 #[expect(unsafe_code, reason = "others take part in work that is on one thread's stack")]
 pub mod team;
 pub mod trace;
+mod turns;
 
 #[expect(unsafe_code, reason = "runs systems with disjoint accesses on one world at the same time")]
 pub mod executor;

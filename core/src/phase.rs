@@ -1,6 +1,6 @@
 //! Phases: the ordered public system sets inside Bevy's `Update`, and who a system belongs to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::resource::Resource;
@@ -83,6 +83,11 @@ impl Owners {
     pub fn of_systems(&self, schedule: InternedScheduleLabel) -> impl Iterator<Item = (SystemKey, Owned)> {
         let of = self.systems.iter().filter(move |(label, _)| *label == schedule);
         of.flat_map(|(_, owned)| owned).map(|(key, owned)| (*key, *owned))
+    }
+
+    /// Every how many ticks systems run.
+    pub(crate) fn intervals(&self) -> BTreeSet<u64> {
+        self.systems.iter().flat_map(|(_, owned)| owned.values()).map(|owned| owned.interval_ticks).collect()
     }
 
     /// Writes down whose resources these are.

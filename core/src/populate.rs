@@ -17,6 +17,7 @@ use crate::kind::{KindError, KindSpec, Kinds, Recycled};
 use crate::location::Locations;
 use crate::raw;
 use crate::snapshot::{Snapshot, SnapshotError};
+use crate::turns::Turns;
 
 /// Entities kept free below all rows, for resources that come later. bevy_ecs keeps a resource under an entity, in an array
 /// as long as that entity's index: above a million rows every one of them would cost 4 MB.
@@ -112,7 +113,7 @@ pub fn resolve<'k>(kinds: &'k Kinds, scenario: &Scenario) -> Result<Vec<&'k Kind
     Ok(resolved)
 }
 
-/// Creates the blocks of `scenario` and spawns every row; leaves [`Population`] and [`Directory`] in the world.
+/// Creates the blocks of `scenario` and spawns every row; leaves [`Population`], [`Directory`] and [`Turns`] in the world.
 ///
 /// # Errors
 /// See [`PopulateError`]; nothing is spawned then.
@@ -199,6 +200,7 @@ fn lay_out(world: &mut World, scenario: &Scenario, layout: &Layout) -> Result<()
     }
     resolve(&kinds, scenario)?;
     world.register_disabling_component::<Recycled>();
+    world.init_resource::<Turns>();
     world.insert_resource(Guard { spawning: true, ..Guard::default() });
     let low: Vec<Entity> = (0..LOW_ENTITIES).map(|_| world.spawn_empty().id()).collect();
 

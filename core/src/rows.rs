@@ -1,6 +1,7 @@
 //! Rows: births, deaths and moves of the entities of recycled kinds, one entity at a time.
 //!
-//! A freed row swaps with the last live row of its block, so that a block's live rows stay in front. Needs the world
+//! A freed row's place is filled by the last live row of its block (and where not all rows are due at once, by one or two others: see
+//! [`turns`](crate::turns)), so that a block's live rows stay in front. Needs the world
 //! to itself: from a parallel system, queue a closure on `Commands`.
 
 use bevy_ecs::component::{Component, ComponentId};
@@ -13,6 +14,7 @@ use crate::column::{Health, StableId};
 use crate::guard::Guard;
 use crate::kind::need_of;
 use crate::raw;
+use crate::turns::Turns;
 
 /// Why a row can't be edited as asked.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -94,6 +96,9 @@ pub struct Rows<'w> {
     world: &'w mut World,
     population: Population,
     directory: Directory,
+    turns: Turns,
+    /// What closes a gap.
+    fillers: Vec<u32>,
 }
 
 impl<'w> Rows<'w> {
@@ -104,7 +109,8 @@ impl<'w> Rows<'w> {
     pub fn new(world: &'w mut World) -> Self {
         let population = std::mem::take(&mut *world.resource_mut::<Population>());
         let directory = std::mem::take(&mut *world.resource_mut::<Directory>());
-        Self { world, population, directory }
+        let turns = std::mem::take(&mut *world.resource_mut::<Turns>());
+        Self { world, population, directory, turns, fillers: Vec::new() }
     }
 
     /// The kinds, groups and blocks.
@@ -158,7 +164,7 @@ impl<'w> Rows<'w> {
         Ok(Row { rows: self, kind, row, id })
     }
 
-    /// Ends an entity; the last live row of its block takes its place.
+    /// Ends an entity; another row of its block takes its place, mostly the last live one.
     ///
     /// # Errors
     /// [`RowError::UnknownEntity`], [`RowError::FixedKind`].
@@ -210,20 +216,24 @@ impl<'w> Rows<'w> {
         if table.recycled { Ok(()) } else { Err(RowError::FixedKind(table.name.clone())) }
     }
 
-    /// Fills the place of a row that left a block with the block's last live row.
-    fn close_gap(&mut self, kind: KindId, block: usize, row: u32) {
+    /// Fills the place of a row that left a block, with rows that are put off by it in no system's turns: mostly the last live one.
+    fn close_gap(&mut self, kind: KindId, place: usize, row: u32) {
         let table = &mut self.population.kinds[kind.0 as usize];
-        let block = &mut table.blocks[block];
+        let block = &mut table.blocks[place];
         block.live -= 1;
-        let last = block.start + block.live;
+        let (start, last) = (block.start, block.live);
         let (group, index) = (block.group, block.index);
+        self.turns.close_gap(kind, place as u32, row - start, last, &mut self.fillers);
         let id_column = table.columns[0].id;
-        if last != row {
-            raw::copy_row(self.world, table.table, &table.columns, last, row);
-            let moved: StableId = raw::read(self.world, table.table, id_column, row);
-            self.directory.kinds[kind.0 as usize].set(moved, row);
+        let mut gap = row;
+        let fillers = self.fillers.iter().copied().chain([last]).map(|filler| start + filler);
+        for filler in fillers.filter(|filler| *filler != row) {
+            raw::copy_row(self.world, table.table, &table.columns, filler, gap);
+            let moved: StableId = raw::read(self.world, table.table, id_column, gap);
+            self.directory.kinds[kind.0 as usize].set(moved, gap);
+            gap = filler;
         }
-        raw::write(self.world, table.table, id_column, last, StableId::NONE);
+        raw::write(self.world, table.table, id_column, start + last, StableId::NONE);
         let open = &mut self.population.groups[group.0 as usize].open;
         *open = (*open).min(index);
     }
@@ -279,6 +289,7 @@ impl Drop for Rows<'_> {
     fn drop(&mut self) {
         *self.world.resource_mut::<Population>() = std::mem::take(&mut self.population);
         *self.world.resource_mut::<Directory>() = std::mem::take(&mut self.directory);
+        *self.world.resource_mut::<Turns>() = std::mem::take(&mut self.turns);
     }
 }
 

@@ -28,13 +28,14 @@ use crate::journal::Journal;
 use crate::kind::{Kinds, Recycled};
 use crate::memory::{self, Need};
 use crate::outputs::Outputs;
-use crate::phase::{Close, Owner, Phase, Shutdown};
+use crate::phase::{Close, Owner, Owners, Phase, Shutdown};
 use crate::plugin::{Budgets, BuildFailures};
 use crate::populate::{PopulateError, RestoreError, populate, populate_as};
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::stats::{Stats, Totals};
 use crate::team::{Meter, Team};
 use crate::trace::Trace;
+use crate::turns::Turns;
 use crate::units::{Epoch, MemoryMax, Tick};
 
 /// The scenario of the run, for systems that want to know.
@@ -228,8 +229,11 @@ impl Simulation {
                 None => populate(main.world_mut(), &scenario)?,
                 Some(snapshot) => populate_as(main.world_mut(), &scenario, snapshot)?,
             }
-            main.world_mut().resource_mut::<Population>().bytes_max = bytes_max;
-            build_schedules(main.world_mut(), &reports)
+            let world = main.world_mut();
+            world.resource_mut::<Population>().bytes_max = bytes_max;
+            let intervals = world.get_resource::<Owners>().map(Owners::intervals).unwrap_or_default();
+            world.resource_mut::<Turns>().set_intervals(intervals);
+            build_schedules(world, &reports)
         })?;
         let on_plugin_error = scenario.on_plugin_error;
         let step = Duration::from_secs_f64(scenario.tick_seconds);
@@ -388,9 +392,12 @@ struct Engine {
 
 impl Engine {
     fn step(&mut self) -> Result<(), SimulationError> {
-        self.meter.meter(|| self.main.update());
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
+        Turns::begin(world, tick);
+        self.meter.meter(|| self.main.update());
+        let world = self.main.world_mut();
+        world.resource_mut::<Turns>().end();
         world.resource_mut::<Tick>().0 += 1;
         Clocks::note(world, tick + 1, self.step);
         let intact = world.resource::<Population>().check(world);
@@ -594,6 +601,7 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> Result<(), 
     saved.add::<StoppedPlugins>();
     saved.add::<Clocks>();
     saved.add::<Outputs>();
+    saved.add::<Turns>();
     match saved.taken_twice() {
         Some(name) => Err(SimulationError::SavedTwice(name)),
         None => Ok(()),
