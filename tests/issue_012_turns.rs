@@ -11,7 +11,10 @@ use corec_core::snapshot::{About, Place, latest, write_in_place};
 #[repr(C)]
 struct Turns(u32);
 
-fn simulation(threads: u32, load: f32, churn: fn(u64) -> (u64, u64)) -> (App, Scenario) {
+/// Births and deaths of a tick.
+type Churn = fn(u64) -> (u64, u64);
+
+fn simulation(threads: u32, load: f32, churn: Churn) -> (App, Scenario) {
     let mut app = App::new();
     let come_and_go = move |world: &mut World| -> Result {
         let tick = world.resource::<Tick>().0;
@@ -53,7 +56,7 @@ fn simulation(threads: u32, load: f32, churn: fn(u64) -> (u64, u64)) -> (App, Sc
 
 #[test]
 fn rows_get_their_turns_whoever_is_born_and_dies() {
-    let patterns: [(&str, fn(u64) -> (u64, u64)); 4] = [
+    let patterns: [(&str, Churn); 4] = [
         ("nobody", |_| (0, 0)),
         ("one by turns", |tick| if tick % 2 == 0 { (1, 0) } else { (0, 1) }),
         ("two by turns", |tick| if tick % 2 == 0 { (2, 0) } else { (0, 2) }),
@@ -76,7 +79,7 @@ fn rows_get_their_turns_whoever_is_born_and_dies() {
 
 #[test]
 fn turns_go_on_where_they_were_after_a_restore_at_any_thread_count() {
-    let churn: fn(u64) -> (u64, u64) = |tick| (tick % 5, (tick + 1) % 4);
+    let churn: Churn = |tick| (tick % 5, (tick + 1) % 4);
     let folder = tempfile::tempdir().unwrap();
     let place = Place { folder: folder.path().to_owned(), is_own: true, keep: 1 };
     let mut digests = Vec::new();

@@ -4,7 +4,7 @@
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. What is read: [`mod@file`]. The same bits: [`maths`], [`width`], [`rng`].
 //! Who does what when: [`phase`]. Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`replace`], [`trace`], [`team`], [`blocks`].
-//! Order: [`executor`], [`mod@plugin`]. State: [`digest`], [`outputs`], [`snapshot`], [`populate`], [`stats`].
+//! Order: [`executor`], [`observers`], [`mod@plugin`]. State: [`digest`], [`outputs`], [`snapshot`], [`populate`], [`stats`].
 //! The outside: [`alert`], [`message`], [`bus`], [`journal`], [`store`]. The run: [`memory`], [`simulation`].
 //!
 //! No sockets, no database and no wall clock in here: bridges live in `corec_systems`.
@@ -42,6 +42,8 @@ mod turns;
 
 #[expect(unsafe_code, reason = "runs systems with disjoint accesses on one world at the same time")]
 pub mod executor;
+#[expect(unsafe_code, reason = "calls observers with the event that bevy_ecs hands over")]
+pub mod observers;
 pub mod plugin;
 
 mod clock;

@@ -27,6 +27,7 @@ use crate::guard::StructureError;
 use crate::journal::Journal;
 use crate::kind::{Kinds, Recycled};
 use crate::memory::{self, Need};
+use crate::observers;
 use crate::outputs::Outputs;
 use crate::phase::{Close, Owner, Owners, Phase, Shutdown};
 use crate::plugin::{Budgets, BuildFailures};
@@ -224,6 +225,7 @@ impl Simulation {
         check_non_send(app.world())?;
         let mut main = std::mem::take(app.main_mut());
         tell_of_build_failures(main.world_mut(), scenario.on_plugin_error)?;
+        observers::arrange(main.world_mut());
         team.enter(|| -> Result<(), SimulationError> {
             match snapshot {
                 None => populate(main.world_mut(), &scenario)?,

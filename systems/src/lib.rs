@@ -52,6 +52,7 @@ use bevy_ecs::schedule::IntoScheduleConfigs;
 use corec_core::column::{Signal, Trait};
 use corec_core::digest::SaveResource;
 use corec_core::kind::{AddKind, Kind};
+use corec_core::observers;
 use corec_core::phase::{Close, Owner, Phase};
 
 use corec_core::replace::{Replacements, replace};
@@ -97,6 +98,7 @@ pub struct CorecPlugin;
 
 impl Plugin for CorecPlugin {
     fn build(&self, app: &mut App) {
+        observers::watch(app.world_mut());
         app.add_kind(Kind::new("cell").with::<Signal>().with::<Trait>())
             .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>())
             .add_kind(Kind::new("twin").with::<Signal>().with::<Twin>());

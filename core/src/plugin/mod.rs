@@ -1,7 +1,7 @@
 //! Plugins with a name: their settings, the order they are in, how often their systems run.
 //!
 //! A plugin's struct is its settings; [`plugin!`](crate::plugin!) gives it its name. [`Configured::build`] adds it to an
-//! app: the systems that appear in its `build` are its own, and so is the first kind.
+//! app: the systems and observers that appear in its `build` are its own, and so is the first kind.
 
 mod dirs;
 
@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{ConfigError, PluginConfig, Scenario};
 use crate::kind::Kinds;
+use crate::observers;
 use crate::phase::{Close, Owned, Owner, Owners, Shutdown};
 use crate::units::{Tick, seconds_to_ticks};
 
@@ -210,12 +211,15 @@ impl Configured {
         app.world_mut().get_resource_or_init::<PluginDirs>().insert(self.name, self.config.folder);
         app.world_mut().get_resource_or_init::<Budgets>().0.push((self.name, self.config.budget_ms));
         app.world_mut().get_resource_or_init::<Owners>();
+        observers::watch(app.world_mut());
         let (systems_before, resources_before) = (systems(app), resources(app));
+        let observers_before = observers::count(app.world());
         let kinds = app.world_mut().get_resource_or_init::<Kinds>().specs().len();
         app.add_plugins(Boxed(self.plugin));
         let ticks = self.config.interval.map(|seconds| seconds_to_ticks(seconds, scenario.tick_seconds));
         own_systems(app, self.name, &systems_before, ticks);
         let owner = Owner::Plugin(self.name);
+        observers::own_after(app.world_mut(), observers_before, owner);
         let new: Vec<ComponentId> = resources(app).difference(&resources_before).copied().collect();
         app.world_mut().resource_mut::<Owners>().add_resources(new, owner);
         app.world_mut().resource_mut::<Kinds>().own_after(kinds, owner);
