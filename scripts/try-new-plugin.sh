@@ -21,6 +21,7 @@ rm -r plugins/w*
 "$copy/corec-built" plugin sync
 cargo test --quiet -p fatigue
 cargo build --quiet
+"$target/debug/corec" plugin check plugins --lint
 out=$("$target/debug/corec" run ecosystem --entities 10k --ticks 100 --plugins plugins --out "$copy/run" --json)
 "$target/debug/corec" plugin sync --check
 "$target/debug/corec" replay "$copy/run"

@@ -40,7 +40,7 @@ fn what_differs_is_named_with_its_plugin_its_stream_and_its_tick() {
         "what 'slip' says to 'metrics'",
         "what 'slip' says to 'plugin_rows'",
         "what 'slip' says to 'out'",
-        "what 'alertas' says to 'odd'",
+        "what 'slip' says to 'alertas odd'",
     ];
     let add: [fn(&mut App); 4] = [
         |app| _ = app.add_systems(Update, says::<0>.in_set(Phase::Process)),

@@ -39,6 +39,9 @@ pub struct Alert {
     pub severity: u8,
     /// Whether it begins or ends.
     pub state: AlertState,
+    /// The plugin that says so; empty for the engine and its rules. Not sent.
+    #[serde(skip)]
+    pub by: String,
 }
 
 /// Whether an alert begins or ends.
@@ -232,7 +235,7 @@ impl Alerts {
     pub fn publish(&mut self, by: &str, name: &str, subject: &str, value: f64, severity: u8, tick: u64) {
         if self.told.insert((by.to_string(), name.to_string(), subject.to_string())) {
             self.raised += 1;
-            self.push(name.to_string(), subject.to_string(), value, severity, tick, AlertState::Raised);
+            self.push(by, name.to_string(), subject.to_string(), value, severity, tick, AlertState::Raised);
         }
     }
 
@@ -240,6 +243,7 @@ impl Alerts {
     pub fn clear(&mut self, by: &str, name: &str, subject: &str, value: f64, tick: u64) {
         if self.told.remove(&(by.to_string(), name.to_string(), subject.to_string())) {
             self.push(
+                by,
                 name.to_string(),
                 subject.to_string(),
                 value,
@@ -270,6 +274,7 @@ impl Alerts {
         let (name, severity) = (name.clone(), *severity);
         self.raised += u64::from(is_raised);
         self.push(
+            "",
             name,
             subject,
             value,
@@ -279,8 +284,10 @@ impl Alerts {
         );
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what an alert is made of")]
     fn push(
         &mut self,
+        by: &str,
         name: String,
         subject: String,
         value: f64,
@@ -292,7 +299,19 @@ impl Alerts {
         self.sequence += 1;
         let instance = self.instance.clone();
         let epoch = self.epoch.0;
-        self.outbox.push(Alert { instance, epoch, tick, sequence, name, subject, value, severity, state });
+        let by = by.to_string();
+        self.outbox.push(Alert {
+            instance,
+            epoch,
+            tick,
+            sequence,
+            name,
+            subject,
+            value,
+            severity,
+            state,
+            by,
+        });
     }
 }
 

@@ -4,7 +4,7 @@
 //! The modules in reading order; each uses only those above it.
 //! What is said: [`units`], [`config`]. What is read: [`mod@file`]. The same bits: [`maths`], [`width`], [`rng`].
 //! Who does what when: [`phase`]. Rows: [`guard`], [`mod@column`], [`kind`], [`location`], [`block`], [`rows`], [`replace`], [`trace`], [`team`], [`blocks`].
-//! Order: [`executor`], [`observers`], [`mod@plugin`]. State: [`digest`], [`outputs`], [`snapshot`], [`populate`], [`stats`].
+//! Order: [`executor`], [`observers`], [`mod@plugin`]. State: [`digest`], [`outputs`], [`snapshot`], [`populate`], [`stats`], [`suspects`].
 //! The outside: [`alert`], [`message`], [`bus`], [`journal`], [`store`]. The run: [`memory`], [`simulation`].
 //!
 //! No sockets, no database and no wall clock in here: bridges live in `corec_systems`.
@@ -52,6 +52,7 @@ pub mod outputs;
 pub mod populate;
 pub mod snapshot;
 pub mod stats;
+pub mod suspects;
 
 pub mod alert;
 pub mod bus;

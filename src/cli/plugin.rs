@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use corec_plugins::REGISTRY;
-use corec_systems::plugins::{About, Tree, about};
+use corec_systems::plugins::{About, Finding, Tree, about};
 use corec_systems::run::RunError;
 use serde_json::json;
 
@@ -21,6 +21,10 @@ pub struct PluginArgs {
     command: Command,
 }
 
+const LINT_HELP: &str = "--lint goes by names and knows no types. A line that is fine says so, on it or above it:
+  // lint: allow(local) room that is used again, and no state
+What a test can find, and what only this can: the table of slips in docs/plugin-guide.md. `corec verify` runs the test.";
+
 #[derive(Subcommand)]
 enum Command {
     /// List the plugins that this program was built with and those of a folder
@@ -33,9 +37,17 @@ enum Command {
         json: bool,
     },
     /// Check the config.json of a plugin's folder, or of every plugin in a folder; exit status 2 if one is wrong
+    #[command(after_help = LINT_HELP)]
     Check {
         /// A plugin's folder, or one with several
+        #[arg(value_parser = super::path())]
         dir: PathBuf,
+        /// Look at the source instead, of a crate of this tree or of any other; exit status 1 if something is found
+        #[arg(long)]
+        lint: bool,
+        /// Print what was found as a JSON array
+        #[arg(long, requires = "lint")]
+        json: bool,
     },
     /// Write a new plugin that builds, runs and passes its test at once
     New {
@@ -57,7 +69,8 @@ enum Command {
 pub fn main(args: &PluginArgs) -> Result<ExitCode, RunError> {
     match &args.command {
         Command::List { plugins, json } => list(plugins, *json),
-        Command::Check { dir } => check(dir),
+        Command::Check { dir, lint: true, json } => lint(dir, *json),
+        Command::Check { dir, .. } => check(dir),
         Command::New { name } => new(name),
         Command::Sync { check } => sync(*check),
     }
@@ -102,6 +115,31 @@ fn check(dir: &Path) -> Result<ExitCode, RunError> {
     let lines: Vec<String> =
         checked.iter().map(|(name, source)| format!("{source}: {name}: fine\n")).collect();
     Ok(super::print(&lines.concat()))
+}
+
+fn lint(dir: &Path, is_json: bool) -> Result<ExitCode, RunError> {
+    let found = corec_systems::plugins::lint(dir)?;
+    let text = if is_json {
+        let one = |finding: &Finding| {
+            json!({
+                "file": finding.file, "line": finding.line, "column": finding.column, "rule": finding.rule,
+                "what": finding.what, "advice": finding.rule.advice(),
+            })
+        };
+        format!("{}\n", json!(found.iter().map(one).collect::<Vec<_>>()))
+    } else {
+        let lines: Vec<String> = found.iter().map(|finding| format!("{finding}\n")).collect();
+        let count = match found.len() {
+            0 => format!("{}: nothing found\n", dir.display()),
+            n => format!(
+                "{n} found; a line that is fine says so: // lint: allow({}) why\n",
+                found[0].rule.name()
+            ),
+        };
+        lines.concat() + &count
+    };
+    let code = super::print(&text);
+    Ok(if found.is_empty() { code } else { ExitCode::FAILURE })
 }
 
 fn new(name: &str) -> Result<ExitCode, RunError> {

@@ -190,7 +190,8 @@ fn note_alert(outputs: &mut Outputs, tick: u64, alert: &Alert) {
         &alert.value.to_bits().to_le_bytes(),
         &[alert.severity, u8::from(alert.state == AlertState::Raised)],
     ];
-    outputs.note(ALERT_STREAM, &alert.name, tick, &said);
+    let by = if alert.by.is_empty() { ENGINE } else { &alert.by };
+    outputs.note(by, &format!("{ALERT_STREAM} {}", alert.name), tick, &said);
 }
 
 fn send_alerts(

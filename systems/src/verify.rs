@@ -7,9 +7,12 @@ use corec_core::digest::{Digest, FORMAT, Saved};
 use corec_core::journal::Journal;
 use corec_core::outputs::Outputs;
 pub use corec_core::outputs::{self, Told};
+use corec_core::phase::Owner;
 use corec_core::simulation::{Simulation, SimulationError};
-use corec_core::snapshot::{About, Difference, Place, Snapshot, diff, write_in_place};
-use std::path::Path;
+use corec_core::snapshot::{About, Difference, Place, Snapshot, SnapshotError, diff, write_in_place};
+pub use corec_core::suspects::Suspect;
+use corec_core::suspects::suspects;
+use std::path::{Path, PathBuf};
 
 use crate::CorecPlugin;
 use crate::bus::MemoryBus;
@@ -57,7 +60,7 @@ impl Mark {
     }
 }
 
-/// Where two thread counts part.
+/// Where two runs part.
 #[derive(Clone, Debug)]
 pub struct Parting {
     /// The first tick after which the states differ.
@@ -66,10 +69,17 @@ pub struct Parting {
     pub differences: Vec<Difference>,
     /// What is said otherwise, and by whom.
     pub said: Vec<String>,
+    /// Who can have written what differs.
+    pub suspects: Vec<Suspect>,
 }
 
 impl Again<'_> {
     fn simulation(&self, threads: u32) -> Result<Simulation, RunError> {
+        let (app, scenario) = self.app(threads)?;
+        Simulation::new(app, scenario).map_err(crate::run::refusal)
+    }
+
+    fn app(&self, threads: u32) -> Result<(App, Scenario), RunError> {
         let mut scenario = self.scenario.clone();
         scenario.threads = Threads::Count(threads);
         let mut app = (self.app)(&mut scenario);
@@ -85,7 +95,7 @@ impl Again<'_> {
             app.insert_resource(journal);
         }
         app.insert_resource(RunBus(Box::new(MemoryBus::default())));
-        Simulation::new(app, scenario).map_err(crate::run::refusal)
+        Ok((app, scenario))
     }
 
     /// Runs it on `threads` threads, and gives its digests, and what it has said.
@@ -131,7 +141,53 @@ impl Again<'_> {
     /// # Errors
     /// What the runs or the snapshots say.
     pub fn part(&self, threads: [u32; 2]) -> Result<Option<Parting>, RunError> {
-        let mut pair = [self.simulation(threads[0])?, self.simulation(threads[1])?];
+        self.side_by_side([self.simulation(threads[0])?, self.simulation(threads[1])?])
+    }
+
+    /// Runs it, and beside it one that is restored from its state after `tick`, and says where they part. For a run without input.
+    ///
+    /// # Errors
+    /// As [`Again::part`].
+    pub fn part_restored(&self, threads: u32, tick: u64) -> Result<Option<Parting>, RunError> {
+        let mut whole = self.simulation(threads)?;
+        while whole.tick() < tick {
+            self.check_signal()?;
+            whole.run(1).map_err(failed)?;
+        }
+        let folder = folder_of_this();
+        let restored = snapshot_in(&folder, &whole).map_err(unreadable).and_then(|snapshot| {
+            let (app, scenario) = self.app(threads)?;
+            Simulation::restore(app, scenario, &snapshot).map_err(failed)
+        });
+        _ = std::fs::remove_dir_all(folder);
+        self.side_by_side([whole, restored?])
+    }
+
+    /// Runs it up to the tick of a snapshot that another process made, and says in what the two states differ.
+    ///
+    /// # Errors
+    /// As [`Again::part`].
+    pub fn part_of(&self, threads: u32, snapshot: &Snapshot) -> Result<Option<Parting>, RunError> {
+        let (mut whole, tick) = (self.simulation(threads)?, snapshot.head().tick);
+        while whole.tick() < tick {
+            self.check_signal()?;
+            let before = whole.tick();
+            whole.run(1).map_err(failed)?;
+            if whole.tick() == before {
+                return Ok(None);
+            }
+        }
+        let folder = folder_of_this();
+        let differences = snapshot_in(&folder, &whole).and_then(|own| diff(&own, snapshot));
+        _ = std::fs::remove_dir_all(folder);
+        let mut differences = differences.map_err(unreadable)?;
+        differences.retain(is_of_the_state);
+        let parting =
+            Parting { tick, suspects: all_suspects(&whole, &differences), differences, said: vec![] };
+        Ok(Some(parting).filter(|parting| !parting.differences.is_empty()))
+    }
+
+    fn side_by_side(&self, mut pair: [Simulation; 2]) -> Result<Option<Parting>, RunError> {
         while pair[0].tick() < self.ticks {
             self.check_signal()?;
             let before = pair[0].tick();
@@ -143,10 +199,10 @@ impl Again<'_> {
                 pair.each_ref().map(|simulation| simulation.world().resource::<Outputs>().to_hex());
             let said = outputs::differences(&one, &other);
             if a != b || !said.is_empty() {
-                let mut differences = differences(&pair).map_err(|e| RunError::Failed(e.to_string()))?;
-                // `said` is more exact.
-                differences.retain(|difference| difference.part != format!("resource {}", Outputs::NAME));
-                return Ok(Some(Parting { tick: before + 1, differences, said }));
+                let mut differences = differences(&pair).map_err(unreadable)?;
+                differences.retain(is_of_the_state);
+                let suspects = all_suspects(&pair[0], &differences);
+                return Ok(Some(Parting { tick: before + 1, differences, said, suspects }));
             }
             if pair[0].tick() == before {
                 break;
@@ -167,14 +223,45 @@ fn failed(error: SimulationError) -> RunError {
     RunError::Failed(error.to_string())
 }
 
-fn differences(pair: &[Simulation; 2]) -> Result<Vec<Difference>, corec_core::snapshot::SnapshotError> {
-    let folder = std::env::temp_dir().join(format!("corec-verify-{}", std::process::id()));
-    let snapshots = [0, 1].map(|at| {
-        let place = Place::own(folder.join(at.to_string()), 1);
-        let written = pair[at].in_pool(|world| write_in_place(world, &About::default(), &place, 1))?;
-        Snapshot::open(&written.path)
-    });
-    let [a, b] = snapshots;
+fn unreadable(error: SnapshotError) -> RunError {
+    RunError::Failed(error.to_string())
+}
+
+/// What is said has a more exact list.
+fn is_of_the_state(difference: &Difference) -> bool {
+    difference.part.strip_prefix("resource ") != Some(Outputs::NAME)
+}
+
+/// Who can have written what differs.
+fn all_suspects(simulation: &Simulation, differences: &[Difference]) -> Vec<Suspect> {
+    let mut found: Vec<Suspect> = Vec::new();
+    for suspect in differences.iter().flat_map(|of| suspects(simulation.world(), &of.part)) {
+        if !found.contains(&suspect) {
+            found.push(suspect);
+        }
+    }
+    // What the engine makes of a wrong value is wrong as well.
+    let is_engines = |suspect: &Suspect| suspect.owner == Some(Owner::BuiltIn);
+    if found.iter().any(|suspect| !is_engines(suspect)) {
+        found.retain(|suspect| !is_engines(suspect));
+    }
+    found
+}
+
+/// Where this process leaves snapshots for a moment.
+fn folder_of_this() -> PathBuf {
+    std::env::temp_dir().join(format!("corec-verify-{}", std::process::id()))
+}
+
+fn snapshot_in(folder: &Path, simulation: &Simulation) -> Result<Snapshot, SnapshotError> {
+    let place = Place::own(folder.into(), 1);
+    let written = simulation.in_pool(|world| write_in_place(world, &About::default(), &place, 1))?;
+    Snapshot::open(&written.path)
+}
+
+fn differences(pair: &[Simulation; 2]) -> Result<Vec<Difference>, SnapshotError> {
+    let folder = folder_of_this();
+    let [a, b] = [0, 1].map(|at| snapshot_in(&folder.join(at.to_string()), &pair[at]));
     let found = diff(&a?, &b?);
     _ = std::fs::remove_dir_all(folder);
     found
@@ -231,5 +318,57 @@ mod tests {
             said.starts_with("cell.Signal: 3 rows differ, first in block 0 (group 0, its 0.), entity 7:"),
             "{said}"
         );
+    }
+
+    #[derive(Resource, Default)]
+    struct Count(u32);
+
+    fn cheats<M>(
+        system: impl IntoSystem<(), (), M> + Copy + Sync + 'static,
+    ) -> impl Fn(&mut Scenario) -> App + Sync {
+        move |_| {
+            let mut app = App::new();
+            app.init_resource::<Count>().add_systems(Update, IntoSystem::into_system(system));
+            app
+        }
+    }
+
+    fn put(blocks: Blocks<&mut Signal>, value: u32) {
+        blocks.for_each(|signals| signals[0].value = (value % 100) as f32 / 100.0);
+    }
+
+    #[test]
+    fn what_changes_from_run_to_run_is_found_at_one_thread_count() {
+        static CALLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let counts = |blocks: Blocks<&mut Signal>| {
+            put(blocks, CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+        };
+        let (stop, app) = (Stop::default(), cheats(counts));
+        let parting = again(&app, &stop).part([1, 1]).unwrap().expect("they part");
+        assert_eq!((parting.tick, &parting.differences[0].part[..]), (1, "cell.Signal"));
+    }
+
+    #[test]
+    fn what_a_restore_begins_anew_is_found_with_who_can_have_written_it() {
+        let stop = Stop::default();
+        let of_a_local = cheats(|mut count: Local<u32>, blocks: Blocks<&mut Signal>| {
+            *count += 1;
+            put(blocks, *count);
+        });
+        let of_a_resource = cheats(|mut count: ResMut<Count>, blocks: Blocks<&mut Signal>| {
+            count.0 += 1;
+            put(blocks, count.0);
+        });
+        let all: [&(dyn Fn(&mut Scenario) -> App + Sync); 2] = [&of_a_local, &of_a_resource];
+        for app in all {
+            let again = again(app, &stop);
+            assert!(again.part([1, 2]).unwrap().is_none());
+            let parting = again.part_restored(1, 7).unwrap().expect("they part");
+            assert_eq!((parting.tick, &parting.differences[0].part[..]), (8, "cell.Signal"));
+            let systems: Vec<&str> = parting.suspects.iter().map(|suspect| &suspect.system[..]).collect();
+            assert!(matches!(&systems[..], [one] if one.contains("restore_begins_anew")), "{systems:?}");
+        }
+        let fine = again(&|_| App::new(), &stop).part_restored(2, 7).unwrap();
+        assert!(fine.is_none(), "{fine:?}");
     }
 }

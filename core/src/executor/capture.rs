@@ -25,7 +25,7 @@ use bevy_ecs::world::World;
 use fixedbitset::FixedBitSet;
 
 use super::reach::reaches_others;
-use super::report::{Reports, ScheduleReport, TimingCell, display_name, lock};
+use super::report::{Reports, ScheduleReport, TimingCell, Touched, display_name, lock};
 use crate::phase::{Owner, Owners, Phase};
 use crate::units::Tick;
 
@@ -217,7 +217,12 @@ impl ScheduleBuildPass for CapturePass {
         };
         let timings: Arc<[TimingCell]> =
             order.iter().map(|key| carried(key).unwrap_or_else(|| new(key))).collect();
-        *lock(&captured.report) = ScheduleReport { timings: Arc::clone(&timings), ambiguities, tick_writers };
+        let touched = order.iter().zip(timings.iter()).map(|(key, timing)| {
+            Touched::of(Arc::clone(&timing.name), ranks.owner(*key), graph.systems[*key].access())
+        });
+        let touched = touched.collect();
+        *lock(&captured.report) =
+            ScheduleReport { timings: Arc::clone(&timings), ambiguities, tick_writers, touched };
         captured.timings = timings;
         captured.order = order;
         captured.version += 1;

@@ -17,6 +17,7 @@ use bevy_ecs::intern::Interned;
 use bevy_ecs::schedule::{Schedule, ScheduleLabel};
 
 pub use capture::Ambiguity;
+pub(crate) use report::Touched;
 pub use report::{Failure, FailureKind, Reports, Running, SystemTiming};
 
 use capture::{CapturePass, Captured, Shared};

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
+use bevy_ecs::component::ComponentId;
+use bevy_ecs::query::InvertibleComponentIdSet;
 use bevy_ecs::resource::Resource;
+use bevy_ecs::system::SystemAccess;
 
 use super::capture::Ambiguity;
 use crate::phase::{Owner, Phase};
@@ -35,6 +38,38 @@ pub(super) struct ScheduleReport {
     pub ambiguities: Vec<Ambiguity>,
     /// Systems that would write the tick.
     pub tick_writers: Vec<String>,
+    /// What each system can write and read.
+    pub touched: Vec<Touched>,
+}
+
+/// What a system can write and read, resources and columns alike.
+#[derive(Clone)]
+pub(crate) struct Touched {
+    pub system: Arc<str>,
+    pub owner: Option<Owner>,
+    /// None for all there is.
+    pub writes: Option<BTreeSet<ComponentId>>,
+    /// What it reads or writes, as far as it names it.
+    pub uses: BTreeSet<ComponentId>,
+}
+
+impl Touched {
+    pub fn of(system: Arc<str>, owner: Option<Owner>, access: &SystemAccess) -> Self {
+        let (writes, uses) = match access {
+            SystemAccess::None => (Some(BTreeSet::new()), BTreeSet::new()),
+            SystemAccess::Exclusive => (None, BTreeSet::new()),
+            SystemAccess::Shared(access) => {
+                let access = access.combined_access();
+                let ids = |of: &InvertibleComponentIdSet| -> Option<BTreeSet<ComponentId>> {
+                    of.as_finite_set().map(|ids| ids.iter().collect())
+                };
+                let (reads, writes) = (ids(access.reads()), ids(access.writes()));
+                let uses = reads.into_iter().flatten().chain(writes.iter().flatten().copied()).collect();
+                (writes, uses)
+            }
+        };
+        Self { system, owner, writes, uses }
+    }
 }
 
 /// How often and how long a system ran.
@@ -151,6 +186,12 @@ impl Reports {
     pub fn tick_writers(&self) -> Vec<String> {
         let schedules = lock(&self.0.schedules).clone();
         schedules.iter().flat_map(|report| lock(report).tick_writers.clone()).collect()
+    }
+
+    /// What every system can write and read.
+    pub(crate) fn touched(&self) -> Vec<Touched> {
+        let schedules = lock(&self.0.schedules).clone();
+        schedules.iter().flat_map(|report| lock(report).touched.clone()).collect()
     }
 
     /// Keeps when each system runs, from now on; the first trace stays.

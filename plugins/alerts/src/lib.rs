@@ -54,6 +54,7 @@ pub struct Extremes(Option<(f32, f32)>);
 
 fn watch(
     blocks: Blocks<(&Signal, &Health)>,
+    // lint: allow(unsaved) filled anew in every call
     mut extremes: ResMut<BlockExtremes>,
     mut out: Outbox<BlockAlerts>,
 ) {

@@ -159,6 +159,7 @@ fn score(
     settings: Res<Settings>,
     stats: Res<Stats>,
     blocks: Blocks<&Signal>,
+    // lint: allow(unsaved) filled anew in every call
     mut scores: ResMut<BlockScores>,
 ) {
     let Some(network) = &model.0 else { return };

@@ -193,6 +193,7 @@ fn converse(
     run: RunView,
     model: Res<Model>,
     journal: Res<Journal>,
+    // lint: allow(unsaved) what is on its way in this process; replies are in the journal
     mut in_flight: ResMut<InFlight>,
     mut conversation: ResMut<Conversation>,
     mut asked: Inbox<Communicator, Asked>,

@@ -1,6 +1,7 @@
 //! CoreC as a Bevy plugin: `App::new().add_plugins((CorecPlugins::scenario("..."), MyPlugin)).run()`.
 
 mod about;
+mod lint;
 mod set;
 mod tree;
 
@@ -15,6 +16,7 @@ use corec_core::config::PluginConfig;
 use corec_core::plugin::NamedPlugin;
 
 pub use about::{About, about, check};
+pub use lint::{Finding, Rule, lint};
 pub use set::{CONFIG, PluginSet, read};
 pub use tree::Tree;
 

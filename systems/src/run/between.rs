@@ -46,6 +46,10 @@ impl Between {
         if ticks > self.first_tick {
             self.snapshots.look(world);
         }
+        if self.kill_at.is_some() {
+            // Where it goes on after its end is to follow from the ticks, and not from how fast a disk is.
+            self.snapshots.collect(true);
+        }
         if self.kill_at == Some(ticks) {
             _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
         }

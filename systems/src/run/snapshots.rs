@@ -214,7 +214,7 @@ impl Snapshots {
     }
 
     /// Takes back a copy that has been written, waiting for it if asked to.
-    fn collect(&mut self, wait: bool) {
+    pub fn collect(&mut self, wait: bool) {
         let is_out = self.to_write.is_some() && self.empty.is_none();
         let work = if wait && is_out { self.written.recv().ok() } else { self.written.try_recv().ok() };
         if let Some((capture, result, took)) = work {

@@ -65,6 +65,7 @@ struct Answering<'a> {
     bucket: Bucket,
     breaker: Breaker,
     cost: Cost,
+    // lint: allow(rand) for the waits between requests, which are in no result
     jitter: RandomState,
 }
 
@@ -74,6 +75,7 @@ impl<'a> Answering<'a> {
         Self {
             settings,
             exchange: &worker.exchange,
+            // lint: allow(clock) requests take wall time; their replies are in the journal
             started: Instant::now(),
             bucket: Bucket::new(settings.requests_per_minute_max),
             breaker: Breaker::new(settings),

@@ -1,0 +1,201 @@
+//! Killed: a run as a process that is killed at ticks spread over it, and restored each time.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use corec_systems::prelude::{Draws, rng};
+use corec_systems::recorded::RecordedRun;
+use corec_systems::run::{JOURNAL, RunError, SUMMARY};
+use corec_systems::stop::Stop;
+use corec_systems::verify::{Again, Digests, Mark, Parting, Told};
+use serde_json::Value;
+
+use super::{VerifyArgs, last_of, recorded};
+
+/// A run that was killed and restored. Its folder is removed with it.
+pub struct Killed {
+    folder: PathBuf,
+    /// The ticks that it was restored at.
+    restored: Vec<u64>,
+    /// What it has come to.
+    pub digests: Digests,
+    /// What it has said.
+    pub told: Option<Told>,
+    /// Why it ended before its end: a tick that it did again was another.
+    pub broke_off: Option<String>,
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn failed(what: impl ToString) -> RunError {
+    RunError::Failed(format!("--kill: {}", what.to_string()))
+}
+
+impl Killed {
+    /// Runs it on `threads` threads.
+    ///
+    /// # Errors
+    /// What the runs say; an interruption.
+    pub fn new(
+        args: &VerifyArgs,
+        again: &Again,
+        run: Option<&RecordedRun>,
+        threads: u32,
+    ) -> Result<Self, RunError> {
+        let folder = std::env::temp_dir().join(format!("corec-verify-kill-{}", std::process::id()));
+        let mut killed =
+            Self { folder, restored: Vec::new(), digests: Digests::new(), told: None, broke_off: None };
+        killed.run(args, again, run, threads)?;
+        Ok(killed)
+    }
+
+    fn run(
+        &mut self,
+        args: &VerifyArgs,
+        again: &Again,
+        run: Option<&RecordedRun>,
+        threads: u32,
+    ) -> Result<(), RunError> {
+        std::fs::create_dir_all(&self.folder).map_err(failed)?;
+        let scenario = self.folder.join("scenario.json");
+        let text = serde_json::to_vec(&again.scenario).map_err(failed)?;
+        std::fs::write(&scenario, text).map_err(failed)?;
+        let out = self.folder.join("run");
+        if let Some(run) = run {
+            run.copy_without_digests(&out)?;
+        }
+        for kill in kill_ticks(again, args.kill).into_iter().map(Some).chain([None]) {
+            let mut command = command(again, threads)?;
+            let at = snapshot_tick(&out);
+            if run.is_some() || at.is_some() {
+                self.restored.extend(at.filter(|at| *at < again.ticks && !self.restored.contains(at)));
+                command.arg("--restore").arg(&out);
+            } else {
+                _ = std::fs::remove_dir_all(&out);
+                command.arg(&scenario).arg("--out").arg(&out);
+                if let Some(plugins) = &args.plugins {
+                    command.arg("--plugins").arg(plugins);
+                }
+            }
+            if run.is_some() {
+                command.arg("--input-recorded");
+            }
+            if let Some(tick) = kill {
+                command.args(["--kill-at", &tick.to_string()]);
+            }
+            let errors = self.folder.join("stderr");
+            command.stderr(std::fs::File::create(&errors).map_err(failed)?);
+            let status = finish(command, again.stop).map_err(failed)?;
+            if let Some(signal) = again.stop.signal() {
+                return Err(RunError::Interrupted(signal));
+            }
+            let is_as_asked = if kill.is_some() { status.code().is_none() } else { status.success() };
+            if !is_as_asked {
+                let said = std::fs::read_to_string(&errors).unwrap_or_default();
+                let why = format!("the run ended with {status}, said: {}", said.trim_end());
+                // Without a restore it is no run that a restore has changed.
+                if self.restored.is_empty() && run.is_none() {
+                    return Err(failed(why));
+                }
+                super::super::tell(&format!("killed and restored: {why}"));
+                self.broke_off = Some(why);
+                return Ok(());
+            }
+            if let Some(tick) = kill {
+                super::super::tell(&format!("killed at tick {tick}"));
+            }
+        }
+        self.digests = recorded(&out.join(JOURNAL), again.ticks)?.digests;
+        self.digests.retain(|mark| mark.tick.is_multiple_of(again.interval) || mark.tick == again.ticks);
+        let summary = std::fs::read(out.join(SUMMARY)).map_err(failed)?;
+        let summary: Value = serde_json::from_slice(&summary).map_err(failed)?;
+        let hex = |key: &str| summary[key].as_str().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        let (end, said) = (hex("state_digest"), hex("output_digest"));
+        if let (Some(end), Some(tick)) = (end, summary["tick"].as_u64())
+            && self.digests.last().is_none_or(|last| last.tick < tick)
+        {
+            self.digests.push(Mark { tick, state: end, said });
+        }
+        self.told = serde_json::from_value(summary["outputs"].clone()).ok();
+        super::super::tell(&format!("killed {} times and restored: {}", args.kill, last_of(&self.digests)));
+        Ok(())
+    }
+
+    /// Where a run that is restored parts from one that is not, and the tick that it was restored at, if it does so in one process as
+    /// well; else in what the newest snapshot of the killed run differs.
+    ///
+    /// # Errors
+    /// What the runs or the snapshots say.
+    pub fn part(&self, again: &Again, threads: u32) -> Result<(Option<Parting>, Option<u64>), RunError> {
+        // A journal's input goes on where the snapshot was made: nobody else reads it from there.
+        if again.journal.is_none() {
+            for &at in &self.restored {
+                if let Some(parting) = again.part_restored(threads, at)? {
+                    return Ok((Some(parting), Some(at)));
+                }
+            }
+        }
+        let run = RecordedRun::open(&self.folder.join("run"))?;
+        let snapshot = run.snapshot(u64::MAX, None);
+        let parting = snapshot.map(|snapshot| again.part_of(threads, &snapshot)).transpose()?;
+        Ok((parting.flatten(), None))
+    }
+}
+
+/// The ticks to be killed at: one in each part of the run, where the seed says.
+fn kill_ticks(again: &Again, times: u32) -> Vec<u64> {
+    let draws = Draws::new(again.scenario.seed, "verify");
+    // A run over a table ends with its last tick, before it could be killed there.
+    let last = again.ticks.saturating_sub(1).max(1);
+    let times = u64::from(times);
+    let tick = |i: u64| {
+        let (from, to) = (last * i / times, last * (i + 1) / times);
+        let length = (to - from).clamp(1, u64::from(u32::MAX)) as u32;
+        1 + from + u64::from(rng::below(draws.words(i, 0, 0)[0], length))
+    };
+    (0..times).map(|i| tick(i).min(last)).collect()
+}
+
+/// Ticks between two snapshots: about a tenth of the run, and a prime. What has a period of its own would else be restored at its beginning.
+fn snapshot_interval(ticks: u64) -> u64 {
+    let is_prime = |n: &u64| (2..).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
+    (2..=(ticks / 10).max(2)).rev().find(is_prime).expect("2 is a prime")
+}
+
+fn command(again: &Again, threads: u32) -> Result<Command, RunError> {
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut command = Command::new(program);
+    command.arg("run").args(["--quiet", "--store", "memory", "--plugins-read-only"]);
+    command.args(["--ticks", &again.ticks.to_string()]);
+    command.args(["--snapshot-interval", &snapshot_interval(again.ticks).to_string()]);
+    command.args(["--digest-interval", &again.interval.to_string()]);
+    command.args(["--threads", &threads.to_string()]);
+    command.stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Waits for a process, and takes it along if a signal comes.
+fn finish(mut command: Command, stop: &Stop) -> Result<ExitStatus, String> {
+    let mut child = command.spawn().map_err(|e| e.to_string())?;
+    loop {
+        if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
+            return Ok(status);
+        }
+        if stop.is_set() {
+            _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The tick of the snapshot that a run would be restored from.
+fn snapshot_tick(run: &Path) -> Option<u64> {
+    let run = RecordedRun::open(run).ok()?;
+    let extent = run.extent().ok().flatten();
+    run.snapshot(u64::MAX, extent.as_ref()).map(|snapshot| snapshot.head().tick)
+}
