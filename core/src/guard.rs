@@ -3,6 +3,8 @@
 //! Bevy's own structural changes would shift rows between blocks without the blocks knowing. Two nets catch them:
 //! hooks on `StableId` here, and `Population::check` after every tick.
 
+use std::cell::Cell;
+
 use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::DeferredWorld;
@@ -11,9 +13,25 @@ use thiserror::Error;
 /// What the hooks saw.
 #[derive(Resource, Default, Debug)]
 pub(crate) struct Guard {
-    /// Set while the engine itself spawns rows.
-    pub spawning: bool,
     pub violation: Option<StructureError>,
+}
+
+thread_local! {
+    /// Set while the engine itself spawns rows, on the thread that does: asked for every row, so no resource.
+    static IS_SPAWNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Spawns rows: those that `spawn` adds on this thread are the engine's own.
+pub(crate) fn as_engine<R>(spawn: impl FnOnce() -> R) -> R {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            IS_SPAWNING.set(false);
+        }
+    }
+    IS_SPAWNING.set(true);
+    let _reset = Reset;
+    spawn()
 }
 
 /// A structural change of block rows behind the engine's back. It ends the run: the blocks can't be trusted any more.
@@ -50,8 +68,8 @@ pub enum StructureError {
 }
 
 pub(crate) fn stable_id_added(mut world: DeferredWorld, _: HookContext) {
-    if let Some(mut guard) = world.get_resource_mut::<Guard>()
-        && !guard.spawning
+    if !IS_SPAWNING.get()
+        && let Some(mut guard) = world.get_resource_mut::<Guard>()
     {
         guard.violation.get_or_insert(StructureError::Added);
     }

@@ -63,6 +63,28 @@ impl Locations {
         }
     }
 
+    /// Puts so many new ids from `first` on at the rows from `row` on.
+    pub fn set_run(&mut self, first: StableId, row: u32, count: u32) {
+        let mut done = 0;
+        while done < count {
+            let id = StableId(first.0 + u64::from(done));
+            let (key, at) = split(id);
+            let here = (PAGE - at).min((count - done) as usize);
+            if here > DENSE_ABOVE && !self.pages.contains_key(&key) {
+                self.pages.insert(key, Page::Dense { rows: Box::new([NO_ROW; PAGE]), live: 0 });
+            }
+            if let Some(Page::Dense { rows, live }) = self.pages.get_mut(&key) {
+                let rows = &mut rows[at..at + here];
+                let new = rows.iter().filter(|row| **row == NO_ROW).count();
+                rows.iter_mut().zip(row + done..).for_each(|(place, row)| *place = row);
+                (*live, self.len) = (*live + new, self.len + new);
+            } else {
+                (0..here as u32).for_each(|i| self.set(StableId(id.0 + u64::from(i)), row + done + i));
+            }
+            done += here as u32;
+        }
+    }
+
     /// Forgets `id`.
     pub fn remove(&mut self, id: StableId) {
         let (key, at) = split(id);
@@ -143,6 +165,25 @@ mod tests {
             prop_assert_eq!(ours.len(), map.len());
             for id in 0..5000 {
                 prop_assert_eq!(ours.get(StableId(id)), map.get(&id).copied());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_is_as_its_ids_one_by_one(
+            runs in prop::collection::vec((0u64..9000, 0u32..9999, 1u32..4000), 1..6), gone in 0u64..9000
+        ) {
+            let (mut whole, mut single) = (Locations::default(), Locations::default());
+            for (first, row, count) in runs {
+                whole.set_run(StableId(first), row, count);
+                (0..count).for_each(|i| single.set(StableId(first + u64::from(i)), row + i));
+                whole.remove(StableId(gone));
+                single.remove(StableId(gone));
+            }
+            prop_assert_eq!(whole.len(), single.len());
+            for id in 0..13_000 {
+                prop_assert_eq!(whole.get(StableId(id)), single.get(StableId(id)));
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::block::{
 };
 use crate::column::{Health, StableId};
 use crate::config::{BlockGroup, Scenario};
-use crate::guard::Guard;
+use crate::guard::{Guard, as_engine};
 use crate::kind::{KindError, KindSpec, Kinds, Recycled};
 use crate::location::Locations;
 use crate::raw;
@@ -201,7 +201,7 @@ fn lay_out(world: &mut World, scenario: &Scenario, layout: &Layout) -> Result<()
     resolve(&kinds, scenario)?;
     world.register_disabling_component::<Recycled>();
     world.init_resource::<Turns>();
-    world.insert_resource(Guard { spawning: true, ..Guard::default() });
+    world.insert_resource(Guard::default());
     let low: Vec<Entity> = (0..LOW_ENTITIES).map(|_| world.spawn_empty().id()).collect();
 
     let (mut population, mut directory) =
@@ -239,7 +239,6 @@ fn lay_out(world: &mut World, scenario: &Scenario, layout: &Layout) -> Result<()
     }
     // The last freed is the first reused.
     low.into_iter().rev().for_each(|entity| _ = world.despawn(entity));
-    world.resource_mut::<Guard>().spawning = false;
     population.archetypes_known = world.archetypes().len();
     world.insert_resource(population);
     world.insert_resource(directory);
@@ -323,14 +322,16 @@ fn spawn_kind(
         }
         blocks.push(Block { id: p.id, group: p.group_id, index: p.index, start, capacity, live: p.live });
     }
-    let columns: Vec<Column> =
-        spec.columns.iter().map(|c| Column { id: (c.register)(world), name: c.name, size: c.size }).collect();
+    let columns: Vec<Column> = spec
+        .columns
+        .iter()
+        .map(|c| Column { id: (c.register)(world), type_id: c.type_id, name: c.name, size: c.size })
+        .collect();
     let mut markers = Vec::new();
     if marker {
         markers.extend(spec.recycled.then(|| world.register_component::<Recycled>()));
         markers.push(raw::register_marker(world, format!("kind {}", spec.name)));
     }
-    let mut locations = Locations::default();
     let mut at = 0;
     let mut head = |row: u32| {
         while row >= blocks[at].start + blocks[at].capacity {
@@ -340,15 +341,22 @@ fn spawn_kind(
         if offset >= blocks[at].live {
             return (StableId::NONE, Health::default());
         }
-        let id = planned[at].ids.at(offset);
-        locations.set(id, row);
-        (id, Health::FRESH)
+        (planned[at].ids.at(offset), Health::FRESH)
     };
-    let first = match &markers[..] {
+    let first = as_engine(|| match &markers[..] {
         [] => (spec.spawn)(world, rows as u32, &mut head),
         markers => raw::spawn_marked(world, &columns, markers, rows as u32, &mut head),
+    });
+    let first = first.expect("a planned kind has rows");
+    let mut locations = Locations::default();
+    for (block, planned) in blocks.iter().zip(planned) {
+        match planned.ids {
+            Ids::From(first) => locations.set_run(StableId(first), block.start, block.live),
+            Ids::These(_) => {
+                (0..block.live).for_each(|row| locations.set(planned.ids.at(row), block.start + row));
+            }
+        }
     }
-    .expect("a planned kind has rows");
     let location = world.entity(first).location();
     let archetype = world.archetypes().get(location.archetype_id).expect("a living entity has an archetype");
     if archetype.component_count() != columns.len() + usize::from(spec.recycled) + usize::from(marker) {

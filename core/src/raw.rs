@@ -70,12 +70,31 @@ pub(crate) fn copy_row(world: &mut World, id: TableOf, columns: &[Column], from:
     }
 }
 
-/// Sets every column of a row to zeros.
-pub(crate) fn zero_row(world: &mut World, id: TableOf, columns: &[Column], row: u32) {
+/// Makes a row a new entity's: its id, a fresh health, and zeros in every other column.
+///
+/// # Panics
+/// If the first two columns are not these.
+pub(crate) fn write_fresh_row(world: &mut World, id: TableOf, columns: &[Column], row: u32, of: StableId) {
     let table = table(world, id);
-    for column in columns {
+    let row = checked(table, row);
+    let [id_column, health_column, rest @ ..] = columns else { panic!("a kind has an id and a health") };
+    let types = [id_column.type_id, health_column.type_id];
+    assert_eq!(
+        types,
+        [TypeId::of::<StableId>(), TypeId::of::<Health>()],
+        "columns are written as what they are"
+    );
+    let [id_at] = addresses(table, id_column.id, [row]);
+    let [health_at] = addresses(table, health_column.id, [row]);
+    // SAFETY: the columns hold these (fact 2), so the addresses are aligned; mutably borrowed (fact 3); both are Pod.
+    unsafe {
+        id_at.cast::<StableId>().write(of);
+        health_at.cast::<Health>().write(Health::FRESH);
+    }
+    for column in rest {
+        let [at] = addresses(table, column.id, [row]);
         // SAFETY: one value of the column (fact 2); zeros are a value (fact 1); mutably borrowed (fact 3).
-        unsafe { std::ptr::write_bytes(address(table, column.id, row), 0, column.size) };
+        unsafe { std::ptr::write_bytes(at, 0, column.size) };
     }
 }
 

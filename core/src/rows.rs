@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::block::{Block, BlockId, Directory, GroupId, KindId, KindTable, Population};
 use crate::column::{Health, StableId};
-use crate::guard::Guard;
+use crate::guard::as_engine;
 use crate::kind::need_of;
 use crate::raw;
 use crate::turns::Turns;
@@ -154,12 +154,9 @@ impl<'w> Rows<'w> {
         let row = block.start + block.live;
         block.live += 1;
         table.live += 1;
-        let (id_column, health_column) = (table.columns[0].id, table.columns[1].id);
         let id = self.directory.next_id();
         self.directory.next += 1;
-        raw::zero_row(self.world, table.table, &table.columns, row);
-        raw::write(self.world, table.table, id_column, row, id);
-        raw::write(self.world, table.table, health_column, row, Health::FRESH);
+        raw::write_fresh_row(self.world, table.table, &table.columns, row, id);
         self.directory.kinds[kind.0 as usize].set(id, row);
         Ok(Row { rows: self, kind, row, id })
     }
@@ -270,12 +267,10 @@ impl<'w> Rows<'w> {
         self.check_memory(kind, bytes, rows)?;
         let table = &mut self.population.kinds[kind.0 as usize];
         let mut free = |_: u32| (StableId::NONE, Health::default());
-        self.world.resource_mut::<Guard>().spawning = true;
-        match &table.markers[..] {
+        as_engine(|| match &table.markers[..] {
             [] => (table.spawn)(self.world, capacity, &mut free),
             markers => raw::spawn_marked(self.world, &table.columns, markers, capacity, &mut free),
-        };
-        self.world.resource_mut::<Guard>().spawning = false;
+        });
         table.rows += capacity;
         let at = table.blocks.len() as u32;
         table.blocks.push(Block { id, group, index, start, capacity, live: 0 });
