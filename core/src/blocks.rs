@@ -397,7 +397,7 @@ impl<'p, 'w, 'o, D: Columns, R> Leaves<'p, 'w, 'o, D, R> {
     fn of(blocks: &'p [Block], slices: D::Slices<'w>, out: &'o mut [R], threads: usize) -> Self {
         let rows_left = blocks.last().map_or(0, |last| last.start + last.capacity - blocks[0].start);
         let threads = threads as u32;
-        let rows_min = if threads == 1 { rows_left } else { rows_left / (32 * threads) };
+        let rows_min = if threads == 1 { rows_left } else { rows_left / (128 * threads) };
         Self { rest: Some(Leaf { blocks, slices, out }), rows_left, rows_min, threads }
     }
 }

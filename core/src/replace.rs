@@ -35,19 +35,27 @@ pub fn replace(world: &mut World) {
     // Whichever thread found them first: the directory ends the same, but its pages should also be made in one order.
     list.sort_unstable_by_key(|replaced| replaced.new);
     world.resource_scope::<Population, _>(|world, population| {
-        for &Replaced { kind, row, old, new } in &list {
-            let table = &population.kinds()[kind.0 as usize];
-            let id = table.columns[0].id;
-            let found: StableId = raw::read(world, table.table, id, row);
-            assert_eq!(found, old, "row {row} of kind '{}' is another's", table.name);
-            raw::write(world, table.table, id, row, new);
-            let mut directory = world.resource_mut::<Directory>();
-            assert_eq!(directory.next, new.0, "new entities have the next ids");
-            directory.next += 1;
-            let rows = &mut directory.kinds[kind.0 as usize];
-            rows.remove(old);
-            rows.set(new, row);
-        }
+        world.resource_scope::<Directory, _>(|world, mut directory| {
+            for replaced in &list {
+                assert_eq!(directory.next, replaced.new.0, "new entities have the next ids");
+                directory.next += 1;
+            }
+            for (at, table) in population.kinds().iter().enumerate() {
+                let mut own = list.iter().filter(|replaced| usize::from(replaced.kind.0) == at).peekable();
+                if own.peek().is_none() {
+                    continue;
+                }
+                let ids = raw::column_bytes_mut(world, table.table, &table.columns[0]);
+                let ids: &mut [StableId] = bytemuck::cast_slice_mut(ids);
+                let rows = &mut directory.kinds[at];
+                for &Replaced { row, old, new, .. } in own {
+                    let found = std::mem::replace(&mut ids[row as usize], new);
+                    assert_eq!(found, old, "row {row} of kind '{}' is another's", table.name);
+                    rows.remove(old);
+                    rows.set(new, row);
+                }
+            }
+        });
     });
     list.clear();
     world.resource_mut::<Replacements>().0 = list;

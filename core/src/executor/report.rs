@@ -83,7 +83,8 @@ pub struct SystemTiming {
     pub owner: Option<Owner>,
     /// Times it ran.
     pub calls: u64,
-    /// Seconds it ran, all calls together. Systems may overlap.
+    /// Seconds it ran, all calls together. Systems may overlap. Reckoned from every sixteenth call where a run of systems takes less
+    /// than 50 us in all.
     pub seconds: f64,
 }
 
@@ -232,6 +233,16 @@ pub(super) struct Free {
 }
 
 impl Free {
+    /// The thread's number.
+    pub fn thread(self) -> usize {
+        self.thread
+    }
+
+    /// Nanoseconds since another moment of the same thread.
+    pub fn nanoseconds_since(self, start: Self) -> u64 {
+        self.since.duration_since(start.since).as_nanos() as u64
+    }
+
     /// This thread, now.
     pub fn now() -> Self {
         Self { thread: team::number(), since: now() }
@@ -244,6 +255,9 @@ pub(super) struct TimingCell {
     phase: Arc<str>,
     owner: Option<Owner>,
     calls: AtomicU64,
+    /// Calls that were timed: of very short systems not each is.
+    timed: AtomicU64,
+    /// Of those calls.
     nanoseconds: AtomicU64,
     /// The thread that it is running on, counted from 1; 0 while it is not.
     thread: AtomicUsize,
@@ -257,21 +271,29 @@ impl TimingCell {
             phase,
             owner,
             calls: AtomicU64::new(0),
+            timed: AtomicU64::new(0),
             nanoseconds: AtomicU64::new(0),
             thread: AtomicUsize::new(0),
         }
     }
 
-    /// Times one call of `f`, and shows it to the trace if there is one. Gives from when on the thread is free again.
-    pub fn time<R>(&self, trace: Option<&Trace>, free: Free, f: impl FnOnce() -> R) -> (R, Free) {
-        let Free { thread, since: start } = free;
+    /// Calls `f`, and counts the call.
+    pub fn count<R>(&self, thread: usize, f: impl FnOnce() -> R) -> R {
         self.thread.store(thread + 1, Ordering::Relaxed);
         let result = f();
         self.thread.store(0, Ordering::Relaxed);
-        let end = now();
         // A system is called by one thread at a time: others only read.
+        self.calls.store(self.calls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        result
+    }
+
+    /// Times one call of `f`, and shows it to the trace if there is one. Gives from when on the thread is free again.
+    pub fn time<R>(&self, trace: Option<&Trace>, free: Free, f: impl FnOnce() -> R) -> (R, Free) {
+        let Free { thread, since: start } = free;
+        let result = self.count(thread, f);
+        let end = now();
         let add = |to: &AtomicU64, n| to.store(to.load(Ordering::Relaxed) + n, Ordering::Relaxed);
-        add(&self.calls, 1);
+        add(&self.timed, 1);
         add(&self.nanoseconds, end.duration_since(start).as_nanos() as u64);
         if let Some(trace) = trace {
             trace.add(|| What::System(Arc::clone(&self.name), Arc::clone(&self.phase)), start, end);
@@ -282,15 +304,28 @@ impl TimingCell {
     /// A cell for the same system in a schedule that was built anew.
     pub fn carried_over(&self) -> Self {
         let counter = |from: &AtomicU64| AtomicU64::new(from.load(Ordering::Relaxed));
-        let (calls, nanoseconds) = (counter(&self.calls), counter(&self.nanoseconds));
+        let [calls, timed, nanoseconds] = [&self.calls, &self.timed, &self.nanoseconds].map(counter);
         Self {
             name: Arc::clone(&self.name),
             phase: Arc::clone(&self.phase),
             owner: self.owner,
             calls,
+            timed,
             nanoseconds,
             thread: AtomicUsize::new(0),
         }
+    }
+
+    /// Of all calls, reckoned from those that were timed.
+    fn seconds(&self) -> f64 {
+        let [calls, timed, nanoseconds] =
+            [&self.calls, &self.timed, &self.nanoseconds].map(|of| of.load(Ordering::Relaxed) as f64);
+        if timed > 0.0 { nanoseconds / 1e9 * (calls / timed) } else { 0.0 }
+    }
+
+    /// Nanoseconds of all calls so far; none before the first that was timed.
+    pub fn nanoseconds(&self) -> Option<u64> {
+        (self.timed.load(Ordering::Relaxed) > 0).then(|| (self.seconds() * 1e9) as u64)
     }
 
     fn running(&self) -> Option<Running> {
@@ -304,7 +339,7 @@ impl TimingCell {
             phase: self.phase.to_string(),
             owner: self.owner,
             calls: self.calls.load(Ordering::Relaxed),
-            seconds: self.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
+            seconds: self.seconds(),
         }
     }
 }

@@ -29,11 +29,30 @@ use crate::phase::{Close, Owner, Shutdown};
 use crate::team::{self, Member, Work};
 use crate::trace::Trace;
 
+/// Runs of a schedule between two looks at how long its systems take, once it has run for a while.
+const LOOK_EVERY: u64 = 64;
+/// Nanoseconds that systems side by side must save to be handed to another thread, whose caches are cold: several times what it takes
+/// to hand them over.
+const GAIN_MIN: u64 = 10_000;
+
+/// Short systems are timed in every so many runs of their schedule: to read the clock takes longer than many of them.
+const TIME_EVERY: u64 = 16;
+/// Nanoseconds of a segment above which a call in it was long.
+const LONG: u64 = 50_000;
+/// Runs of a schedule in which each call is timed after one was long.
+const TIMED_AFTER_LONG: u64 = 4096;
+
 /// Runs a schedule's systems on the team of the current thread.
 pub(super) struct TeamExecutor {
     shared: Shared,
     plan: Plan,
     state: State,
+    /// How often the plan has been run.
+    runs: u64,
+    /// By segment.
+    shorts: Vec<Short>,
+    /// Whether its systems have no second try.
+    is_once: bool,
     apply_final_deferred: bool,
 }
 
@@ -60,6 +79,15 @@ struct State {
     keys: Vec<SystemKey>,
     /// Stopped plugins that this schedule has heard of.
     stops: usize,
+}
+
+/// What is known of a segment whose systems are short.
+#[derive(Clone, Copy, Default)]
+struct Short {
+    /// Whether they are, all together: too short to be worth another thread.
+    is_so: bool,
+    /// The run up to which each call is timed, because one was long.
+    timed_until: u64,
 }
 
 impl State {
@@ -90,13 +118,46 @@ impl State {
 
 impl TeamExecutor {
     pub fn new(shared: Shared) -> Self {
-        Self { shared, plan: Plan::default(), state: State::default(), apply_final_deferred: true }
+        let is_once = is_run_once(lock(&shared).label);
+        Self {
+            shared,
+            plan: Plan::default(),
+            state: State::default(),
+            runs: 0,
+            shorts: Vec::new(),
+            is_once,
+            apply_final_deferred: true,
+        }
     }
 
     /// Makes the plan anew, after the schedule was built.
     fn rebuild(&mut self, captured: &Captured, systems: &[SystemWithAccess]) {
         self.plan = Plan::new(captured, systems);
         self.state = State::new(captured, &self.plan, &self.state);
+        (self.runs, self.shorts) = (0, vec![Short::default(); self.plan.segments.len()]);
+    }
+
+    /// Looks now and then which segments are worth more than one thread: in those that gain less than a hand-over costs, one thread
+    /// runs them all. What a system does by itself in parallel is shared in any case.
+    fn look_for_short(&mut self, timings: &[TimingCell]) {
+        self.runs += 1;
+        let runs = self.runs;
+        if !runs.is_power_of_two() && !runs.is_multiple_of(LOOK_EVERY) {
+            return;
+        }
+        for (segment, short) in self.plan.segments.iter().zip(&mut self.shorts) {
+            let Segment::Together(nodes) = segment else { continue };
+            let (mut total, mut longest) = (0, 0);
+            for node in nodes.clone() {
+                if let Node::System(index) = self.plan.nodes[node] {
+                    // Of one that has not run nothing is known, until it seems to run seldom.
+                    let unknown = if runs <= TIME_EVERY { GAIN_MIN } else { 0 };
+                    let each_run = timings[index].nanoseconds().map_or(unknown, |all| all / runs);
+                    (total, longest) = (total + each_run, longest.max(each_run));
+                }
+            }
+            short.is_so = total - longest < GAIN_MIN;
+        }
     }
 
     /// Stops the systems of plugins that have been stopped since the last run. Between two runs, so that the tick in
@@ -163,8 +224,8 @@ impl SystemExecutor for TeamExecutor {
             self.rebuild(captured, systems);
         }
         self.stop_plugins(captured);
+        self.look_for_short(&captured.timings);
         let Captured {
-            label,
             system_conditions,
             set_conditions,
             reports,
@@ -180,12 +241,22 @@ impl SystemExecutor for TeamExecutor {
             let of_sets = set_conditions.iter_mut().flat_map(|of| &mut of.conditions);
             of_systems.chain(of_sets).for_each(|condition| condition.check_change_tick(check));
         }
-        // A system that runs once has no second try.
-        let max_failures = if is_run_once(*label) { 1 } else { reports.max_failures() };
-        let (plan, state) = (&self.plan, &self.state);
+        let max_failures = if self.is_once { 1 } else { reports.max_failures() };
+        let (plan, state, runs) = (&self.plan, &self.state, self.runs);
         let trace = reports.trace();
-        let watch = Watch { reports, trace, owners, writes, intervals, timings, max_failures, plan, state };
-        for at in 0..self.plan.segments.len() {
+        let watch = Watch {
+            reports,
+            trace,
+            owners,
+            writes,
+            intervals,
+            timings,
+            max_failures,
+            plan,
+            state,
+            is_timed: true,
+        };
+        for (at, short) in self.shorts.iter_mut().enumerate() {
             let segment = self.plan.segments[at].clone();
             let run = Run {
                 systems: systems.as_mut_ptr(),
@@ -195,11 +266,14 @@ impl SystemExecutor for TeamExecutor {
                 world: world.as_unsafe_world_cell(),
             };
             match segment {
-                Segment::Together(range) => match team::member().filter(|_| range.len() > 1) {
-                    // SAFETY: one after the other by their places, and this call holds `&mut World`.
-                    None => _ = range.fold(Free::now(), |free, node| unsafe { run.node(node, free) }),
-                    Some(lead) => run.together(range, &self.plan.roots[at], &lead),
-                },
+                Segment::Together(range) => {
+                    let is_short = short.is_so || range.len() == 1;
+                    match team::member().filter(|_| !is_short) {
+                        // SAFETY: this call holds `&mut World`.
+                        None => unsafe { run.one_by_one(range, runs, short) },
+                        Some(lead) => run.together(range, &self.plan.roots[at], &lead),
+                    }
+                }
                 Segment::Alone(node) => {
                     let Node::System(index) = self.plan.nodes[node] else {
                         unreachable!("only systems run alone")
@@ -311,6 +385,28 @@ impl Together<'_> {
 }
 
 impl Run<'_> {
+    /// Runs the nodes of a segment on this thread, by their places.
+    ///
+    /// # Safety
+    /// Nobody else has the world.
+    unsafe fn one_by_one(&self, nodes: std::ops::Range<usize>, run: u64, short: &mut Short) {
+        let is_timed = !short.is_so
+            || run <= short.timed_until.max(TIME_EVERY)
+            || run.is_multiple_of(TIME_EVERY)
+            || self.watch.trace.is_some();
+        let start = Free::now();
+        let mut free = start;
+        let run_nodes = Self { watch: Watch { is_timed, ..self.watch }, ..*self };
+        for node in nodes {
+            // SAFETY: one after the other, which keeps the module's invariant.
+            free = unsafe { run_nodes.node(node, free) };
+        }
+        let end = if is_timed { free } else { Free::now() };
+        if end.nanoseconds_since(start) > LONG {
+            short.timed_until = run + TIMED_AFTER_LONG;
+        }
+    }
+
     /// Runs the nodes of a segment on the team.
     fn together(&self, nodes: std::ops::Range<usize>, roots: &[u32], lead: &Member) {
         let Watch { plan, state, .. } = self.watch;
@@ -411,13 +507,20 @@ struct Watch<'a> {
     max_failures: u64,
     plan: &'a Plan,
     state: &'a State,
+    /// Whether calls are timed, and not only counted.
+    is_timed: bool,
 }
 
 impl Watch<'_> {
     /// Times a system's call, catches its panic and counts its errors.
     fn guarded(&self, index: usize, free: Free, call: impl FnOnce() -> Result<(), RunSystemError>) -> Free {
         let call = || interval::run_every(self.intervals[index], || catch_unwind(AssertUnwindSafe(call)));
-        let (result, free) = self.timings[index].time(self.trace, free, call);
+        let timing = &self.timings[index];
+        let (result, free) = if self.is_timed {
+            timing.time(self.trace, free, call)
+        } else {
+            (timing.count(free.thread(), call), free)
+        };
         match result {
             Ok(Ok(())) if !self.plan.deferred[index] => {}
             Ok(Ok(())) => self.state.ran[index].store(true, Ordering::Release),
