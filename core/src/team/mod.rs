@@ -314,14 +314,14 @@ impl Member {
     /// Takes something to do, if there is anything.
     fn help(&self) -> bool {
         let shared = &*self.shared;
-        let mut start = None;
         let joined = || {
             // One calls the next: all are awake after as many steps as their number has digits.
             self.call();
-            start = Some(now());
+            let start = now();
+            // Before it is counted out: who waits for that reads the sum next.
+            move || shared.add(&shared.helped, start)
         };
         if shared.offers.join(joined, |whose| shared.waiting.wake(whose)) {
-            shared.add(&shared.helped, start);
             return true;
         }
         rayon::yield_now() == Some(rayon::Yield::Executed)
@@ -354,7 +354,7 @@ impl Drop for Withdraw<'_, '_> {
                 shared.waiting.sleep(member.number, None, || offer.is_left());
             }
         }
-        shared.add(&shared.waited, Some(start));
+        shared.add(&shared.waited, start);
     }
 }
 
@@ -365,9 +365,8 @@ impl Shared {
         self.idle.wake_all();
     }
 
-    fn add(&self, to: &AtomicU64, since: Option<Instant>) {
-        let nanoseconds = since.map_or(0, |start| now().duration_since(start).as_nanos() as u64);
-        to.fetch_add(nanoseconds, Ordering::Relaxed);
+    fn add(&self, to: &AtomicU64, since: Instant) {
+        to.fetch_add(now().duration_since(since).as_nanos() as u64, Ordering::Relaxed);
     }
 }
 

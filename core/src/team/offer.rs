@@ -77,9 +77,9 @@ impl Offers {
         self.count.store(list.len(), Ordering::SeqCst);
     }
 
-    /// Takes part in the oldest offer that is ready, until there is nothing more to take. `joined` is called on the way in, `left`
-    /// with whose it is if nobody else is left in it. Says whether there was one.
-    pub fn join(&self, joined: impl FnOnce(), left: impl FnOnce(usize)) -> bool {
+    /// Takes part in the oldest offer that is ready, until there is nothing more to take. `joined` is called on the way in and gives what
+    /// is called on the way out, `left` with whose it is if nobody else is left in it. Says whether there was one.
+    pub fn join<W: FnOnce()>(&self, joined: impl FnOnce() -> W, left: impl FnOnce(usize)) -> bool {
         if self.count.load(Ordering::SeqCst) == 0 {
             return false;
         }
@@ -90,8 +90,9 @@ impl Offers {
         let offer = unsafe { shown.0.as_ref() };
         offer.others.fetch_add(1, Ordering::SeqCst);
         drop(list);
-        joined();
+        let leaving = joined();
         offer.work.work();
+        leaving();
         let member = offer.member;
         // What has been done is the offerer's to see. The offer may be gone as soon as this is done.
         if offer.others.fetch_sub(1, Ordering::SeqCst) == 1 {
