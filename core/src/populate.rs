@@ -113,7 +113,7 @@ pub fn resolve<'k>(kinds: &'k Kinds, scenario: &Scenario) -> Result<Vec<&'k Kind
     Ok(resolved)
 }
 
-/// Creates the blocks of `scenario` and spawns every row; leaves [`Population`], [`Directory`] and [`Turns`] in the world.
+/// Creates the blocks of `scenario` and spawns every row; leaves [`Population`] and [`Directory`] in the world.
 ///
 /// # Errors
 /// See [`PopulateError`]; nothing is spawned then.

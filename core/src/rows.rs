@@ -1,7 +1,7 @@
 //! Rows: births, deaths and moves of the entities of recycled kinds, one entity at a time.
 //!
 //! A freed row's place is filled by the last live row of its block (and where not all rows are due at once, by one or two others: see
-//! [`turns`](crate::turns)), so that a block's live rows stay in front. Needs the world
+//! `turns.rs`), so that a block's live rows stay in front. Needs the world
 //! to itself: from a parallel system, queue a closure on `Commands`.
 
 use bevy_ecs::component::{Component, ComponentId};
