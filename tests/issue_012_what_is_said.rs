@@ -94,3 +94,29 @@ fn what_differs_is_named_with_its_plugin_its_stream_and_its_tick() {
     };
     assert!(again.part([1, 2]).unwrap().is_none(), "a run without it says the same");
 }
+
+#[test]
+fn what_waits_to_be_said_after_a_restore_is_said_by_who_has_said_it() {
+    fn warns(tick: Res<Tick>, mut out: Outbox<Slip>) {
+        out.alert("odd", &format!("tick {}", tick.0), 1.0, 2);
+    }
+    let (stop, blocks) =
+        (Stop::default(), vec![BlockGroup { id: "cells".into(), entities: 1000, ..Default::default() }]);
+    let app = |_: &mut Scenario| {
+        let mut app = App::new();
+        // After the engine has sent what there is: it goes out a tick later, after a snapshot that is made in between.
+        app.add_plugins(CorecPlugin).add_systems(Update, warns.after(Phase::Publish));
+        app
+    };
+    let again = Again {
+        scenario: Scenario { blocks, ..Default::default() },
+        journal: None,
+        ticks: 12,
+        interval: 10,
+        old_until: 0,
+        app: &app,
+        stop: &stop,
+    };
+    let parting = again.part_restored(1, 7).unwrap();
+    assert!(parting.is_none(), "{parting:?}");
+}

@@ -20,8 +20,10 @@ use crate::phase::Owner;
 /// The observers of the world.
 #[derive(Resource, Default)]
 struct Observers {
-    /// As they were added, and whose they are.
+    /// As they were added, and whose they are, until [`arrange`] is called.
     added: Vec<(Entity, Option<Owner>)>,
+    /// How many have been added.
+    count: usize,
     /// What those that are called by the engine watch; none until [`arrange`] has been called.
     nowhere: Option<Entity>,
     /// What calls those of an event, or of an event of a component.
@@ -29,18 +31,34 @@ struct Observers {
 }
 
 /// Calls others, in their order.
-#[derive(Component, Default)]
-struct Caller(Vec<Called>);
-
-#[derive(Clone, Copy)]
-struct Called {
-    rank: Rank,
-    observer: Entity,
-    runner: ObserverRunner,
+#[derive(Component)]
+struct Caller {
+    key: EventKey,
+    component: Option<ComponentId>,
+    nowhere: Entity,
+    called: Vec<(Rank, Entity)>,
 }
 
 /// Lower ones first: plain Bevy's last, then as they were added.
 type Rank = (bool, Option<Owner>, usize);
+
+/// How bevy_ecs runs an observer that was taken over; none if it is none any more.
+fn runner_of(
+    world: &World,
+    key: EventKey,
+    component: Option<ComponentId>,
+    nowhere: Entity,
+    observer: Entity,
+) -> Option<ObserverRunner> {
+    let of = world.observers().try_get_observers(key)?;
+    let watching = match component {
+        None => of.entity_observers().get(&nowhere)?,
+        Some(component) => {
+            of.component_observers().get(&component)?.entity_component_observers().get(&nowhere)?
+        }
+    };
+    watching.get(&observer).copied()
+}
 
 /// Notes who adds observers from now on. Called before plugins are built; again changes nothing.
 pub fn watch(world: &mut World) {
@@ -53,8 +71,9 @@ pub fn watch(world: &mut World) {
         .map(|entity| entity.id())
         .collect();
     before.sort_unstable();
+    let count = before.len();
     let added = before.into_iter().map(|entity| (entity, None)).collect();
-    world.insert_resource(Observers { added, ..Observers::default() });
+    world.insert_resource(Observers { added, count, ..Observers::default() });
     world.add_observer(|add: On<Add<Observer>>, mut commands: Commands| {
         let observer = add.entity;
         commands.queue(move |world: &mut World| note(world, observer));
@@ -63,7 +82,7 @@ pub fn watch(world: &mut World) {
 
 /// How many have been added.
 pub(crate) fn count(world: &World) -> usize {
-    world.get_resource::<Observers>().map_or(0, |observers| observers.added.len())
+    world.get_resource::<Observers>().map_or(0, |observers| observers.count)
 }
 
 /// Writes down whose those are that were added after the first `before`.
@@ -79,27 +98,33 @@ pub(crate) fn arrange(world: &mut World) {
     let nowhere = world.spawn_empty().id();
     let mut observers = world.resource_mut::<Observers>();
     observers.nowhere = Some(nowhere);
-    let all: Vec<usize> = (0..observers.added.len()).collect();
-    all.into_iter().for_each(|at| take_over(world, at, nowhere));
+    let added = std::mem::take(&mut observers.added);
+    for (at, (observer, owner)) in added.into_iter().enumerate() {
+        take_over(world, observer, (owner.is_none(), owner, at), nowhere);
+    }
 }
 
 fn note(world: &mut World, observer: Entity) {
     // One's own: those that call, and those that were taken over and put back.
-    let is_own = world.get::<Caller>(observer).is_some();
-    let mut observers = world.resource_mut::<Observers>();
-    if is_own || observers.added.iter().rev().any(|(known, _)| *known == observer) {
+    let nowhere = world.resource::<Observers>().nowhere;
+    let watches =
+        |of: &Observer| nowhere.is_some_and(|nowhere| of.descriptor().entities().contains(&nowhere));
+    let is_own =
+        world.get::<Caller>(observer).is_some() || world.get::<Observer>(observer).is_none_or(watches);
+    if is_own {
         return;
     }
-    let at = observers.added.len();
-    observers.added.push((observer, None));
-    if let Some(nowhere) = observers.nowhere {
-        take_over(world, at, nowhere);
+    let mut observers = world.resource_mut::<Observers>();
+    let at = observers.count;
+    observers.count += 1;
+    match nowhere {
+        None => observers.added.push((observer, None)),
+        Some(nowhere) => take_over(world, observer, (true, None, at), nowhere),
     }
 }
 
 /// Has an observer called by the engine from now on.
-fn take_over(world: &mut World, at: usize, nowhere: Entity) {
-    let (observer, owner) = world.resource::<Observers>().added[at];
+fn take_over(world: &mut World, observer: Entity, rank: Rank, nowhere: Entity) {
     let Some(descriptor) = world.get::<Observer>(observer).map(|own| own.descriptor().clone()) else {
         return;
     };
@@ -117,40 +142,45 @@ fn take_over(world: &mut World, at: usize, nowhere: Entity) {
     }
     world.entity_mut(observer).insert(own);
     world.flush();
-    let rank = (owner.is_none(), owner, at);
     for &key in descriptor.event_keys() {
-        if descriptor.components().is_empty() {
-            let of = world.observers().try_get_observers(key);
-            let runner = of.and_then(|of| of.entity_observers().get(&nowhere)?.get(&observer));
-            enlist(world, key, None, runner.map(|&runner| Called { rank, observer, runner }));
+        let components = descriptor.components();
+        if components.is_empty() {
+            enlist(world, key, None, nowhere, (rank, observer));
         }
-        for &component in descriptor.components() {
-            let of = world.observers().try_get_observers(key);
-            let of = of.and_then(|of| of.component_observers().get(&component));
-            let runner = of.and_then(|of| of.entity_component_observers().get(&nowhere)?.get(&observer));
-            enlist(world, key, Some(component), runner.map(|&runner| Called { rank, observer, runner }));
-        }
+        components.iter().for_each(|&of| enlist(world, key, Some(of), nowhere, (rank, observer)));
     }
 }
 
 /// Puts an observer into the list of those that are called at an event.
-fn enlist(world: &mut World, key: EventKey, component: Option<ComponentId>, called: Option<Called>) {
-    let called = called.expect("bevy_ecs has registered it under the entity that it watches");
+fn enlist(
+    world: &mut World,
+    key: EventKey,
+    component: Option<ComponentId>,
+    nowhere: Entity,
+    called: (Rank, Entity),
+) {
     let callers = &world.resource::<Observers>().callers;
     let known = callers.iter().find(|caller| (caller.0, caller.1) == (key, component));
     let caller = known.map(|caller| caller.2).unwrap_or_else(|| {
         // SAFETY: what is called has this key as well.
         let observer = unsafe { Observer::with_dynamic_runner(call).with_event_key(key) };
-        let observer = observer.with_components(component);
-        let caller = world.spawn((Caller::default(), observer)).id();
+        let list = Caller { key, component, nowhere, called: Vec::new() };
+        let caller = world.spawn((list, observer.with_components(component))).id();
         world.flush();
         world.resource_mut::<Observers>().callers.push((key, component, caller));
         caller
     });
-    let mut list = world.get_mut::<Caller>(caller).expect("nobody else knows the entity");
-    let place = list.0.partition_point(|other| other.rank < called.rank);
-    if list.0.get(place).is_none_or(|other| other.observer != called.observer) {
-        list.0.insert(place, called);
+    // Somebody despawned it: bevy_ecs has nobody to call then.
+    let Some(mut list) = world.get_mut::<Caller>(caller).map(|mut list| std::mem::take(&mut list.called))
+    else {
+        return;
+    };
+    // Those that are gone, and one that was there before under another rank.
+    let is_there = |observer| runner_of(world, key, component, nowhere, observer).is_some();
+    list.retain(|(_, observer)| *observer != called.1 && is_there(*observer));
+    list.insert(list.partition_point(|other| other.0 < called.0), called);
+    if let Some(mut caller) = world.get_mut::<Caller>(caller) {
+        caller.called = list;
     }
 }
 
@@ -167,14 +197,16 @@ unsafe fn call(
 ) {
     let mut next = 0;
     // Observers may add others, which come into the list once this one is through: commands wait.
-    while let Some(&Called { observer, runner, .. }) =
-        world.get::<Caller>(caller).and_then(|list| list.0.get(next))
+    while let Some((list, observer)) =
+        world.get::<Caller>(caller).and_then(|list| Some((list, list.called.get(next)?.1)))
     {
         next += 1;
-        if world.get::<Observer>(observer).is_some() {
-            // SAFETY: it has the same key, and is there.
-            unsafe { runner(world.reborrow(), observer, context, event.reborrow(), trigger.reborrow()) };
-        }
+        // Asked anew each time: somebody may have taken it away, and put another in its place.
+        let Some(runner) = runner_of(&world, list.key, list.component, list.nowhere, observer) else {
+            continue;
+        };
+        // SAFETY: bevy_ecs has it registered for this key, with this runner.
+        unsafe { runner(world.reborrow(), observer, context, event.reborrow(), trigger.reborrow()) };
     }
 }
 
@@ -236,6 +268,28 @@ mod tests {
             hears(&mut world, "later");
             assert_eq!(ring(&mut world), [&expected[..], &["late", "later"]].concat(), "{filled} before");
         }
+    }
+
+    #[test]
+    fn one_that_is_replaced_on_its_entity_is_called_as_what_it_is() {
+        let mut world = World::new();
+        world.init_resource::<Heard>();
+        watch(&mut world);
+        let first = hears(&mut world, "first");
+        arrange(&mut world);
+        world.entity_mut(first).remove::<Observer>();
+        assert_eq!(ring(&mut world), [] as [&str; 0]);
+        let other = Observer::new(|_: On<Bell>, mut heard: ResMut<Heard>| heard.0.push("other"));
+        world.entity_mut(first).insert(other);
+        world.flush();
+        assert_eq!(ring(&mut world), ["other"]);
+        // Many that come and go leave nothing behind.
+        for _ in 0..100 {
+            let gone = hears(&mut world, "gone");
+            world.despawn(gone);
+        }
+        let mut callers = world.query::<&Caller>();
+        assert!(callers.iter(&world).all(|caller| caller.called.len() <= 2));
     }
 
     #[test]

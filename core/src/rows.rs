@@ -219,8 +219,8 @@ impl<'w> Rows<'w> {
         let block = &mut table.blocks[place];
         block.live -= 1;
         let (start, last) = (block.start, block.live);
-        let (group, index) = (block.group, block.index);
-        self.turns.close_gap(kind, place as u32, row - start, last, &mut self.fillers);
+        let (group, index, id) = (block.group, block.index, block.id);
+        self.turns.close_gap(id, row - start, last, &mut self.fillers);
         let id_column = table.columns[0].id;
         let mut gap = row;
         let fillers = self.fillers.iter().copied().chain([last]).map(|filler| start + filler);

@@ -16,7 +16,7 @@ use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::alert::{Alerts, PluginRules, ToldSignals};
+use crate::alert::{AlertAuthors, Alerts, PluginRules, ToldSignals};
 use crate::block::{Directory, KindTable, Population};
 use crate::blocks::panic_message;
 use crate::clock::{self, Clocks};
@@ -402,6 +402,7 @@ impl Engine {
         world.resource_mut::<Turns>().end();
         world.resource_mut::<Tick>().0 += 1;
         Clocks::note(world, tick + 1, self.step);
+        AlertAuthors::note(world);
         let intact = world.resource::<Population>().check(world);
         intact.map_err(|error| SimulationError::Structure { tick, error })?;
         self.judge_failures(tick, false)?;
@@ -423,6 +424,7 @@ impl Engine {
         world.insert_resource(Tick(head.tick));
         clock::set_regular(world, head.tick, step);
         snapshot.fill(world)?;
+        AlertAuthors::set(world);
         if snapshot.has_resource(Clocks::NAME) {
             Clocks::set(world).map_err(|message| snapshot.foreign(message))?;
         } else {
@@ -595,7 +597,10 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> Result<(), 
         told => told?,
     }
     let alerts = Alerts::new(scenario, &of_plugins);
-    app.insert_resource(alerts).init_resource::<Journal>().init_resource::<Outputs>();
+    app.insert_resource(alerts)
+        .init_resource::<AlertAuthors>()
+        .init_resource::<Journal>()
+        .init_resource::<Outputs>();
     let mut saved = app.world_mut().get_resource_or_init::<SavedResources>();
     saved.add::<Stats>();
     saved.add::<Totals>();
@@ -604,6 +609,7 @@ fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> Result<(), 
     saved.add::<Clocks>();
     saved.add::<Outputs>();
     saved.add::<Turns>();
+    saved.add::<AlertAuthors>();
     match saved.taken_twice() {
         Some(name) => Err(SimulationError::SavedTwice(name)),
         None => Ok(()),

@@ -5,19 +5,23 @@
 //! with rows that come later in every round, so that nobody is put off: a row waits at most as many calls more as
 //! others were born or died meanwhile. Cursors are part of the state.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
 use serde::{Deserialize, Serialize};
 
-use crate::block::{Block, KindId, KindTable, Population};
+use crate::block::{Block, BlockId, KindTable, Population};
 use crate::digest::Saved;
 
 /// The cursors of the blocks that need some, a list for each interval in use.
 #[derive(Resource, Default, Serialize, Deserialize)]
 pub(crate) struct Turns {
     rounds: Vec<Rounds>,
+    /// The intervals in use, from the next tick on.
+    #[serde(skip)]
+    intervals: Vec<u64>,
     /// Whether a block needs a cursor at all.
     #[serde(skip)]
     is_part: bool,
@@ -27,8 +31,8 @@ pub(crate) struct Turns {
 #[derive(Serialize, Deserialize)]
 struct Rounds {
     interval_ticks: u64,
-    /// By kind, then by place in the kind's list of blocks; empty for kinds that need none.
-    cursors: Vec<Vec<Cursor>>,
+    /// By [`BlockId`](crate::block::BlockId); 0 for blocks that need none.
+    cursors: Vec<Cursor>,
 }
 
 /// Where a block's round is.
@@ -37,13 +41,14 @@ struct Rounds {
 struct Cursor {
     /// Where this tick's window ends: rows below have not had their turn in this round.
     low: u32,
-    /// Where it began; between ticks the same.
+    /// Where it began; the same if it is empty, as between ticks, or has all rows.
     high: u32,
+    has_all: bool,
 }
 
 impl From<u32> for Cursor {
     fn from(at: u32) -> Self {
-        Self { low: at, high: at }
+        Self { low: at, high: at, has_all: false }
     }
 }
 
@@ -61,25 +66,18 @@ impl Saved for Turns {
         self.is_part
     }
 
-    fn restore(&mut self, mut saved: Self) {
-        self.is_part = true;
-        for own in &mut self.rounds {
-            let at = saved.rounds.iter().position(|rounds| rounds.interval_ticks == own.interval_ticks);
-            if let Some(at) = at {
-                own.cursors = saved.rounds.swap_remove(at).cursors;
-            }
-        }
+    fn restore(&mut self, saved: Self) {
+        // Those of intervals that nobody has any more go in the next tick.
+        (self.rounds, self.is_part) = (saved.rounds, true);
     }
 }
 
 impl Turns {
     /// Which intervals systems have, beside that of one tick.
     pub fn set_intervals(&mut self, intervals: impl IntoIterator<Item = u64>) {
-        let mut all: Vec<u64> = intervals.into_iter().chain([1]).collect();
-        all.sort_unstable();
-        all.dedup();
-        let rounds = |interval_ticks| Rounds { interval_ticks, cursors: Vec::new() };
-        self.rounds = all.into_iter().map(rounds).collect();
+        self.intervals = intervals.into_iter().chain([1]).collect();
+        self.intervals.sort_unstable();
+        self.intervals.dedup();
     }
 
     /// Begins a tick: sets the windows of those whose turn it is.
@@ -90,11 +88,20 @@ impl Turns {
             if !turns.is_part {
                 return;
             }
-            if turns.rounds.is_empty() {
+            if turns.intervals.is_empty() {
                 turns.set_intervals([]);
             }
-            for rounds in turns.rounds.iter_mut().filter(|rounds| tick.is_multiple_of(rounds.interval_ticks))
-            {
+            let Self { rounds, intervals, .. } = &mut *turns;
+            if !rounds.iter().map(|rounds| rounds.interval_ticks).eq(intervals.iter().copied()) {
+                rounds.retain(|rounds| intervals.contains(&rounds.interval_ticks));
+                for &interval_ticks in intervals.iter() {
+                    if rounds.iter().all(|rounds| rounds.interval_ticks != interval_ticks) {
+                        rounds.push(Rounds { interval_ticks, cursors: Vec::new() });
+                    }
+                }
+                rounds.sort_by_key(|rounds| rounds.interval_ticks);
+            }
+            for rounds in rounds.iter_mut().filter(|rounds| tick.is_multiple_of(rounds.interval_ticks)) {
                 rounds.begin(population);
             }
         });
@@ -102,8 +109,8 @@ impl Turns {
 
     /// Ends a tick.
     pub fn end(&mut self) {
-        for cursor in self.rounds.iter_mut().flat_map(|rounds| rounds.cursors.iter_mut().flatten()) {
-            cursor.high = cursor.low;
+        for cursor in self.rounds.iter_mut().flat_map(|rounds| &mut rounds.cursors) {
+            *cursor = cursor.low.into();
         }
     }
 
@@ -111,16 +118,20 @@ impl Turns {
     /// ones first, then those in front.
     pub fn due(&self, population: &Population, block: &Block, interval: u64, turn: u64) -> [Range<u32>; 2] {
         let (load, live) = (population.group(block.group).settings.load, block.live);
-        let (kind, place) = population.by_id[block.id.0 as usize];
+        let (kind, _) = population.by_id[block.id.0 as usize];
         if !population.kinds[kind.0 as usize].recycled || load >= 1.0 {
             return window(live, load, turn);
         }
         let rounds = self.rounds.iter().find(|rounds| rounds.interval_ticks == interval);
-        let cursors = rounds.and_then(|rounds| rounds.cursors.get(kind.0 as usize)?.get(place as usize));
         // A block that this tick has made has its first turn in the next one.
-        let Some(&Cursor { low, high }) = cursors else { return [0..0, 0..0] };
+        let cursor = rounds.and_then(|rounds| rounds.cursors.get(block.id.0 as usize));
+        let Some(&Cursor { low, high, has_all }) = cursor else { return [0..0, 0..0] };
         let (low, high) = (low.min(live), high.min(live));
-        if low < high { [low..high, 0..0] } else { [low..live, 0..high] }
+        match low.cmp(&high) {
+            Ordering::Equal if !has_all => [0..0, 0..0],
+            Ordering::Less => [low..high, 0..0],
+            _ => [low..live, 0..high],
+        }
     }
 
     /// The rows of a block that close the gap at `row`, in turn, when a row is gone: each is put in place of the one before, and
@@ -128,12 +139,12 @@ impl Turns {
     ///
     /// Of every cursor at or below the gap, from the highest to the lowest, it is the row that it points at: it comes later in every
     /// round than the place that it takes. The cursor then lies above that place.
-    pub fn close_gap(&mut self, kind: KindId, place: u32, row: u32, last: u32, rows: &mut Vec<u32>) {
+    pub fn close_gap(&mut self, block: BlockId, row: u32, last: u32, rows: &mut Vec<u32>) {
         rows.clear();
         let cursors = self
             .rounds
             .iter_mut()
-            .filter_map(|rounds| rounds.cursors.get_mut(kind.0 as usize)?.get_mut(place as usize))
+            .filter_map(|rounds| rounds.cursors.get_mut(block.0 as usize))
             .flat_map(|cursor| [&mut cursor.low, &mut cursor.high]);
         for cursor in cursors {
             if row < last && *cursor <= row {
@@ -151,19 +162,15 @@ impl Turns {
 
 impl Rounds {
     fn begin(&mut self, population: &Population) {
-        self.cursors.resize_with(population.kinds.len(), Vec::new);
-        for (kind, cursors) in population.kinds.iter().zip(&mut self.cursors) {
-            if !needs_cursors(population, kind) {
-                cursors.clear();
-                continue;
-            }
-            cursors.resize(kind.blocks.len(), Cursor::default());
-            for (block, cursor) in kind.blocks.iter().zip(cursors) {
+        self.cursors.resize(population.by_id.len(), Cursor::default());
+        for kind in population.kinds.iter().filter(|kind| needs_cursors(population, kind)) {
+            for block in &kind.blocks {
+                let cursor = &mut self.cursors[block.id.0 as usize];
                 let due = due_count(block.live, population.group(block.group).settings.load);
-                cursor.high = if cursor.low < block.live { cursor.low } else { 0 };
+                let high = if cursor.low < block.live { cursor.low } else { 0 };
                 // Below the first row the round begins again, at the last one.
-                cursor.low =
-                    if due <= cursor.high { cursor.high - due } else { block.live - (due - cursor.high) };
+                let low = if due <= high { high - due } else { block.live - (due - high) };
+                *cursor = Cursor { low, high, has_all: due > 0 && due == block.live };
             }
         }
     }
@@ -278,6 +285,7 @@ mod tests {
             let tick = tick as u64;
             world.insert_resource(Tick(tick));
             Turns::begin(world, tick);
+            let live_at_begin = world.resource::<Population>().live() as u32;
             if is_before(churn) {
                 come_and_go(world, churn, &mut waiting);
             }
@@ -300,6 +308,12 @@ mod tests {
                     row.live_max = row.live_max.max(counts.0);
                     row.due_min = row.due_min.min(counts.1.max(1));
                 }
+                // Nobody has more than a turn, and what churn before the systems gave away is as much as it was.
+                let churned = if is_before(churn) { churn.0 + churn.1.len() as u64 } else { 0 };
+                let begun = u64::from(due_count(live_at_begin, load));
+                assert!(due.len() as u64 <= begun + churned, "{} due of {begun}, tick {tick}", due.len());
+                let once: std::collections::BTreeSet<&u64> = due.iter().collect();
+                assert_eq!(once.len(), due.len(), "a row is due twice");
                 for id in due {
                     waiting.insert(id, Waiting { live_max: counts.0, ..FRESH });
                 }

@@ -130,6 +130,10 @@ pub struct RunArgs {
     #[arg(long, hide = true)]
     plugins_read_only: bool,
 
+    /// Look for the scenario's plugins beside this folder and not beside its file, for `corec verify`
+    #[arg(long, value_name = "DIR", hide = true)]
+    plugins_beside: Option<PathBuf>,
+
     /// Go on with a run: its folder, or a snapshot of it, or a folder of snapshots. What the run was asked for goes on too (snapshots,
     /// pace, windows, acknowledgements, digests) unless it is given anew; with --out it goes on as a run of its own
     #[arg(long, value_name = "DIR|FILE", conflicts_with = "scenario", value_parser = super::path())]
@@ -179,7 +183,7 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
         }
         Some(run) => run.plugins(REGISTRY)?,
         None => {
-            let beside = Path::new(&args.scenario).parent();
+            let beside = args.plugins_beside.as_deref().or(Path::new(&args.scenario).parent());
             PluginSet::find(&scenario, args.plugins.as_deref(), beside, REGISTRY, &super::environment)?
         }
     };

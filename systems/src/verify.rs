@@ -13,6 +13,7 @@ use corec_core::snapshot::{About, Difference, Place, Snapshot, SnapshotError, di
 pub use corec_core::suspects::Suspect;
 use corec_core::suspects::suspects;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::CorecPlugin;
 use crate::bus::MemoryBus;
@@ -150,17 +151,14 @@ impl Again<'_> {
     /// As [`Again::part`].
     pub fn part_restored(&self, threads: u32, tick: u64) -> Result<Option<Parting>, RunError> {
         let mut whole = self.simulation(threads)?;
-        while whole.tick() < tick {
-            self.check_signal()?;
-            whole.run(1).map_err(failed)?;
+        if !self.run_to(&mut whole, tick)? {
+            return Ok(None);
         }
-        let folder = folder_of_this();
-        let restored = snapshot_in(&folder, &whole).map_err(unreadable).and_then(|snapshot| {
-            let (app, scenario) = self.app(threads)?;
-            Simulation::restore(app, scenario, &snapshot).map_err(failed)
-        });
-        _ = std::fs::remove_dir_all(folder);
-        self.side_by_side([whole, restored?])
+        let folder = scratch()?;
+        let snapshot = snapshot_in(folder.path(), &whole).map_err(unreadable)?;
+        let (app, scenario) = self.app(threads)?;
+        let restored = Simulation::restore(app, scenario, &snapshot).map_err(failed)?;
+        self.side_by_side([whole, restored])
     }
 
     /// Runs it up to the tick of a snapshot that another process made, and says in what the two states differ.
@@ -169,22 +167,29 @@ impl Again<'_> {
     /// As [`Again::part`].
     pub fn part_of(&self, threads: u32, snapshot: &Snapshot) -> Result<Option<Parting>, RunError> {
         let (mut whole, tick) = (self.simulation(threads)?, snapshot.head().tick);
-        while whole.tick() < tick {
-            self.check_signal()?;
-            let before = whole.tick();
-            whole.run(1).map_err(failed)?;
-            if whole.tick() == before {
-                return Ok(None);
-            }
+        if !self.run_to(&mut whole, tick)? {
+            return Ok(None);
         }
-        let folder = folder_of_this();
-        let differences = snapshot_in(&folder, &whole).and_then(|own| diff(&own, snapshot));
-        _ = std::fs::remove_dir_all(folder);
-        let mut differences = differences.map_err(unreadable)?;
+        let folder = scratch()?;
+        let own = snapshot_in(folder.path(), &whole).map_err(unreadable)?;
+        let mut differences = diff(&own, snapshot).map_err(unreadable)?;
         differences.retain(is_of_the_state);
         let parting =
             Parting { tick, suspects: all_suspects(&whole, &differences), differences, said: vec![] };
         Ok(Some(parting).filter(|parting| !parting.differences.is_empty()))
+    }
+
+    /// Runs it up to `tick`, and says whether it came there.
+    fn run_to(&self, simulation: &mut Simulation, tick: u64) -> Result<bool, RunError> {
+        while simulation.tick() < tick {
+            self.check_signal()?;
+            let before = simulation.tick();
+            simulation.run(1).map_err(failed)?;
+            if simulation.tick() == before {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn side_by_side(&self, mut pair: [Simulation; 2]) -> Result<Option<Parting>, RunError> {
@@ -199,7 +204,7 @@ impl Again<'_> {
                 pair.each_ref().map(|simulation| simulation.world().resource::<Outputs>().to_hex());
             let said = outputs::differences(&one, &other);
             if a != b || !said.is_empty() {
-                let mut differences = differences(&pair).map_err(unreadable)?;
+                let mut differences = differences(&pair)?;
                 differences.retain(is_of_the_state);
                 let suspects = all_suspects(&pair[0], &differences);
                 return Ok(Some(Parting { tick: before + 1, differences, said, suspects }));
@@ -248,9 +253,42 @@ fn all_suspects(simulation: &Simulation, differences: &[Difference]) -> Vec<Susp
     found
 }
 
-/// Where this process leaves snapshots for a moment.
-fn folder_of_this() -> PathBuf {
-    std::env::temp_dir().join(format!("corec-verify-{}", std::process::id()))
+/// A folder of this process's own for a moment; it is removed with this.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes one whose name begins with `name`, in the system's folder for what is not kept.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(name: &str) -> std::io::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("{name}-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                // Left by another process of this number.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn scratch() -> Result<Scratch, RunError> {
+    Scratch::new("corec-verify").map_err(|e| RunError::Failed(format!("a folder for snapshots: {e}")))
 }
 
 fn snapshot_in(folder: &Path, simulation: &Simulation) -> Result<Snapshot, SnapshotError> {
@@ -259,12 +297,10 @@ fn snapshot_in(folder: &Path, simulation: &Simulation) -> Result<Snapshot, Snaps
     Snapshot::open(&written.path)
 }
 
-fn differences(pair: &[Simulation; 2]) -> Result<Vec<Difference>, SnapshotError> {
-    let folder = folder_of_this();
-    let [a, b] = [0, 1].map(|at| snapshot_in(&folder.join(at.to_string()), &pair[at]));
-    let found = diff(&a?, &b?);
-    _ = std::fs::remove_dir_all(folder);
-    found
+fn differences(pair: &[Simulation; 2]) -> Result<Vec<Difference>, RunError> {
+    let folder = scratch()?;
+    let [a, b] = [0, 1].map(|at| snapshot_in(&folder.path().join(at.to_string()), &pair[at]));
+    diff(&a.map_err(unreadable)?, &b.map_err(unreadable)?).map_err(unreadable)
 }
 
 #[cfg(test)]

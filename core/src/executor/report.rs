@@ -249,15 +249,18 @@ impl Free {
     }
 }
 
+/// Short systems are timed in every so many calls: to read the clock takes longer than many of them.
+pub(super) const TIME_EVERY: u64 = 16;
+
 /// A system's counters, written by the executor.
 pub(super) struct TimingCell {
     pub name: Arc<str>,
     phase: Arc<str>,
     owner: Option<Owner>,
     calls: AtomicU64,
-    /// Calls that were timed: of very short systems not each is.
-    timed: AtomicU64,
-    /// Of those calls.
+    /// Calls up to the last that was timed: of very short systems not each is.
+    reckoned: AtomicU64,
+    /// Of those calls: one that was timed stands for those before it.
     nanoseconds: AtomicU64,
     /// The thread that it is running on, counted from 1; 0 while it is not.
     thread: AtomicUsize,
@@ -271,7 +274,7 @@ impl TimingCell {
             phase,
             owner,
             calls: AtomicU64::new(0),
-            timed: AtomicU64::new(0),
+            reckoned: AtomicU64::new(0),
             nanoseconds: AtomicU64::new(0),
             thread: AtomicUsize::new(0),
         }
@@ -293,8 +296,10 @@ impl TimingCell {
         let result = self.count(thread, f);
         let end = now();
         let add = |to: &AtomicU64, n| to.store(to.load(Ordering::Relaxed) + n, Ordering::Relaxed);
-        add(&self.timed, 1);
-        add(&self.nanoseconds, end.duration_since(start).as_nanos() as u64);
+        let calls = self.calls.load(Ordering::Relaxed);
+        let stands_for = calls - self.reckoned.load(Ordering::Relaxed);
+        self.reckoned.store(calls, Ordering::Relaxed);
+        add(&self.nanoseconds, end.duration_since(start).as_nanos() as u64 * stands_for);
         if let Some(trace) = trace {
             trace.add(|| What::System(Arc::clone(&self.name), Arc::clone(&self.phase)), start, end);
         }
@@ -304,28 +309,27 @@ impl TimingCell {
     /// A cell for the same system in a schedule that was built anew.
     pub fn carried_over(&self) -> Self {
         let counter = |from: &AtomicU64| AtomicU64::new(from.load(Ordering::Relaxed));
-        let [calls, timed, nanoseconds] = [&self.calls, &self.timed, &self.nanoseconds].map(counter);
+        let [calls, reckoned, nanoseconds] = [&self.calls, &self.reckoned, &self.nanoseconds].map(counter);
         Self {
             name: Arc::clone(&self.name),
             phase: Arc::clone(&self.phase),
             owner: self.owner,
             calls,
-            timed,
+            reckoned,
             nanoseconds,
             thread: AtomicUsize::new(0),
         }
     }
 
-    /// Of all calls, reckoned from those that were timed.
-    fn seconds(&self) -> f64 {
-        let [calls, timed, nanoseconds] =
-            [&self.calls, &self.timed, &self.nanoseconds].map(|of| of.load(Ordering::Relaxed) as f64);
-        if timed > 0.0 { nanoseconds / 1e9 * (calls / timed) } else { 0.0 }
+    /// Whether the next call is one of those that are timed in any case.
+    pub fn is_due(&self) -> bool {
+        self.calls.load(Ordering::Relaxed).is_multiple_of(TIME_EVERY)
     }
 
-    /// Nanoseconds of all calls so far; none before the first that was timed.
+    /// Nanoseconds of all calls so far; none before the first.
     pub fn nanoseconds(&self) -> Option<u64> {
-        (self.timed.load(Ordering::Relaxed) > 0).then(|| (self.seconds() * 1e9) as u64)
+        let is_any = self.calls.load(Ordering::Relaxed) > 0;
+        is_any.then(|| self.nanoseconds.load(Ordering::Relaxed))
     }
 
     fn running(&self) -> Option<Running> {
@@ -339,7 +343,7 @@ impl TimingCell {
             phase: self.phase.to_string(),
             owner: self.owner,
             calls: self.calls.load(Ordering::Relaxed),
-            seconds: self.seconds(),
+            seconds: self.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
         }
     }
 }

@@ -22,7 +22,7 @@ use bevy_ecs::world::unsafe_world_cell::UnsafeWorldCell;
 
 use super::capture::{Captured, SetConditions, Shared, SystemConditions};
 use super::plan::{Node, Plan, Segment};
-use super::report::{Failure, FailureKind, Free, Reports, TimingCell, lock};
+use super::report::{Failure, FailureKind, Free, Reports, TIME_EVERY, TimingCell, lock};
 use crate::blocks::panic_message;
 use crate::interval;
 use crate::phase::{Close, Owner, Shutdown};
@@ -35,8 +35,6 @@ const LOOK_EVERY: u64 = 64;
 /// to hand them over.
 const GAIN_MIN: u64 = 10_000;
 
-/// Short systems are timed in every so many runs of their schedule: to read the clock takes longer than many of them.
-const TIME_EVERY: u64 = 16;
 /// Nanoseconds of a segment above which a call in it was long.
 const LONG: u64 = 50_000;
 /// Runs of a schedule in which each call is timed after one was long.
@@ -49,6 +47,8 @@ pub(super) struct TeamExecutor {
     state: State,
     /// How often the plan has been run.
     runs: u64,
+    /// By system: nanoseconds before that.
+    before: Vec<u64>,
     /// By segment.
     shorts: Vec<Short>,
     /// Whether its systems have no second try.
@@ -124,6 +124,7 @@ impl TeamExecutor {
             plan: Plan::default(),
             state: State::default(),
             runs: 0,
+            before: Vec::new(),
             shorts: Vec::new(),
             is_once,
             apply_final_deferred: true,
@@ -135,6 +136,7 @@ impl TeamExecutor {
         self.plan = Plan::new(captured, systems);
         self.state = State::new(captured, &self.plan, &self.state);
         (self.runs, self.shorts) = (0, vec![Short::default(); self.plan.segments.len()]);
+        self.before = captured.timings.iter().map(|timing| timing.nanoseconds().unwrap_or(0)).collect();
     }
 
     /// Looks now and then which segments are worth more than one thread: in those that gain less than a hand-over costs, one thread
@@ -152,7 +154,8 @@ impl TeamExecutor {
                 if let Node::System(index) = self.plan.nodes[node] {
                     // Of one that has not run nothing is known, until it seems to run seldom.
                     let unknown = if runs <= TIME_EVERY { GAIN_MIN } else { 0 };
-                    let each_run = timings[index].nanoseconds().map_or(unknown, |all| all / runs);
+                    let here = |all: u64| all.saturating_sub(self.before[index]) / runs;
+                    let each_run = timings[index].nanoseconds().map_or(unknown, here);
                     (total, longest) = (total + each_run, longest.max(each_run));
                 }
             }
@@ -390,10 +393,7 @@ impl Run<'_> {
     /// # Safety
     /// Nobody else has the world.
     unsafe fn one_by_one(&self, nodes: std::ops::Range<usize>, run: u64, short: &mut Short) {
-        let is_timed = !short.is_so
-            || run <= short.timed_until.max(TIME_EVERY)
-            || run.is_multiple_of(TIME_EVERY)
-            || self.watch.trace.is_some();
+        let is_timed = !short.is_so || run <= short.timed_until.max(TIME_EVERY) || self.watch.trace.is_some();
         let start = Free::now();
         let mut free = start;
         let run_nodes = Self { watch: Watch { is_timed, ..self.watch }, ..*self };
@@ -518,6 +518,8 @@ impl Watch<'_> {
         let timing = &self.timings[index];
         let (result, free) = if self.is_timed {
             timing.time(self.trace, free, call)
+        } else if timing.is_due() {
+            timing.time(self.trace, Free::now(), call)
         } else {
             (timing.count(free.thread(), call), free)
         };

@@ -1,6 +1,7 @@
 //! Killed: a run as a process that is killed at ticks spread over it, and restored each time.
 
-use std::path::{Path, PathBuf};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -8,14 +9,17 @@ use corec_systems::prelude::{Draws, rng};
 use corec_systems::recorded::RecordedRun;
 use corec_systems::run::{JOURNAL, RunError, SUMMARY};
 use corec_systems::stop::Stop;
-use corec_systems::verify::{Again, Digests, Mark, Parting, Told};
+use corec_systems::verify::{Again, Digests, Mark, Parting, Scratch, Told};
 use serde_json::Value;
+use signal_hook::consts::SIGKILL;
 
 use super::{VerifyArgs, last_of, recorded};
 
 /// A run that was killed and restored. Its folder is removed with it.
 pub struct Killed {
-    folder: PathBuf,
+    folder: Scratch,
+    /// The last tick that it can be killed at.
+    last: u64,
     /// The ticks that it was restored at.
     restored: Vec<u64>,
     /// What it has come to.
@@ -26,18 +30,12 @@ pub struct Killed {
     pub broke_off: Option<String>,
 }
 
-impl Drop for Killed {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
 fn failed(what: impl ToString) -> RunError {
     RunError::Failed(format!("--kill: {}", what.to_string()))
 }
 
 impl Killed {
-    /// Runs it on `threads` threads.
+    /// Runs it on `threads` threads. `end` is the tick that it ends with.
     ///
     /// # Errors
     /// What the runs say; an interruption.
@@ -46,10 +44,17 @@ impl Killed {
         again: &Again,
         run: Option<&RecordedRun>,
         threads: u32,
+        end: u64,
     ) -> Result<Self, RunError> {
-        let folder = std::env::temp_dir().join(format!("corec-verify-kill-{}", std::process::id()));
-        let mut killed =
-            Self { folder, restored: Vec::new(), digests: Digests::new(), told: None, broke_off: None };
+        let mut killed = Self {
+            folder: Scratch::new("corec-verify-kill").map_err(failed)?,
+            // A run over a table ends with its last tick, before it could be killed there.
+            last: end.saturating_sub(1),
+            restored: Vec::new(),
+            digests: Digests::new(),
+            told: None,
+            broke_off: None,
+        };
         killed.run(args, again, run, threads)?;
         Ok(killed)
     }
@@ -61,15 +66,14 @@ impl Killed {
         run: Option<&RecordedRun>,
         threads: u32,
     ) -> Result<(), RunError> {
-        std::fs::create_dir_all(&self.folder).map_err(failed)?;
-        let scenario = self.folder.join("scenario.json");
+        let scenario = self.folder.path().join("scenario.json");
         let text = serde_json::to_vec(&again.scenario).map_err(failed)?;
         std::fs::write(&scenario, text).map_err(failed)?;
-        let out = self.folder.join("run");
+        let out = self.folder.path().join("run");
         if let Some(run) = run {
             run.copy_without_digests(&out)?;
         }
-        for kill in kill_ticks(again, args.kill).into_iter().map(Some).chain([None]) {
+        for kill in kill_ticks(again, args.kill, self.last).into_iter().map(Some).chain([None]) {
             let mut command = command(again, threads)?;
             let at = snapshot_tick(&out);
             if run.is_some() || at.is_some() {
@@ -81,6 +85,9 @@ impl Killed {
                 if let Some(plugins) = &args.plugins {
                     command.arg("--plugins").arg(plugins);
                 }
+                // The scenario is written elsewhere; its plugins are where they were.
+                let beside = Path::new(&args.what).parent().filter(|beside| !beside.as_os_str().is_empty());
+                command.arg("--plugins-beside").arg(beside.unwrap_or(Path::new(".")));
             }
             if run.is_some() {
                 command.arg("--input-recorded");
@@ -88,13 +95,14 @@ impl Killed {
             if let Some(tick) = kill {
                 command.args(["--kill-at", &tick.to_string()]);
             }
-            let errors = self.folder.join("stderr");
+            let errors = self.folder.path().join("stderr");
             command.stderr(std::fs::File::create(&errors).map_err(failed)?);
             let status = finish(command, again.stop).map_err(failed)?;
             if let Some(signal) = again.stop.signal() {
                 return Err(RunError::Interrupted(signal));
             }
-            let is_as_asked = if kill.is_some() { status.code().is_none() } else { status.success() };
+            let is_as_asked =
+                if kill.is_some() { status.signal() == Some(SIGKILL) } else { status.success() };
             if !is_as_asked {
                 let said = std::fs::read_to_string(&errors).unwrap_or_default();
                 let why = format!("the run ended with {status}, said: {}", said.trim_end());
@@ -140,19 +148,20 @@ impl Killed {
                 }
             }
         }
-        let run = RecordedRun::open(&self.folder.join("run"))?;
-        let snapshot = run.snapshot(u64::MAX, None);
+        // One that broke off before it had written anything has nothing to compare.
+        let run = RecordedRun::open(&self.folder.path().join("run")).ok();
+        let snapshot = run.and_then(|run| run.snapshot(u64::MAX, None));
         let parting = snapshot.map(|snapshot| again.part_of(threads, &snapshot)).transpose()?;
         Ok((parting.flatten(), None))
     }
 }
 
-/// The ticks to be killed at: one in each part of the run, where the seed says.
-fn kill_ticks(again: &Again, times: u32) -> Vec<u64> {
-    let draws = Draws::new(again.scenario.seed, "verify");
-    // A run over a table ends with its last tick, before it could be killed there.
-    let last = again.ticks.saturating_sub(1).max(1);
-    let times = u64::from(times);
+/// The ticks to be killed at, up to `last`: one in each part of the run, where the seed says.
+fn kill_ticks(again: &Again, times: u32, last: u64) -> Vec<u64> {
+    if last == 0 {
+        return Vec::new();
+    }
+    let (draws, times) = (Draws::new(again.scenario.seed, "verify"), u64::from(times));
     let tick = |i: u64| {
         let (from, to) = (last * i / times, last * (i + 1) / times);
         let length = (to - from).clamp(1, u64::from(u32::MAX)) as u32;

@@ -127,7 +127,9 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     found.insert(1, twice);
     let mut killed = None;
     if args.kill > 0 {
-        let of = Killed::new(args, &again, run.as_ref(), *counts.last().expect("there is one"))?;
+        let end = found[0].digests.last().map_or(0, |mark| mark.tick);
+        let threads = *counts.last().expect("there is one");
+        let of = Killed::new(args, &again, run.as_ref(), threads, end)?;
         found.push(Found {
             name: "killed and restored".into(),
             how: How::Killed,

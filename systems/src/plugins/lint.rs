@@ -22,6 +22,9 @@ use crate::run::RunError;
 /// Largest source file that is read: 4 MB.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// Brackets within brackets at most.
+const DEPTH_MAX: usize = 500;
+
 /// A rule, and what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -178,12 +181,18 @@ pub fn lint(dir: &Path) -> Result<Vec<Finding>, RunError> {
                 return Err(usage(&path, &format!("found {bytes} bytes, must be at most {FILE_BYTES_MAX}")));
             }
             let text = fs::read_to_string(&path).map_err(|e| usage(&path, &e.to_string()))?;
+            if depth(&text) > DEPTH_MAX {
+                let what = format!("found brackets {} deep, must be at most {DEPTH_MAX}", depth(&text));
+                return Err(usage(&path, &what));
+            }
             let file = syn::parse_file(&text).map_err(|e| {
                 let at = e.span().start();
                 RunError::Usage(format!("{}:{}:{}: {e}", path.display(), at.line, at.column + 1))
             })?;
             files.push((path, text, file));
         }
+        let tests: Vec<PathBuf> = files.iter().flat_map(|(path, _, file)| test_files(path, file)).collect();
+        files.retain(|(path, ..)| !tests.iter().any(|test| path.starts_with(test)));
         let mut known = Known::default();
         files.iter().for_each(|(.., file)| known.visit_file(file));
         for (path, text, file) in &files {
@@ -230,7 +239,9 @@ fn is_allowed(text: &str, finding: &Finding) -> bool {
         })
     };
     let at = finding.line - 1;
-    lines.get(at).is_some_and(|line| says(line)) || at.checked_sub(1).is_some_and(|above| says(lines[above]))
+    let above =
+        at.checked_sub(1).map(|above| lines[above]).filter(|line| line.trim_start().starts_with("//"));
+    lines.get(at).is_some_and(|line| says(line)) || above.is_some_and(says)
 }
 
 /// What a crate has of its own.
@@ -432,9 +443,54 @@ fn is_std_math(name: &str) -> bool {
 fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
-        Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",
-        Meta::NameValue(_) => false,
+        Meta::List(list) if list.path.is_ident("cfg") => {
+            let text = list.tokens.to_string().replace(' ', "");
+            text == "test" || text.starts_with("all(test,")
+        }
+        _ => false,
     })
+}
+
+fn attributes_of(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(of) => &of.attrs,
+        Item::Enum(of) => &of.attrs,
+        Item::Fn(of) => &of.attrs,
+        Item::Impl(of) => &of.attrs,
+        Item::Macro(of) => &of.attrs,
+        Item::Mod(of) => &of.attrs,
+        Item::Static(of) => &of.attrs,
+        Item::Struct(of) => &of.attrs,
+        Item::Trait(of) => &of.attrs,
+        Item::Type(of) => &of.attrs,
+        _ => &[],
+    }
+}
+
+/// The files of a file's modules that are only there for tests.
+fn test_files(path: &Path, file: &syn::File) -> Vec<PathBuf> {
+    let (stem, folder) = (path.file_stem().unwrap_or_default(), path.parent().unwrap_or(path));
+    let is_root = ["lib", "main", "mod"].iter().any(|root| stem == *root);
+    let folder = if is_root { folder.to_path_buf() } else { folder.join(stem) };
+    let tests = file.items.iter().filter_map(|item| match item {
+        Item::Mod(of) if of.content.is_none() && is_test(&of.attrs) => Some(of.ident.to_string()),
+        _ => None,
+    });
+    tests.flat_map(|name| [folder.join(format!("{name}.rs")), folder.join(&name)]).collect()
+}
+
+/// Brackets within brackets: the parser goes into each by a call of its own.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// Whether a chain of calls begins in rayon.
@@ -455,26 +511,27 @@ fn is_parallel(method: &Ident) -> bool {
 
 impl<'ast> Visit<'ast> for Look<'_> {
     fn visit_item(&mut self, item: &'ast Item) {
-        let attributes = match item {
-            Item::Fn(of) => &of.attrs,
-            Item::Mod(of) => &of.attrs,
-            Item::Impl(of) => &of.attrs,
+        if is_test(attributes_of(item)) {
+            return;
+        }
+        match item {
             // What is only named is not used.
-            Item::Use(_) => return,
+            Item::Use(_) => {}
             Item::Static(of) => {
                 let text = of.ty.span().source_text().unwrap_or_default();
-                let is_cell = ["Atomic", "Mutex", "RwLock", "Cell", "Once", "Lazy"]
-                    .iter()
-                    .any(|cell| text.contains(cell));
+                let cells = ["Atomic", "Mutex", "RwLock", "Cell", "Once", "Lazy"];
+                let is_cell = cells.iter().any(|cell| text.contains(cell));
                 if is_cell || !matches!(of.mutability, syn::StaticMutability::None) {
                     self.add(Rule::Static, of.span(), format!("static {}", of.ident));
                 }
-                return;
             }
-            _ => return visit::visit_item(self, item),
-        };
-        if !is_test(attributes) {
-            visit::visit_item(self, item);
+            _ => visit::visit_item(self, item),
+        }
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        if !is_test(&item.attrs) {
+            visit::visit_impl_item_fn(self, item);
         }
     }
 
@@ -634,12 +691,33 @@ mod tests {
             "fn f(mut n: Local<Vec<u64>>) {} // lint: allow(rand, local) room that is used again",
             "#[cfg(test)] mod tests { fn f() { rand::random() } }",
             "#[test] fn f() { assert!(Instant::now() > x); }",
+            "#[cfg(test)] static X: AtomicU64 = AtomicU64::new(0);",
+            "#[cfg(all(test, unix))] mod tests { fn f() { rand::random() } }",
+            "struct S; impl S { #[cfg(test)] fn f() { rand::random() } }",
         ];
         for source in fine {
             assert_eq!(found(source), [], "{source}");
         }
+        // What is said of one line holds for no other.
+        let two = "fn f(mut n: Local<u64>) {} // lint: allow(local) room\nfn g(mut n: Local<u64>) {}";
+        assert_eq!(found(two), [(2, "local")]);
         // Without a reason it is not said.
         assert_eq!(found("fn f(mut n: Local<u64>) {} // lint: allow(local)"), [(1, "local")]);
+    }
+
+    #[test]
+    fn a_file_that_is_only_there_for_tests_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        fs::create_dir(folder.path().join("src")).unwrap();
+        write("Cargo.toml", "[package]\nname = \"outside\"\n");
+        write("src/lib.rs", "#[cfg(test)] mod tests;\nmod other;\n");
+        write("src/tests.rs", "fn f() { rand::random() }\n");
+        write("src/other.rs", "fn f() { rand::random() }\n");
+        let found = lint(folder.path()).unwrap();
+        assert!(matches!(&found[..], [one] if one.file.ends_with("src/other.rs")), "{found:?}");
+        write("src/other.rs", &"(".repeat(100_000));
+        assert!(lint(folder.path()).unwrap_err().to_string().contains("brackets 100000 deep"));
     }
 
     #[test]
