@@ -73,3 +73,26 @@ fn runs_are_listed_inspected_and_compared() {
     assert_eq!(json(folder.path(), &["diff", &snapshot("1"), &snapshot("1")], 0), Value::Array(vec![]));
     assert_eq!(corec(folder.path(), &["diff", &snapshot("1"), "nothing"]).status.code(), Some(2));
 }
+
+#[test]
+fn the_shortest_runs_and_plugins_beside_a_scenario_elsewhere_are_killed_and_restored_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    refused(folder.path(), &["verify", "ecosystem", "--ticks", "0"], "found 0, must be at least 1");
+    for ticks in ["1", "2", "3"] {
+        let arguments = ["verify", "ecosystem", "--entities", "500", "--ticks", ticks];
+        assert_eq!(json(folder.path(), &arguments, 0)["same"], true, "{ticks} ticks");
+    }
+    let alerts = folder.path().join("sub/plugins/alerts");
+    fs::create_dir_all(&alerts).unwrap();
+    fs::write(alerts.join("config.json"), r#"{"name": "alerts"}"#).unwrap();
+    let scenario =
+        r#"{"name": "s", "ticks": 30, "blocks": [{"id": "a", "entities": 500}], "plugins": ["alerts"]}"#;
+    fs::write(folder.path().join("sub/s.json"), scenario).unwrap();
+    let found = json(folder.path(), &["verify", "sub/s.json"], 0);
+    let compared = found["compared"].as_array().unwrap();
+    assert!(compared.iter().any(|run| run["what"] == "killed and restored"), "{found}");
+    let found = json(folder.path(), &["verify", "sub/s.json", "--kill", "0", "--threads", "3"], 0);
+    let compared: Vec<&Value> =
+        found["compared"].as_array().unwrap().iter().map(|run| &run["what"]).collect();
+    assert_eq!(compared, ["threads 3", "threads 3, again"]);
+}

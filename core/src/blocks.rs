@@ -279,7 +279,7 @@ enum Reach {
 }
 
 /// Which rows of a block a pass is to meet.
-struct RowsAtHand<'p> {
+struct RowSelection<'p> {
     population: &'p Population,
     turns: &'p Turns,
     reach: Reach,
@@ -287,7 +287,7 @@ struct RowsAtHand<'p> {
     tick: u64,
 }
 
-impl RowsAtHand<'_> {
+impl RowSelection<'_> {
     /// The last ones first, then those in front.
     fn of(&self, block: &Block) -> [Range<u32>; 2] {
         match self.reach {
@@ -299,7 +299,7 @@ impl RowsAtHand<'_> {
 
 /// What a pass over blocks needs to know, whatever the columns.
 struct Pass<'p> {
-    rows: RowsAtHand<'p>,
+    rows: RowSelection<'p>,
     panic: Mutex<Option<(BlockId, Box<dyn Any + Send>)>>,
 }
 
@@ -310,7 +310,7 @@ fn serial<D: Columns, F: ArchetypeFilter>(
 ) {
     let Blocks { query, population, tick, turns, interval, .. } = blocks;
     let rows =
-        RowsAtHand { population: &population, turns: &turns, reach, interval: interval.0, tick: tick.0 };
+        RowSelection { population: &population, turns: &turns, reach, interval: interval.0, tick: tick.0 };
     let mut kinds: Vec<_> = kinds_of::<D, F>(query, &population).collect();
     kinds.sort_by_key(|(kind, _)| *kind);
     for (kind, mut slices) in kinds {
@@ -331,7 +331,7 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
     let Blocks { query, population, tick, turns, trace, interval } = blocks;
     assert_eq!(out.len(), population.block_count(), "one item of `out` for each block");
     let rows =
-        RowsAtHand { population: &population, turns: &turns, reach, interval: interval.0, tick: tick.0 };
+        RowSelection { population: &population, turns: &turns, reach, interval: interval.0, tick: tick.0 };
     let pass = Pass { rows, panic: Mutex::new(None) };
     // What each block gives is in a place of its own: the order of kinds is no matter.
     for (kind, slices) in kinds_of::<D, F>(query, &population) {
@@ -449,13 +449,13 @@ fn run_leaf<D: Columns, R: Send>(
 /// Calls `f` for the rows of one block that the pass reaches: in one piece, or in two where the window wraps.
 #[inline]
 fn pieces<'w, D: Columns>(
-    at_hand: &RowsAtHand,
+    selection: &RowSelection,
     block: &Block,
     own: D::Slices<'w>,
     f: &mut dyn FnMut(&BlockView, D::Slices<'w>),
 ) {
-    let group = at_hand.population.group(block.group);
-    let [back, front] = at_hand.of(block);
+    let group = selection.population.group(block.group);
+    let [back, front] = selection.of(block);
     let (before, from_back) = D::cut(own, back.start as usize);
     if !back.is_empty() {
         let rows = D::cut(from_back, back.len()).0;

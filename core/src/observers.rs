@@ -27,12 +27,12 @@ struct Observers {
     /// What those that are called by the engine watch; none until [`arrange`] has been called.
     nowhere: Option<Entity>,
     /// What calls those of an event, or of an event of a component.
-    callers: Vec<(EventKey, Option<ComponentId>, Entity)>,
+    dispatchers: Vec<(EventKey, Option<ComponentId>, Entity)>,
 }
 
 /// Calls others, in their order.
 #[derive(Component)]
-struct Caller {
+struct Dispatcher {
     key: EventKey,
     component: Option<ComponentId>,
     nowhere: Entity,
@@ -110,7 +110,7 @@ fn note(world: &mut World, observer: Entity) {
     let watches =
         |of: &Observer| nowhere.is_some_and(|nowhere| of.descriptor().entities().contains(&nowhere));
     let is_own =
-        world.get::<Caller>(observer).is_some() || world.get::<Observer>(observer).is_none_or(watches);
+        world.get::<Dispatcher>(observer).is_some() || world.get::<Observer>(observer).is_none_or(watches);
     if is_own {
         return;
     }
@@ -159,19 +159,20 @@ fn enlist(
     nowhere: Entity,
     called: (Rank, Entity),
 ) {
-    let callers = &world.resource::<Observers>().callers;
-    let known = callers.iter().find(|caller| (caller.0, caller.1) == (key, component));
-    let caller = known.map(|caller| caller.2).unwrap_or_else(|| {
+    let dispatchers = &world.resource::<Observers>().dispatchers;
+    let known = dispatchers.iter().find(|dispatcher| (dispatcher.0, dispatcher.1) == (key, component));
+    let dispatcher = known.map(|dispatcher| dispatcher.2).unwrap_or_else(|| {
         // SAFETY: what is called has this key as well.
         let observer = unsafe { Observer::with_dynamic_runner(call).with_event_key(key) };
-        let list = Caller { key, component, nowhere, called: Vec::new() };
-        let caller = world.spawn((list, observer.with_components(component))).id();
+        let list = Dispatcher { key, component, nowhere, called: Vec::new() };
+        let dispatcher = world.spawn((list, observer.with_components(component))).id();
         world.flush();
-        world.resource_mut::<Observers>().callers.push((key, component, caller));
-        caller
+        world.resource_mut::<Observers>().dispatchers.push((key, component, dispatcher));
+        dispatcher
     });
     // Somebody despawned it: bevy_ecs has nobody to call then.
-    let Some(mut list) = world.get_mut::<Caller>(caller).map(|mut list| std::mem::take(&mut list.called))
+    let Some(mut list) =
+        world.get_mut::<Dispatcher>(dispatcher).map(|mut list| std::mem::take(&mut list.called))
     else {
         return;
     };
@@ -179,18 +180,18 @@ fn enlist(
     let is_there = |observer| runner_of(world, key, component, nowhere, observer).is_some();
     list.retain(|(_, observer)| *observer != called.1 && is_there(*observer));
     list.insert(list.partition_point(|other| other.0 < called.0), called);
-    if let Some(mut caller) = world.get_mut::<Caller>(caller) {
-        caller.called = list;
+    if let Some(mut dispatcher) = world.get_mut::<Dispatcher>(dispatcher) {
+        dispatcher.called = list;
     }
 }
 
-/// Runs the observers of a caller.
+/// Runs the observers of a dispatcher.
 ///
 /// # Safety
-/// As for any [`ObserverRunner`]: bevy_ecs calls it with an event and a trigger of the caller's key.
+/// As for any [`ObserverRunner`]: bevy_ecs calls it with an event and a trigger of the dispatcher's key.
 unsafe fn call(
     mut world: DeferredWorld,
-    caller: Entity,
+    dispatcher: Entity,
     context: &TriggerContext,
     mut event: PtrMut,
     mut trigger: PtrMut,
@@ -198,7 +199,7 @@ unsafe fn call(
     let mut next = 0;
     // Observers may add others, which come into the list once this one is through: commands wait.
     while let Some((list, observer)) =
-        world.get::<Caller>(caller).and_then(|list| Some((list, list.called.get(next)?.1)))
+        world.get::<Dispatcher>(dispatcher).and_then(|list| Some((list, list.called.get(next)?.1)))
     {
         next += 1;
         // Asked anew each time: somebody may have taken it away, and put another in its place.
@@ -288,8 +289,8 @@ mod tests {
             let gone = hears(&mut world, "gone");
             world.despawn(gone);
         }
-        let mut callers = world.query::<&Caller>();
-        assert!(callers.iter(&world).all(|caller| caller.called.len() <= 2));
+        let mut dispatchers = world.query::<&Dispatcher>();
+        assert!(dispatchers.iter(&world).all(|dispatcher| dispatcher.called.len() <= 2));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
 use serde::{Deserialize, Serialize};
 
-use crate::block::{Block, BlockId, KindTable, Population};
+use crate::block::{Block, BlockId, Group, Population};
 use crate::digest::Saved;
 
 /// The cursors of the blocks that need some, a list for each interval in use.
@@ -84,7 +84,7 @@ impl Turns {
     pub fn begin(world: &mut World, tick: u64) {
         world.resource_scope::<Self, _>(|world, mut turns| {
             let population = world.resource::<Population>();
-            turns.is_part = population.kinds.iter().any(|kind| needs_cursors(population, kind));
+            turns.is_part = population.groups.iter().any(|group| needs_cursors(population, group));
             if !turns.is_part {
                 return;
             }
@@ -117,10 +117,9 @@ impl Turns {
     /// The rows of a block that are due, for a system that runs every so many ticks and is called for the `turn`th time: the last
     /// ones first, then those in front.
     pub fn due(&self, population: &Population, block: &Block, interval: u64, turn: u64) -> [Range<u32>; 2] {
-        let (load, live) = (population.group(block.group).settings.load, block.live);
-        let (kind, _) = population.by_id[block.id.0 as usize];
-        if !population.kinds[kind.0 as usize].recycled || load >= 1.0 {
-            return window(live, load, turn);
+        let (group, live) = (population.group(block.group), block.live);
+        if !needs_cursors(population, group) {
+            return window(live, group.settings.load, turn);
         }
         let rounds = self.rounds.iter().find(|rounds| rounds.interval_ticks == interval);
         // A block that this tick has made has its first turn in the next one.
@@ -163,10 +162,11 @@ impl Turns {
 impl Rounds {
     fn begin(&mut self, population: &Population) {
         self.cursors.resize(population.by_id.len(), Cursor::default());
-        for kind in population.kinds.iter().filter(|kind| needs_cursors(population, kind)) {
-            for block in &kind.blocks {
+        for group in population.groups.iter().filter(|group| needs_cursors(population, group)) {
+            let blocks = &population.kinds[group.kind.0 as usize].blocks;
+            for block in group.blocks.iter().map(|&place| &blocks[place as usize]) {
                 let cursor = &mut self.cursors[block.id.0 as usize];
-                let due = due_count(block.live, population.group(block.group).settings.load);
+                let due = due_count(block.live, group.settings.load);
                 let high = if cursor.low < block.live { cursor.low } else { 0 };
                 // Below the first row the round begins again, at the last one.
                 let low = if due <= high { high - due } else { block.live - (due - high) };
@@ -176,10 +176,9 @@ impl Rounds {
     }
 }
 
-/// Whether rows of the kind come and go, and not all of them are due at once.
-fn needs_cursors(population: &Population, kind: &KindTable) -> bool {
-    let is_partial = |block: &Block| population.group(block.group).settings.load < 1.0;
-    kind.recycled && kind.blocks.iter().any(is_partial)
+/// Whether rows of the group come and go, and not all of them are due at once.
+fn needs_cursors(population: &Population, group: &Group) -> bool {
+    population.kinds[group.kind.0 as usize].recycled && group.settings.load < 1.0
 }
 
 /// How many rows of `live` are due at a time.
@@ -365,6 +364,39 @@ mod tests {
                 waiting.insert(id.0, Waiting { live_max, ..FRESH });
             }
         }
+    }
+
+    #[test]
+    fn cursors_are_restored_whole_whatever_intervals_there_are_now() {
+        let mut app = App::new();
+        app.add_kind(Kind::new("spark").with::<Signal>().recycled());
+        let group = BlockGroup {
+            id: "a".into(),
+            kind: "spark".into(),
+            entities: 30,
+            load: 0.2,
+            ..Default::default()
+        };
+        populate(app.world_mut(), &Scenario { blocks: vec![group], ..Default::default() }).unwrap();
+        let world = app.world_mut();
+        world.resource_mut::<Turns>().set_intervals([1, 3]);
+        for tick in 0..4 {
+            Turns::begin(world, tick);
+            world.resource_mut::<Turns>().end();
+        }
+        let bytes = |turns: &Turns| postcard::to_allocvec(turns).unwrap();
+        let saved = bytes(world.resource::<Turns>());
+        world.insert_resource(Turns::default());
+        world.resource_mut::<Turns>().set_intervals([5]);
+        world.resource_mut::<Turns>().restore(postcard::from_bytes(&saved).unwrap());
+        assert_eq!(bytes(world.resource::<Turns>()), saved, "the digest of what was saved");
+        let lows = |world: &World| -> Vec<(u64, u32)> {
+            let rounds = &world.resource::<Turns>().rounds;
+            rounds.iter().map(|rounds| (rounds.interval_ticks, rounds.cursors[0].low)).collect()
+        };
+        assert_eq!(lows(world), [(1, 6), (3, 18)]);
+        Turns::begin(world, 5);
+        assert_eq!(lows(world), [(1, 0), (5, 24)], "one goes on, the other begins");
     }
 
     #[test]

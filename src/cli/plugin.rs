@@ -122,7 +122,7 @@ fn lint(dir: &Path, is_json: bool) -> Result<ExitCode, RunError> {
     let text = if is_json {
         let one = |finding: &Finding| {
             json!({
-                "file": finding.file, "line": finding.line, "column": finding.column, "rule": finding.rule,
+                "file": finding.file, "line": finding.line, "column": finding.column, "rule": finding.rule.name(),
                 "what": finding.what, "advice": finding.rule.advice(),
             })
         };

@@ -344,9 +344,13 @@ pub fn recorded<P: NamedPlugin>(
     Ok(bytes)
 }
 
-/// Publish: sends on the bus what plugins have said.
-pub(crate) fn carry(outside: Option<ResMut<Outside>>, mut bus: ResMut<RunBus>, mut ending: ResMut<Ending>) {
-    let Some(mut outside) = outside else { return };
+/// Publish: sends on the bus what plugins have said. A run without a tick may have no bus yet.
+pub(crate) fn carry(
+    outside: Option<ResMut<Outside>>,
+    bus: Option<ResMut<RunBus>>,
+    mut ending: ResMut<Ending>,
+) {
+    let Some((mut outside, mut bus)) = outside.zip(bus) else { return };
     for (stream, message) in outside.outgoing.drain(..) {
         if let Err(error) = bus.0.publish(&stream, &message) {
             ending.fail(error);

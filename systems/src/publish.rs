@@ -237,15 +237,16 @@ fn fill(batch: &mut Batch, tick: u64, population: &Population, stats: &Stats, to
     metric("repairs", totals.repairs as f64);
 }
 
-/// Shutdown: sends what is left and closes the store.
+/// Shutdown: sends what is left and closes the store. A run without a tick may have none yet, and has said nothing.
 pub fn close(
     mut alerts: ResMut<Alerts>,
-    mut bus: ResMut<RunBus>,
-    mut writer: ResMut<StoreWriter>,
+    bus: Option<ResMut<RunBus>>,
+    writer: Option<ResMut<StoreWriter>>,
     tick: Res<Tick>,
     mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
 ) {
+    let Some((mut writer, mut bus)) = writer.zip(bus) else { return };
     send_alerts(&mut alerts, &mut bus, writer.batch(), &mut outputs, tick.0, &mut ending);
     if let Err(error) = writer.close(tick.0) {
         ending.fail(error);

@@ -154,7 +154,7 @@ impl Again<'_> {
         if !self.run_to(&mut whole, tick)? {
             return Ok(None);
         }
-        let folder = scratch()?;
+        let folder = temp_folder()?;
         let snapshot = snapshot_in(folder.path(), &whole).map_err(unreadable)?;
         let (app, scenario) = self.app(threads)?;
         let restored = Simulation::restore(app, scenario, &snapshot).map_err(failed)?;
@@ -170,7 +170,7 @@ impl Again<'_> {
         if !self.run_to(&mut whole, tick)? {
             return Ok(None);
         }
-        let folder = scratch()?;
+        let folder = temp_folder()?;
         let own = snapshot_in(folder.path(), &whole).map_err(unreadable)?;
         let mut differences = diff(&own, snapshot).map_err(unreadable)?;
         differences.retain(is_of_the_state);
@@ -254,9 +254,9 @@ fn all_suspects(simulation: &Simulation, differences: &[Difference]) -> Vec<Susp
 }
 
 /// A folder of this process's own for a moment; it is removed with this.
-pub struct Scratch(PathBuf);
+pub struct TempFolder(PathBuf);
 
-impl Scratch {
+impl TempFolder {
     /// Makes one whose name begins with `name`, in the system's folder for what is not kept.
     ///
     /// # Errors
@@ -281,14 +281,14 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TempFolder {
     fn drop(&mut self) {
         _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-fn scratch() -> Result<Scratch, RunError> {
-    Scratch::new("corec-verify").map_err(|e| RunError::Failed(format!("a folder for snapshots: {e}")))
+fn temp_folder() -> Result<TempFolder, RunError> {
+    TempFolder::new("corec-verify").map_err(|e| RunError::Failed(format!("a folder for snapshots: {e}")))
 }
 
 fn snapshot_in(folder: &Path, simulation: &Simulation) -> Result<Snapshot, SnapshotError> {
@@ -298,7 +298,7 @@ fn snapshot_in(folder: &Path, simulation: &Simulation) -> Result<Snapshot, Snaps
 }
 
 fn differences(pair: &[Simulation; 2]) -> Result<Vec<Difference>, RunError> {
-    let folder = scratch()?;
+    let folder = temp_folder()?;
     let [a, b] = [0, 1].map(|at| snapshot_in(&folder.path().join(at.to_string()), &pair[at]));
     diff(&a.map_err(unreadable)?, &b.map_err(unreadable)?).map_err(unreadable)
 }
@@ -331,6 +331,16 @@ mod tests {
             assert_eq!(again.run(threads, &mut |_| {}).unwrap(), first);
         }
         assert!(again.part([1, 2]).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_run_without_a_tick_ends_in_good_order() {
+        let (mut app, cells) =
+            (App::new(), BlockGroup { id: "cells".into(), entities: 10, ..Default::default() });
+        app.add_plugins(CorecPlugin);
+        let mut simulation =
+            Simulation::new(app, Scenario { blocks: vec![cells], ..Default::default() }).unwrap();
+        simulation.shut_down().unwrap();
     }
 
     #[test]

@@ -516,13 +516,9 @@ impl Watch<'_> {
     fn guarded(&self, index: usize, free: Free, call: impl FnOnce() -> Result<(), RunSystemError>) -> Free {
         let call = || interval::run_every(self.intervals[index], || catch_unwind(AssertUnwindSafe(call)));
         let timing = &self.timings[index];
-        let (result, free) = if self.is_timed {
-            timing.time(self.trace, free, call)
-        } else if timing.is_due() {
-            timing.time(self.trace, Free::now(), call)
-        } else {
-            (timing.count(free.thread(), call), free)
-        };
+        let start = if self.is_timed { Some(free) } else { timing.is_due().then(Free::now) };
+        let result = timing.count(free.thread(), call);
+        let free = start.map_or(free, |start| timing.time(self.trace, start));
         match result {
             Ok(Ok(())) if !self.plan.deferred[index] => {}
             Ok(Ok(())) => self.state.ran[index].store(true, Ordering::Release),

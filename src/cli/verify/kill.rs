@@ -9,7 +9,7 @@ use corec_systems::prelude::{Draws, rng};
 use corec_systems::recorded::RecordedRun;
 use corec_systems::run::{JOURNAL, RunError, SUMMARY};
 use corec_systems::stop::Stop;
-use corec_systems::verify::{Again, Digests, Mark, Parting, Scratch, Told};
+use corec_systems::verify::{Again, Digests, Mark, Parting, TempFolder, Told};
 use serde_json::Value;
 use signal_hook::consts::SIGKILL;
 
@@ -17,7 +17,7 @@ use super::{VerifyArgs, last_of, recorded};
 
 /// A run that was killed and restored. Its folder is removed with it.
 pub struct Killed {
-    folder: Scratch,
+    folder: TempFolder,
     /// The last tick that it can be killed at.
     last: u64,
     /// The ticks that it was restored at.
@@ -47,7 +47,7 @@ impl Killed {
         end: u64,
     ) -> Result<Self, RunError> {
         let mut killed = Self {
-            folder: Scratch::new("corec-verify-kill").map_err(failed)?,
+            folder: TempFolder::new("corec-verify-kill").map_err(failed)?,
             // A run over a table ends with its last tick, before it could be killed there.
             last: end.saturating_sub(1),
             restored: Vec::new(),

@@ -89,6 +89,9 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     let extent = run.as_ref().map(RecordedRun::extent).transpose()?.flatten();
     let last = run.as_ref().map(|run| run.last_tick(extent.as_ref()));
     let ticks = args.ticks.or(last.filter(|tick| *tick > 0)).unwrap_or(scenario.ticks);
+    if ticks == 0 {
+        return Err(RunError::Usage("--ticks: found 0, must be at least 1".into()));
+    }
     if let Some(last) = last.filter(|last| *last < ticks) {
         let message = format!("--ticks: found {ticks}, must be at most {last}, where {} ends", args.what);
         return Err(RunError::Usage(message));
@@ -119,8 +122,8 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
             last_of(&digests),
             start.elapsed().as_secs_f64()
         ));
-        let how = if is_again { How::Again } else { How::Threads(threads) };
-        found.push(Found { name, how, digests, told: Some(told), broke_off: None });
+        let method = if is_again { Method::Again } else { Method::Threads(threads) };
+        found.push(Found { name, method, digests, told: Some(told), broke_off: None });
     }
     // What differs from run to run differs anyhow: tell of that first.
     let twice = found.pop().expect("one at least is done again");
@@ -132,7 +135,7 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
         let of = Killed::new(args, &again, run.as_ref(), threads, end)?;
         found.push(Found {
             name: "killed and restored".into(),
-            how: How::Killed,
+            method: Method::Killed,
             digests: of.digests.clone(),
             told: of.told.clone(),
             broke_off: of.broke_off.clone(),
@@ -142,7 +145,7 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     if run.is_some() {
         found.push(Found {
             name: "recorded".into(),
-            how: How::Recorded,
+            method: Method::Recorded,
             digests: recorded,
             told: None,
             broke_off: None,
@@ -166,7 +169,7 @@ fn thread_counts(args: &VerifyArgs) -> Vec<u32> {
 /// What one of the runs has come to.
 struct Found {
     name: String,
-    how: How,
+    method: Method,
     digests: Digests,
     /// What it has said; none where only digests were recorded.
     told: Option<Told>,
@@ -180,14 +183,14 @@ const OF_THE_PROCESS: &str = "it follows from the process: its id, its working f
 
 /// How a run was done.
 #[derive(Clone, Copy)]
-enum How {
+enum Method {
     Threads(u32),
     Again,
     Killed,
     Recorded,
 }
 
-impl How {
+impl Method {
     /// What it mostly is that makes such a run differ.
     fn likely_cause(self) -> &'static str {
         match self {
@@ -233,7 +236,7 @@ fn judge(
         }
         let is_same = found.digests.iter().filter(|mark| mark.tick <= ticks).all(|mark| reference.has(mark));
         let ends = found.digests.last().map(|mark| mark.tick) == last.map(|mark| mark.tick);
-        !is_same || (!matches!(found.how, How::Recorded) && !ends)
+        !is_same || (!matches!(found.method, Method::Recorded) && !ends)
     });
     let compared = found.iter().map(|f| json!({ "what": f.name, "digests": f.digests.len() }));
     let mut report = json!({
@@ -248,21 +251,21 @@ fn judge(
         compared.join(", ")
     );
     if let Some(odd) = odd {
-        text = tell_of(odd, reference, again, killed, &mut report)?;
+        text = explain(odd, reference, again, killed, &mut report)?;
     }
     let code = super::print(&if args.json { format!("{report}\n") } else { text });
     Ok(if odd.is_none() { code } else { ExitCode::FAILURE })
 }
 
 /// Tells in what a run differs, who can have written it, and what it mostly is.
-fn tell_of(
+fn explain(
     odd: &Found,
     reference: &Found,
     again: &Again,
     killed: Option<&Killed>,
     report: &mut Value,
 ) -> Result<String, RunError> {
-    let Found { name, how, digests, told, broke_off } = odd;
+    let Found { name, method, digests, told, broke_off } = odd;
     let first = digests.iter().find(|mark| !reference.has(mark)).map(|mark| mark.tick);
     let mut text = match (broke_off, first) {
         (Some(why), _) => format!("not the same bits: {name}: {why}\n"),
@@ -275,14 +278,14 @@ fn tell_of(
     };
     (report["differs"], report["recorded_tick"], report["broke_off"]) =
         (json!(name), json!(first), json!(broke_off));
-    let How::Threads(threads) = reference.how else {
+    let Method::Threads(threads) = reference.method else {
         unreachable!("the reference is the first thread count")
     };
-    let (parting, restored) = match (how, killed) {
-        (How::Threads(other), _) => (again.part([threads, *other])?, None),
-        (How::Again, _) => (again.part([threads, threads])?, None),
-        (How::Killed, Some(killed)) => killed.part(again, threads)?,
-        (How::Killed | How::Recorded, _) => (None, None),
+    let (parting, restored) = match (method, killed) {
+        (Method::Threads(other), _) => (again.part([threads, *other])?, None),
+        (Method::Again, _) => (again.part([threads, threads])?, None),
+        (Method::Killed, Some(killed)) => killed.part(again, threads)?,
+        (Method::Killed | Method::Recorded, _) => (None, None),
     };
     let mut said = Vec::new();
     if let Some(Parting { tick, differences, said: by, suspects }) = parting {
@@ -302,10 +305,10 @@ fn tell_of(
         said = outputs::differences(reference, told);
     }
     said.iter().for_each(|what| _ = writeln!(text, "  {what}"));
-    let cause = match (how, restored) {
+    let cause = match (method, restored) {
         // Restored in one process it is the same.
-        (How::Killed, None) if again.journal.is_none() => OF_THE_PROCESS,
-        _ => how.likely_cause(),
+        (Method::Killed, None) if again.journal.is_none() => OF_THE_PROCESS,
+        _ => method.likely_cause(),
     };
     _ = writeln!(text, "likely: {cause}");
     (report["said"], report["likely"]) = (json!(said), json!(cause));
