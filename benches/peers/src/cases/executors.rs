@@ -1,13 +1,11 @@
 //! Executors: the same systems on Bevy's two and on CoreC's.
 
-use std::rc::Rc;
-
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{MultiThreadedExecutor, SingleThreadedExecutor};
 use corec_core::executor::{self, Reports};
-use rayon::ThreadPool;
+use corec_core::team::Team;
 
-use super::{nanoseconds_each, two_threads};
+use super::nanoseconds_each;
 use crate::rounds::{Case, Contestant, Sample, Target};
 
 /// Runs of a schedule of tiny systems in a sample.
@@ -94,16 +92,15 @@ fn case(
     check: impl Fn(&mut World) -> u64 + Copy + 'static,
     at_most: f64,
 ) -> Case {
-    let pool: Rc<ThreadPool> = two_threads().into();
-    let contestant = |name, what, install: fn(&mut Schedule), pool: Option<Rc<ThreadPool>>| {
+    let contestant = |name, what, install: fn(&mut Schedule), team: Option<Team>| {
         let (mut world, mut schedule) = build();
         install(&mut schedule);
         Contestant::new(name, what, move || {
             let mut all = || (0..runs).for_each(|_| schedule.run(&mut world));
-            // Inside the pool, as a tick of CoreC is.
+            // On the team, as a tick of CoreC is: elsewhere its executor runs on one thread.
             let mut time = || nanoseconds_each(runs, &mut all) / nanoseconds_in_unit;
-            let value = match &pool {
-                Some(pool) => pool.install(time),
+            let value = match &team {
+                Some(team) => team.enter(time),
                 None => time(),
             };
             Sample { value, check: check(&mut world) }
@@ -112,15 +109,22 @@ fn case(
     let multi = |schedule: &mut Schedule| _ = schedule.set_executor(MultiThreadedExecutor::new());
     let single = |schedule: &mut Schedule| _ = schedule.set_executor(SingleThreadedExecutor::new());
     let ours = |schedule: &mut Schedule| executor::install(schedule, &Reports::default());
+    let two_members = Team::new(2).expect("two threads start");
     Case {
         title: title.into(),
-        about: "The same systems in a plain Bevy world; only the executor differs. CoreC's also times every system.".into(),
+        about:
+            "The same systems in a plain Bevy world; only the executor differs. CoreC's also times systems."
+                .into(),
         unit,
         contestants: vec![
             contestant("bevy_ecs, 2 threads", "`MultiThreadedExecutor`", multi, None),
             contestant("bevy_ecs, 1 thread", "`SingleThreadedExecutor`", single, None),
-            contestant("CoreC, 2 threads", "`executor::install`, in a rayon pool", ours, Some(pool)),
+            contestant("CoreC, 2 threads", "`executor::install`, on a team of two", ours, Some(two_members)),
         ],
-        targets: vec![Target { contestant: "CoreC, 2 threads", best_of: vec!["bevy_ecs, 2 threads"], at_most }],
+        targets: vec![Target {
+            contestant: "CoreC, 2 threads",
+            best_of: vec!["bevy_ecs, 2 threads"],
+            at_most,
+        }],
     }
 }
