@@ -11,8 +11,8 @@ use std::hint::black_box;
 use corec::prelude::*;
 use corec_core::maths::ordered_sum;
 use corec_core::width::Simd;
-use corec_systems::measure::{Sums, sum_kernel};
-use corec_systems::process::{Chance, Force, ProcessKernel};
+use corec_dynamics::measure::{Sums, sum_kernel};
+use corec_dynamics::process::{Chance, Force, ProcessKernel};
 use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };

@@ -1,9 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub use corec_api::{channels, plugin};
 #[doc(no_inline)]
-pub use corec_systems::{CorecPlugin, channels, run, scenarios, testing};
-pub use corec_systems::{plugin, prelude};
+pub use corec_run as run;
+#[doc(no_inline)]
+pub use corec_run::{CorecPlugin, plugins, scenarios, testing};
+
+/// What a plugin and a program of one's own need.
+pub mod prelude {
+    pub use corec_api::prelude::*;
+    pub use corec_run::{CorecPlugin, plugins::CorecPlugins};
+}
 
 /// The guide's blocks, compiled and run as the README's are.
 #[cfg(doctest)]

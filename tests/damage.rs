@@ -11,7 +11,7 @@ use std::process::Command;
 use corec::prelude::{Draws, rng};
 use corec_core::journal::{LogError, LogReader, summary};
 use corec_core::snapshot::{Snapshot, SnapshotError};
-use corec_systems::run::manifest::Manifest;
+use corec_run::manifest::Manifest;
 use support::skip::skip;
 use support::{corec, json};
 

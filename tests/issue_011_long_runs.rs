@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use corec_systems::run::manifest::Manifest;
+use corec_run::manifest::Manifest;
 use support::{json, read_json, said};
 
 const TINY: &str = r#"{"name": "tiny", "store": "memory", "blocks": [{"id": "a", "entities": 1}]}"#;

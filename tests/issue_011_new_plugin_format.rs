@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use corec_systems::plugins::Tree;
+use corec_run::plugins::Tree;
 
 /// Names short and long, that sort before `corec` and after it, whose types sort before `Tiredness` and after it.
 #[test]

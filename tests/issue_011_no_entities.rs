@@ -5,7 +5,7 @@
 mod support;
 
 use corec::prelude::*;
-use corec_systems::run::{RunPlan, run};
+use corec_run::{RunPlan, run};
 use serde_json::Value;
 use support::{corec, json, number};
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bevy_app::{App, Update};
 use corec::prelude::*;
 use corec_core::config::{BlockGroup, Scenario};
-use corec_systems::run::{RunPlan, Stop, run};
+use corec_run::{RunPlan, Stop, run};
 
 fn never_returns(tick: Res<Tick>) {
     if tick.0 == 3 {

@@ -8,12 +8,12 @@ use corec_core::rows::RowError;
 use corec_core::simulation::Simulation;
 
 #[derive(Resource, Default)]
-struct Told(Vec<String>);
+struct OutputDigests(Vec<String>);
 
 #[test]
 fn a_birth_beyond_memory_max_fails_and_one_after_a_death_does_not() {
     let mut app = App::new();
-    app.add_plugins(CorecPlugin).init_resource::<Told>();
+    app.add_plugins(CorecPlugin).init_resource::<OutputDigests>();
     app.add_kind(Kind::new("spark").with::<Signal>().recycled()).add_systems(
         Update,
         |world: &mut World| -> Result {
@@ -35,7 +35,7 @@ fn a_birth_beyond_memory_max_fails_and_one_after_a_death_does_not() {
                 rows.spawn(GroupId(0))?;
             }
             drop(rows);
-            world.resource_mut::<Told>().0.extend(told);
+            world.resource_mut::<OutputDigests>().0.extend(told);
             Ok(())
         },
     );
@@ -45,11 +45,11 @@ fn a_birth_beyond_memory_max_fails_and_one_after_a_death_does_not() {
     let mut simulation = Simulation::new(app, scenario).unwrap();
     for _ in 0..100 {
         simulation.step().unwrap();
-        if simulation.world().resource::<Told>().0.len() == 2 {
+        if simulation.world().resource::<OutputDigests>().0.len() == 2 {
             break;
         }
     }
-    let told = &simulation.world().resource::<Told>().0;
+    let told = &simulation.world().resource::<OutputDigests>().0;
     assert_eq!(told.len(), 2, "the limit was met");
     assert!(
         told[0].contains("kind 'spark': a birth needs 6") && told[0].ends_with("at most 60 MB (memory_max)"),

@@ -9,7 +9,7 @@ use bevy_time::{Fixed, Time, Virtual};
 use corec::prelude::*;
 use corec_core::config::{BlockGroup, Scenario};
 use corec_core::simulation::Simulation;
-use corec_core::snapshot::{About, Place, latest, write_in_place};
+use corec_core::snapshot::{About, SnapshotFolder, latest, write_in_place};
 
 #[derive(Resource, Default)]
 struct Calls(u64);
@@ -76,7 +76,7 @@ fn clocks_go_on_where_they_were_after_a_restore() {
     };
     let folder = tempfile::tempdir().unwrap();
     for at in [1, 30, 31, 32, 35] {
-        let place = Place { folder: folder.path().join(at.to_string()), is_own: true, keep: 1 };
+        let place = SnapshotFolder { folder: folder.path().join(at.to_string()), is_own: true, keep: 1 };
         let mut whole = Simulation::new(app(), scenario()).unwrap();
         whole.run(at).unwrap();
         write_in_place(whole.world(), &About::default(), &place, 1).unwrap();

@@ -5,7 +5,7 @@
 use corec::prelude::*;
 use corec_core::config::{BlockGroup, Scenario, Threads};
 use corec_core::simulation::Simulation;
-use corec_core::snapshot::{About, Place, latest, write_in_place};
+use corec_core::snapshot::{About, SnapshotFolder, latest, write_in_place};
 
 #[derive(Component, Pod, Zeroable, Clone, Copy, Default)]
 #[repr(C)]
@@ -81,7 +81,7 @@ fn rows_get_their_turns_whoever_is_born_and_dies() {
 fn turns_go_on_where_they_were_after_a_restore_at_any_thread_count() {
     let churn: Churn = |tick| (tick % 5, (tick + 1) % 4);
     let folder = tempfile::tempdir().unwrap();
-    let place = Place { folder: folder.path().to_owned(), is_own: true, keep: 1 };
+    let place = SnapshotFolder { folder: folder.path().to_owned(), is_own: true, keep: 1 };
     let mut digests = Vec::new();
     for threads in [1, 2, 8] {
         let (app, scenario) = simulation(threads, 0.3, churn);

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use corec::prelude::*;
 use corec_core::config::{BlockGroup, Scenario};
-use corec_systems::run::Stop;
-use corec_systems::verify::Again;
+use corec_run::Stop;
+use corec_run::verify::Rerun;
 
 /// What no two runs have in common.
 static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -63,7 +63,7 @@ fn what_differs_is_named_with_its_plugin_its_stream_and_its_tick() {
     };
     for (add, wanted) in add.into_iter().zip(wanted) {
         let app = app(Some(add));
-        let again = Again {
+        let again = Rerun {
             scenario: scenario(),
             journal: None,
             ticks: 25,
@@ -77,13 +77,13 @@ fn what_differs_is_named_with_its_plugin_its_stream_and_its_tick() {
         assert!(at(0).0.agrees(&at(0).1), "{wanted}: nothing is said otherwise up to tick 10");
         assert_eq!(at(1).0.state, at(1).1.state, "{wanted}: the state is the same");
         assert!(!at(1).0.agrees(&at(1).1), "{wanted}");
-        let parting = again.part([1, 2]).unwrap().expect("they part");
+        let divergence = again.diverges([1, 2]).unwrap().expect("they diverge");
         // An alert goes out in the tick that raises it, as everything else.
-        assert_eq!((parting.tick, parting.said), (14, vec![wanted.to_string()]));
-        assert!(parting.differences.is_empty(), "{:?}", parting.differences);
+        assert_eq!((divergence.tick, divergence.said), (14, vec![wanted.to_string()]));
+        assert!(divergence.differences.is_empty(), "{:?}", divergence.differences);
     }
     let app = app(None);
-    let again = Again {
+    let again = Rerun {
         scenario: scenario(),
         journal: None,
         ticks: 25,
@@ -92,7 +92,7 @@ fn what_differs_is_named_with_its_plugin_its_stream_and_its_tick() {
         app: &app,
         stop: &stop,
     };
-    assert!(again.part([1, 2]).unwrap().is_none(), "a run without it says the same");
+    assert!(again.diverges([1, 2]).unwrap().is_none(), "a run without it says the same");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn what_waits_to_be_said_after_a_restore_is_said_by_who_has_said_it() {
         app.add_plugins(CorecPlugin).add_systems(Update, warns.after(Phase::Publish));
         app
     };
-    let again = Again {
+    let again = Rerun {
         scenario: Scenario { blocks, ..Default::default() },
         journal: None,
         ticks: 12,
@@ -117,6 +117,6 @@ fn what_waits_to_be_said_after_a_restore_is_said_by_who_has_said_it() {
         app: &app,
         stop: &stop,
     };
-    let parting = again.part_restored(1, 7).unwrap();
-    assert!(parting.is_none(), "{parting:?}");
+    let divergence = again.diverges_after_restore(1, 7).unwrap();
+    assert!(divergence.is_none(), "{divergence:?}");
 }

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use corec::prelude::*;
 use corec_core::config::{Plugins, Threads, load_plugin};
-use corec_systems::plugins::PluginSet;
-use corec_systems::run::{RunPlan, Summary, run};
+use corec_run::plugins::PluginSet;
+use corec_run::{RunPlan, Summary, run};
 
 /// Entities tire under load; tired entities answer more weakly.
 #[derive(Deserialize, JsonSchema, Default)]

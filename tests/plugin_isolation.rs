@@ -186,18 +186,20 @@ fn every_failure_ends_a_run_that_wants_it_so() {
 
 #[test]
 fn a_stopped_plugin_stays_stopped_in_a_restored_run() {
-    use corec_core::snapshot::{About, Place, Snapshot, write_in_place};
+    use corec_core::snapshot::{About, Snapshot, SnapshotFolder, write_in_place};
     let folder = tempfile::tempdir().unwrap();
     let mut run = start(2, Some("system"), OnPluginError::StopPlugin).unwrap();
     run.tick(10).unwrap();
     let written = run
         .simulation
-        .in_pool(|world| write_in_place(world, &About::default(), &Place::own(folder.path().into(), 1), 1))
+        .in_pool(|world| {
+            write_in_place(world, &About::default(), &SnapshotFolder::own(folder.path().into(), 1), 1)
+        })
         .unwrap();
     run.tick(10).unwrap();
     let snapshot = Snapshot::open(&written.path).unwrap();
 
-    let plugins = corec_systems::plugins::PluginSet::default();
+    let plugins = corec_run::plugins::PluginSet::default();
     let config = |text: &str| corec_core::config::load_plugin("config.json", text, &|_| None).unwrap();
     let plugins = plugins.with::<Steady>(config(r#"{"name": "another", "entities": 2500}"#)).unwrap();
     let plugins =

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use corec::prelude::*;
-use corec_systems::run::{Every, RunPlan, run};
+use corec_run::{RunPlan, SnapshotInterval, run};
 
 #[derive(Component, Pod, Zeroable, Clone, Copy, Default)]
 #[repr(C)]
@@ -132,7 +132,7 @@ fn a_run_that_failed_leaves_no_snapshot() {
     #[expect(clippy::disallowed_methods, reason = "a run times itself from here")]
     let mut plan = RunPlan::new(scenario("cell", 10), std::time::Instant::now());
     plan.out = Some(folder.path().join("run"));
-    plan.options.snapshot_interval = Some(Every::Ticks(6));
+    plan.options.snapshot_interval = Some(SnapshotInterval::Ticks(6));
     let summary = run(app, plan, &corec::run::Stop::default(), &mut |_| {}).unwrap();
     let error = summary.error.unwrap();
     assert!(error.starts_with("tick 5:") && error.contains("Rows::free"), "{error}");

@@ -2,16 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use corec::prelude::*;
-use corec_core::bus::{Bus, RunBus};
+use corec_bridges::bus::MemoryBus;
+use corec_bridges::publish::{ALERT_STREAM, DATA_STREAM};
+use corec_core::bus::RunBus;
 use corec_core::message::{Frame, Record};
 use corec_core::units::ChannelId;
-use corec_systems::bus::MemoryBus;
-use corec_systems::publish::{ALERT_STREAM, DATA_STREAM};
 
 fn simulation(bus: &MemoryBus, scenario: &str) -> Simulation {
     let scenario = corec_core::config::load("test", scenario, &|_| None).unwrap().scenario;
     let mut app = App::new();
-    app.add_plugins(CorecPlugin).insert_resource(RunBus(Box::new(bus.clone())));
+    app.add_plugins(CorecPlugin).insert_resource(RunBus::new(Box::new(bus.clone())));
     Simulation::new(app, scenario).unwrap()
 }
 
@@ -21,7 +21,7 @@ fn record(id: u32, value: f32, is_active: bool) -> [u8; 10] {
 
 #[test]
 fn a_record_sets_its_entity_and_a_bad_one_is_counted() {
-    let mut bus = MemoryBus::default();
+    let bus = MemoryBus::default();
     let scenario = r#"{"input_stream": "in", "blocks": [{"id": "a", "entities": 3000,
         "dynamics": {"coupling": 0, "noise": 0, "fault_rate": 0}, "repair": false, "load": 0}]}"#;
     let mut simulation = simulation(&bus, scenario);
@@ -33,7 +33,7 @@ fn a_record_sets_its_entity_and_a_bad_one_is_counted() {
         &record(3000, 0.1, true),
         &record(1, f32::NAN, true),
     ] {
-        bus.publish("in", message).unwrap();
+        bus.append("in", message).unwrap();
     }
     simulation.step().unwrap();
     let totals = *simulation.world().resource::<Totals>();
@@ -49,14 +49,14 @@ fn a_record_sets_its_entity_and_a_bad_one_is_counted() {
 /// Twenty megabytes that nobody can apply made a journal's record too large, which ended the run.
 #[test]
 fn a_flood_of_junk_does_not_end_a_recorded_run() {
-    let mut bus = MemoryBus::default();
+    let bus = MemoryBus::default();
     let folder = tempfile::tempdir().unwrap();
     let scenario = r#"{"input_stream": "in", "blocks": [{"id": "a", "entities": 10}]}"#;
     let mut simulation = simulation(&bus, scenario);
     let journal =
         corec_core::journal::Journal::record_in(folder.path(), corec_core::units::RunId(1), false).unwrap();
     simulation.world_mut().insert_resource(journal);
-    (0..20).for_each(|_| bus.publish("in", &vec![7; 1 << 20]).unwrap());
+    (0..20).for_each(|_| bus.append("in", &vec![7; 1 << 20]).unwrap());
     simulation.step().unwrap();
     let totals = *simulation.world().resource::<Totals>();
     assert_eq!((totals.messages, totals.messages_refused), (20, 20));
@@ -65,13 +65,13 @@ fn a_flood_of_junk_does_not_end_a_recorded_run() {
 
 #[test]
 fn frames_carry_what_is_above_the_threshold() {
-    let mut bus = MemoryBus::default();
+    let bus = MemoryBus::default();
     let scenario = r#"{"publish_interval": 5, "blocks": [{"id": "a", "entities": 3500}, {"id": "b", "entities": 1200}]}"#;
     let mut simulation = simulation(&bus, scenario);
     simulation.run(10).unwrap();
-    let entries = bus.read(DATA_STREAM, 0, 100).unwrap();
+    let entries = bus.entries(DATA_STREAM);
     assert_eq!(entries.len(), 2, "one frame at ticks 4 and 9");
-    let frame = Frame::decode(&entries[1].data).unwrap();
+    let frame = Frame::decode(&entries[1]).unwrap();
     assert_eq!(
         (frame.tick, frame.sequence, frame.first_block, frame.blocks, frame.count),
         (9, 0, 0, 6, 4700)
@@ -91,22 +91,18 @@ fn frames_carry_what_is_above_the_threshold() {
 
 #[test]
 fn an_alert_goes_out_once_when_it_is_raised_and_once_when_it_clears() {
-    let mut bus = MemoryBus::default();
+    let bus = MemoryBus::default();
     let scenario = r#"{"input_stream": "in",
         "alerts": [{"name": "down", "signal": "fault_ratio", "enter": 0.5, "leave": 0.2, "severity": 1}],
         "blocks": [{"id": "a", "entities": 10, "dynamics": {"fault_rate": 0}, "repair": false}]}"#;
     let mut simulation = simulation(&bus, scenario);
     simulation.run(3).unwrap();
     for (active, ticks) in [(false, 5), (true, 5)] {
-        (0..8).for_each(|id| bus.publish("in", &record(id, 0.5, active)).unwrap());
+        (0..8).for_each(|id| bus.append("in", &record(id, 0.5, active)).unwrap());
         simulation.run(ticks).unwrap();
     }
-    let alerts: Vec<serde_json::Value> = bus
-        .read(ALERT_STREAM, 0, 100)
-        .unwrap()
-        .iter()
-        .map(|e| serde_json::from_slice(&e.data).unwrap())
-        .collect();
+    let alerts: Vec<serde_json::Value> =
+        bus.entries(ALERT_STREAM).iter().map(|e| serde_json::from_slice(e).unwrap()).collect();
     let told: Vec<_> =
         alerts.iter().map(|a| (a["tick"].as_u64(), a["state"].as_str(), a["subject"].as_str())).collect();
     assert_eq!(told, [(Some(3), Some("raised"), Some("a/0")), (Some(8), Some("cleared"), Some("a/0"))]);

@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 
 use corec_core::journal::{Input, Inputs, Journal};
-use corec_systems::run::manifest::Manifest;
+use corec_run::manifest::Manifest;
 use serde_json::Value;
 use support::{corec, json, refused};
 

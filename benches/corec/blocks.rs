@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use corec::prelude::*;
 use corec_core::maths::ordered_sum;
 use corec_core::rng::philox;
-use corec_systems::settings::Threads;
+use corec_run::settings::Threads;
 use criterion::{BatchSize, Criterion, Throughput};
 
 use crate::{MILLION, memcpy, simulation};

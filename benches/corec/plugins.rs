@@ -2,7 +2,7 @@
 
 use corec::prelude::*;
 use corec_core::config::load_plugin;
-use corec_systems::plugins::PluginSet;
+use corec_run::plugins::PluginSet;
 use criterion::{Criterion, Throughput};
 
 const HUNDRED: usize = 100;

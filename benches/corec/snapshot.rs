@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use corec::prelude::*;
-use corec_core::snapshot::{About, Capture, Place, Snapshot, capture, write};
+use corec_core::snapshot::{About, Capture, Snapshot, SnapshotFolder, capture, write};
 use criterion::{Criterion, Throughput};
 
 use crate::{MILLION, ROW, tick};
@@ -40,7 +40,7 @@ impl Saved {
         simulation.run(50).expect("it runs");
         let mut copy = Capture::default();
         simulation.in_pool(|world| capture(world, &mut copy, &About::default()));
-        let written = write(&copy, &Place::own(folder.into(), 1), 2).expect("it writes");
+        let written = write(&copy, &SnapshotFolder::own(folder.into(), 1), 2).expect("it writes");
         let snapshot = Snapshot::open(&written.path).expect("it was just written");
         let bytes = columns(&snapshot);
         let whole = zstd::bulk::compress(&bytes, 1).expect("memory is enough").len() as u64;
@@ -62,7 +62,7 @@ pub fn snapshot(c: &mut Criterion) {
     });
     group.bench_function("write/threads=2", |b| {
         let Saved { copy, .. } = made.get_or_insert_with(make);
-        b.iter(|| write(copy, &Place::own(folder.path().into(), 1), 2).expect("it writes"));
+        b.iter(|| write(copy, &SnapshotFolder::own(folder.path().into(), 1), 2).expect("it writes"));
     });
     group.bench_function("restore", |b| {
         let Saved { simulation, snapshot, .. } = made.get_or_insert_with(make);

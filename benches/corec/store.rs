@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::Write;
 
+use corec_bridges::store;
 use corec_core::store::{Batch, BlockState, Metric, RunRecord};
-use corec_systems::store;
 use criterion::{Criterion, Throughput};
 
 const BLOCKS: u32 = 1011;

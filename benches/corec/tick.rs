@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use corec::prelude::*;
-use corec_systems::scenarios;
-use corec_systems::settings::Threads;
-use corec_systems::telemetry::feed::TableInput;
-use corec_systems::telemetry::table::TableReader;
+use corec_run::scenarios;
+use corec_run::settings::Threads;
+use corec_telemetry::feed::TableInput;
+use corec_telemetry::table::TableReader;
 use criterion::{BatchSize, Criterion, Throughput};
 
 use crate::{MILLION, ROW, memcpy, simulation, time};

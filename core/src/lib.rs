@@ -7,7 +7,7 @@
 //! Order: [`executor`], [`observers`], [`mod@plugin`]. State: [`digest`], [`outputs`], [`snapshot`], [`populate`], [`stats`], [`suspects`].
 //! The outside: [`alert`], [`message`], [`bus`], [`journal`], [`store`]. The run: [`memory`], [`simulation`].
 //!
-//! No sockets, no database and no wall clock in here: bridges live in `corec_systems`.
+//! No sockets, no database and no wall clock in here: bridges are crates of their own.
 #![deny(unsafe_code)]
 
 #[cfg(target_endian = "big")]
@@ -15,6 +15,8 @@ compile_error!("rows, digests and kernels are little endian");
 
 pub mod config;
 pub mod file;
+pub mod lock;
+pub mod stop;
 pub mod units;
 
 pub mod phase;

@@ -11,6 +11,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::digest::Saved;
 
+/// Who says what no plugin does.
+pub const ENGINE: &str = "corec";
+
 /// The digests of all that has been said.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outputs(BTreeMap<String, BTreeMap<String, u64>>);
@@ -67,8 +70,8 @@ impl Outputs {
     }
 
     /// The digests as text, 16 hex digits each.
-    pub fn to_hex(&self) -> Told {
-        let mut told = Told::new();
+    pub fn to_hex(&self) -> OutputDigests {
+        let mut told = OutputDigests::new();
         for (by, to, value) in self.iter() {
             told.entry(by.into()).or_default().insert(to.into(), format!("{value:016x}"));
         }
@@ -77,14 +80,15 @@ impl Outputs {
 }
 
 /// [`Outputs`] as a summary has them: by whom, where to, 16 hex digits.
-pub type Told = BTreeMap<String, BTreeMap<String, String>>;
+pub type OutputDigests = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Who says something else, and where to.
-pub fn differences(one: &Told, other: &Told) -> Vec<String> {
-    let names = |told: &Told| -> BTreeSet<(String, String)> {
+pub fn differences(one: &OutputDigests, other: &OutputDigests) -> Vec<String> {
+    let names = |told: &OutputDigests| -> BTreeSet<(String, String)> {
         told.iter().flat_map(|(by, streams)| streams.keys().map(|to| (by.clone(), to.clone()))).collect()
     };
-    let value = |told: &Told, (by, to): &(String, String)| told.get(by).and_then(|of| of.get(to)).cloned();
+    let value =
+        |told: &OutputDigests, (by, to): &(String, String)| told.get(by).and_then(|of| of.get(to)).cloned();
     let all = &names(one) | &names(other);
     let differ = all.iter().filter(|name| value(one, name) != value(other, name));
     differ.map(|(by, to)| format!("what '{by}' says to '{to}'")).collect()
@@ -106,7 +110,7 @@ mod tests {
         assert_ne!(said(0.5).value(), said(0.25).value());
         let told = |value| said(value).to_hex();
         assert_eq!(differences(&told(0.5), &told(0.25)), ["what 'mood' says to 'metrics'"]);
-        assert_eq!(differences(&told(0.5), &Told::new()).len(), 2);
+        assert_eq!(differences(&told(0.5), &OutputDigests::new()).len(), 2);
         assert!(differences(&told(0.5), &told(0.5)).is_empty());
         // What is cut elsewhere is something else.
         let (mut ab, mut a_b) = (Outputs::default(), Outputs::default());

@@ -1,8 +1,9 @@
-//! The store: what a run keeps for people and other programs. Implementations are bridges in `corec_systems`.
+//! Store: what a run keeps for people and other programs. Its implementations are bridges.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bevy_ecs::resource::Resource;
 use thiserror::Error;
 
 use crate::alert::Alert;
@@ -57,8 +58,8 @@ pub struct KeyValue {
     pub value: String,
 }
 
-/// What goes to the store together, in one transaction.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What goes to the store together, in one transaction. As a resource: what has been said since the last one.
+#[derive(Resource, Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// States of blocks.
     pub blocks: Vec<BlockState>,
@@ -77,6 +78,11 @@ impl Batch {
         blocks.is_empty() && alerts.is_empty() && metrics.is_empty() && rows.is_empty()
     }
 
+    /// Rows in it, but for the states of blocks, which come when they are due.
+    pub fn reported(&self) -> usize {
+        self.alerts.len() + self.metrics.len() + self.rows.len()
+    }
+
     /// Empties it, keeping its memory.
     pub fn clear(&mut self) {
         self.blocks.clear();
@@ -87,7 +93,7 @@ impl Batch {
 }
 
 /// What a store says of a run as a whole.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunRecord {
     /// The run: its rows are found by it. None for one without a folder.
     pub id: Option<RunId>,
@@ -115,6 +121,15 @@ pub struct StoreError {
     pub url: String,
     /// What went wrong.
     pub message: String,
+    /// Whether it may go well later: the store can't be reached, or somebody else holds it.
+    pub is_away: bool,
+}
+
+impl StoreError {
+    /// An error for good.
+    pub fn failed(url: impl Into<String>, message: impl ToString) -> Self {
+        Self { url: url.into(), message: message.to_string(), is_away: false }
+    }
 }
 
 /// Where a run's states, alerts and metrics go. Called from a thread of its own, never from a tick.
@@ -125,7 +140,7 @@ pub trait Store: Send {
     /// See [`StoreError`].
     fn begin(&mut self, run: &RunRecord) -> Result<(), StoreError>;
 
-    /// Keeps a batch, wholly or not at all.
+    /// Keeps a batch, wholly or not at all. A batch that the store has already, for it said too late that it does, changes nothing.
     ///
     /// # Errors
     /// See [`StoreError`].

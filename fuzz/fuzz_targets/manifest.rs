@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    _ = corec_systems::run::manifest::Manifest::parse(text);
+    _ = corec_run::manifest::Manifest::parse(text);
 });

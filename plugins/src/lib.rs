@@ -1,7 +1,7 @@
 //! The plugins of this tree. Written by `corec plugin sync`; do not edit.
 #![forbid(unsafe_code)]
 
-use corec_systems::plugin::Registered;
+use corec_api::plugin::Registered;
 
 /// Every plugin, by its crate's name.
 #[rustfmt::skip]

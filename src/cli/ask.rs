@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 use corec_plugins::REGISTRY;
-use corec_systems::ask::{Ask, ask};
-use corec_systems::run::RunError;
-use corec_systems::stop::Stop;
+use corec_run::RunError;
+use corec_run::Stop;
+use corec_run::ask::{Ask, ask};
 
 /// Ask a run something: how it is going, what is wrong, what changed, what to do
 ///

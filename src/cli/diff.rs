@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use corec_systems::run::RunError;
-use corec_systems::snapshots::{SnapshotError, diff};
+use corec_run::RunError;
+use corec_run::snapshots::{SnapshotError, diff};
 use serde_json::json;
 
 /// Name what differs between two snapshots

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use corec_plugins::REGISTRY;
-use corec_systems::fork::{Fork, fork};
-use corec_systems::run::{RunError, Summary};
-use corec_systems::settings::{grouped, parse_count};
-use corec_systems::stop::Stop;
+use corec_run::Stop;
+use corec_run::fork::{Fork, fork};
+use corec_run::settings::{grouped, parse_count};
+use corec_run::{RunError, Summary};
 use serde_json::json;
 
 /// Go on from a tick of a run twice: as it was, and with other settings

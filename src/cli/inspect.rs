@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use corec_systems::recorded::RecordedRun;
-use corec_systems::run::RunError;
-use corec_systems::run::manifest::FILE;
-use corec_systems::settings::grouped;
-use corec_systems::snapshots::summary;
-use corec_systems::snapshots::{Part, Snapshot, SnapshotError, latest};
+use corec_run::RunError;
+use corec_run::manifest::FILE;
+use corec_run::recorded::RecordedRun;
+use corec_run::settings::grouped;
+use corec_run::snapshots::summary;
+use corec_run::snapshots::{Part, Snapshot, SnapshotError, latest};
 use serde_json::{Value, json};
 
 /// Show what is in a snapshot (run, kinds, columns, blocks, resources, first rows) or in a journal (records by what they are)

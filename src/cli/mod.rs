@@ -10,7 +10,6 @@ mod run;
 mod runs;
 mod scenarios;
 mod schema;
-mod signals;
 mod verify;
 
 use std::ffi::OsString;
@@ -21,8 +20,8 @@ use std::time::Instant;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
-use corec_systems::run::RunError;
-use signals::Listener;
+use corec_run::RunError;
+use corec_run::signals::Listener;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use corec_plugins::REGISTRY;
-use corec_systems::plugins::{About, Finding, Tree, about};
-use corec_systems::run::RunError;
+use corec_run::RunError;
+use corec_run::plugins::{About, Finding, Tree, about};
 use serde_json::json;
 
 /// Plugins: what is there, whether it is right, a new one
@@ -111,14 +111,14 @@ fn state(plugin: &About) -> &'static str {
 }
 
 fn check(dir: &Path) -> Result<ExitCode, RunError> {
-    let checked = corec_systems::plugins::check(dir, REGISTRY, &super::environment)?;
+    let checked = corec_run::plugins::check(dir, REGISTRY, &super::environment)?;
     let lines: Vec<String> =
         checked.iter().map(|(name, source)| format!("{source}: {name}: fine\n")).collect();
     Ok(super::print(&lines.concat()))
 }
 
 fn lint(dir: &Path, is_json: bool) -> Result<ExitCode, RunError> {
-    let found = corec_systems::plugins::lint(dir)?;
+    let found = corec_run::plugins::lint(dir)?;
     let text = if is_json {
         let one = |finding: &Finding| {
             json!({

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use corec_plugins::REGISTRY;
-use corec_systems::recorded::RecordedRun;
-use corec_systems::replay::{Replay, ReplayReport};
-use corec_systems::run::RunError;
-use corec_systems::settings::parse_count;
-use corec_systems::stop::Stop;
+use corec_run::RunError;
+use corec_run::Stop;
+use corec_run::recorded::RecordedRun;
+use corec_run::replay::{Replay, ReplayReport};
+use corec_run::settings::parse_count;
 
 /// Run a run again from its journal, and compare every recorded digest
 ///

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use corec::prelude::Scenario;
 use corec_plugins::REGISTRY;
-use corec_systems::plugins::PluginSet;
-use corec_systems::prelude::Scenario;
-use corec_systems::recorded::GoOn;
-use corec_systems::run::{Every, InputChanged, Options, Progress, RunError, RunPlan, rss_bytes, run};
-use corec_systems::scenarios::{find, scale};
-use corec_systems::settings::{Loaded, Threads, load, parse_count};
-use corec_systems::stop::Stop;
+use corec_run::Stop;
+use corec_run::plugins::PluginSet;
+use corec_run::recorded::Continuation;
+use corec_run::scenarios::{find, scale};
+use corec_run::settings::{Threads, parse_count};
+use corec_run::{InputChanged, Options, Progress, RunError, RunPlan, SnapshotInterval, rss_bytes, run};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Run a scenario
@@ -92,7 +92,7 @@ pub struct RunArgs {
 
     /// Make a snapshot every so many ticks (100) or seconds (30s); one is always made on Ctrl-C, SIGTERM and SIGHUP
     #[arg(long, value_name = "N|Ns", allow_negative_numbers = true)]
-    snapshot_interval: Option<Every>,
+    snapshot_interval: Option<SnapshotInterval>,
 
     /// Where snapshots go; `snapshots` in the run's folder if not given
     #[arg(long, value_name = "DIR", value_parser = super::path())]
@@ -162,10 +162,10 @@ pub struct RunArgs {
 /// What kept the run from starting.
 pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, RunError> {
     let restore =
-        args.restore.as_deref().map(|path| GoOn::find(path, args.journal.as_deref())).transpose()?;
+        args.restore.as_deref().map(|path| Continuation::find(path, args.journal.as_deref())).transpose()?;
     let loaded = match &restore {
         None => find(&args.scenario, &super::environment)?,
-        Some(restore) => settings_of(restore)?,
+        Some(restore) => restore.settings()?,
     };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -225,24 +225,6 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
     }
     // A shell's convention: 128 and the signal's number.
     Ok(summary.interrupted_by.map_or(printed, |signal| ExitCode::from(128 + signal as u8)))
-}
-
-/// The settings of the run that is gone on with; of a snapshot alone those that it was made under.
-fn settings_of(restore: &GoOn) -> Result<Loaded, RunError> {
-    let (source, settings) = match (&restore.snapshot, &restore.run) {
-        (Some(snapshot), None) => {
-            (format!("{}: scenario", snapshot.path().display()), snapshot.head().scenario.clone())
-        }
-        (_, Some(run)) => {
-            (format!("{}: settings", run.folder().display()), run.manifest().settings.to_string())
-        }
-        (None, None) => return Err(RunError::Usage("--restore: found neither a run nor a snapshot".into())),
-    };
-    let mut loaded = load(&source, &settings, &super::environment)?;
-    if let Some(run) = &restore.run {
-        loaded.given = run.manifest().scenario_given.clone();
-    }
-    Ok(loaded)
 }
 
 /// What a restored run's rows depend on is the snapshot's to say.

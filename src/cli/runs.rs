@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use corec_systems::recorded::RecordedRun;
-use corec_systems::run::manifest::{FILE, Status};
-use corec_systems::run::{JOURNAL, RunError};
-use corec_systems::settings::grouped;
+use corec_run::manifest::{FILE, Status};
+use corec_run::recorded::RecordedRun;
+use corec_run::settings::grouped;
+use corec_run::{JOURNAL, RunError};
 use serde_json::{Value, json};
 
 /// List the runs of a folder

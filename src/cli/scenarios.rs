@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use corec_systems::scenarios::BUILT_IN;
+use corec_run::scenarios::BUILT_IN;
 
 /// List the built-in scenarios
 #[derive(Args)]

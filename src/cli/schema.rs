@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use corec_systems::prelude::Scenario;
-use corec_systems::prelude::schemars::schema_for;
+use corec::prelude::Scenario;
+use corec::prelude::schemars::schema_for;
 
 /// Prints it.
 pub fn main() -> ExitCode {

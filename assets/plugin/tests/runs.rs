@@ -1,6 +1,6 @@
 //! The plugin in a run: the same bits at any number of threads.
 
-use corec::testing::TestApp;
+use corec_run::testing::TestApp;
 
 use {name}::*;
 

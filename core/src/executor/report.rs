@@ -347,10 +347,14 @@ impl TimingCell {
     }
 }
 
+/// Crates whose names say nothing of a system.
+const OWN_CRATES: [&str; 6] =
+    ["corec_api", "corec_bridges", "corec_core", "corec_dynamics", "corec_run", "corec_telemetry"];
+
 /// A system's name as a person would say it: without the engine's crates and without a module named as the function.
 pub(super) fn display_name(path: &str) -> String {
-    let path =
-        path.strip_prefix("corec_systems::").or_else(|| path.strip_prefix("corec_core::")).unwrap_or(path);
+    let (owner, rest) = path.split_once("::").unwrap_or(("", path));
+    let path = if OWN_CRATES.contains(&owner) { rest } else { path };
     match path.rsplit_once("::") {
         Some((module, function)) if module == function => function.to_string(),
         _ => path.to_string(),

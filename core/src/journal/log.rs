@@ -6,7 +6,8 @@
 //! ```
 //! Sequences rise by one through all files, from 1. A process that is killed while it writes leaves a frame without its end:
 //! a torn tail, which the next writer cuts; `check`, of the other words, tells it from a length that was damaged. Anything else that is not as it was written is damage, and named.
-//! Content is what the caller calls the format of its records. Version 1 had neither that nor the run; it is read, and gone on with.
+//! Content is what the caller calls the format of its records. Version 1 had neither that nor the run, version 2 cursors of 64 bits
+//! in its records; both are read, and gone on with.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,7 +21,7 @@ use crate::file;
 use crate::units::RunId;
 
 const MAGIC: [u8; 8] = *b"CORECLOG";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Bytes of a header up to the run's id: all of one of version 1.
 const FILE_START: usize = 16;
 const FILE_HEADER: usize = 32;
@@ -76,9 +77,9 @@ fn io_error(path: &Path, error: &io::Error) -> LogError {
     LogError::Io { path: path.into(), message: error.to_string() }
 }
 
-fn file_header(run: RunId, content: u16) -> [u8; FILE_HEADER] {
+fn file_header(version: u32, run: RunId, content: u16) -> [u8; FILE_HEADER] {
     let mut header = [0; FILE_HEADER];
-    header[..12].copy_from_slice(&file_start(VERSION));
+    header[..12].copy_from_slice(&file_start(version));
     header[12..14].copy_from_slice(&content.to_le_bytes());
     header[FILE_START..].copy_from_slice(&run.0.to_le_bytes());
     let check = xxh3_64(&header) as u16;
@@ -238,7 +239,7 @@ impl LogReader {
             return self.torn(self.length, "zeros").map(|()| true);
         }
         let Some(version) = (1..=VERSION).find(|version| start.starts_with(&file_start(*version))) else {
-            return Err(self.damaged("another header", "that of a log of format 1 or 2"));
+            return Err(self.damaged("another header", "that of a log of format 1, 2 or 3"));
         };
         self.version = version;
         if version == 1 {
@@ -255,7 +256,7 @@ impl LogReader {
         let mut run = [0; FILE_HEADER - FILE_START];
         self.read(&mut run)?;
         let (content, run) = (u16::from_le_bytes([start[12], start[13]]), RunId(u128::from_le_bytes(run)));
-        if start[..] != file_header(run, content)[..FILE_START] {
+        if start[..] != file_header(version, run, content)[..FILE_START] {
             return Err(self.damaged("a header with another checksum", "as it was written"));
         }
         self.content.get_or_insert(content);
@@ -556,7 +557,7 @@ fn begin_file(path: &Path, run: RunId, content: u16) -> Result<File, LogError> {
     let begin = || {
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         file.set_len(0)?;
-        file.write_all(&file_header(run, content))?;
+        file.write_all(&file_header(VERSION, run, content))?;
         file.sync_all()?;
         File::open(path.parent().unwrap_or(path))?.sync_all()?;
         Ok(file)
@@ -612,7 +613,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), has_header: bool) {
             let folder = tempfile::tempdir().unwrap();
-            let header = if has_header { file_header(RUN, 7).to_vec() } else { Vec::new() };
+            let header = if has_header { file_header(VERSION, RUN, 7).to_vec() } else { Vec::new() };
             fs::write(folder.path().join("00000001.log"), [header, bytes].concat()).unwrap();
             _ = read(folder.path());
         }

@@ -14,6 +14,7 @@ use crate::digest::FORMAT as DIGEST_FORMAT;
 
 pub use log::{LogError, LogReader, LogWriter, RECORD_BYTES_MAX, Syncer};
 
+use crate::bus::Cursor;
 use crate::units::RunId;
 
 /// Bytes of records after which a batch is committed, if nobody waits for it sooner.
@@ -37,8 +38,8 @@ pub enum Input {
     },
     /// Entries of the input stream.
     Entries {
-        /// The id of the last one.
-        last: u64,
+        /// The cursor of the last one.
+        last: Cursor,
         /// How many had gone before they could be read.
         lost: u64,
         /// Their data.
@@ -50,8 +51,8 @@ pub enum Input {
     Messages {
         /// The channel.
         channel: String,
-        /// The stream of the bus that they come from, and the id of the last one; none from a plugin's own source.
-        cursor: Option<(String, u64)>,
+        /// The stream of the bus that they come from, and the cursor of the last one; none from a plugin's own source.
+        cursor: Option<(String, Cursor)>,
         /// Their data.
         data: Vec<Vec<u8>>,
     },
@@ -92,7 +93,7 @@ pub struct Journal {
 
 /// What a journal had up to where a run goes on.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Taken {
+pub struct JournalPrefix {
     /// The columns of the table, if there was one.
     pub columns: Option<Vec<String>>,
     /// How many digests.
@@ -143,7 +144,12 @@ impl Journal {
     ///
     /// # Errors
     /// See [`LogError`].
-    pub fn go_on_in(folder: &Path, run: RunId, sequence: u64, sync: bool) -> Result<(Self, Taken), LogError> {
+    pub fn go_on_in(
+        folder: &Path,
+        run: RunId,
+        sequence: u64,
+        sync: bool,
+    ) -> Result<(Self, JournalPrefix), LogError> {
         // The writer cuts a torn tail first.
         let writer = LogWriter::open(folder, run, DIGEST_FORMAT, sync)?;
         let (journal, taken) = Self::replay_after(folder, sequence)?;
@@ -154,9 +160,9 @@ impl Journal {
     ///
     /// # Errors
     /// See [`LogError`].
-    pub fn replay_after(folder: &Path, sequence: u64) -> Result<(Self, Taken), LogError> {
+    pub fn replay_after(folder: &Path, sequence: u64) -> Result<(Self, JournalPrefix), LogError> {
         let mut journal = Self::replay_of(folder)?;
-        let mut taken = Taken::default();
+        let mut taken = JournalPrefix::default();
         while let Some((at, record)) = journal.ahead.take_if(|(at, _)| *at <= sequence) {
             match record.input {
                 Input::Digest(value) => {
@@ -449,7 +455,7 @@ mod tests {
         assert_eq!(journal.sequence(), 10);
         journal.commit();
         let (mut journal, taken) = Journal::go_on_in(folder.path(), run, 6, false).unwrap();
-        let expected = Taken { columns: None, digest_count: 3, digest: Some((2, 22)), last_row: 3 };
+        let expected = JournalPrefix { columns: None, digest_count: 3, digest: Some((2, 22)), last_row: 3 };
         assert_eq!((journal.sequence(), taken), (6, expected));
         assert_eq!(journal.replay(3, is_row), None, "the digest comes first");
         assert_eq!(journal.replay(3, |i| matches!(i, Input::Digest(33))), Some(Input::Digest(33)));

@@ -20,10 +20,10 @@ use crate::digest::SavedResources;
 use crate::raw;
 
 const MAGIC: [u8; 8] = *b"CORECSNP";
-const END: [u8; 8] = *b"CORECEN2";
-const END_OF_VERSION_1: [u8; 8] = *b"CORECEND";
-/// Version 1 had no run's id in its head.
-const VERSION: u32 = 2;
+/// By version: so that a version that was damaged is not taken for another one.
+const ENDS: [[u8; 8]; 3] = [*b"CORECEND", *b"CORECEN2", *b"CORECEN3"];
+/// Version 1 had no run's id in its head, version 2 cursors of 64 bits in its resources. Both are read.
+const VERSION: u32 = 3;
 const HEADER_BYTES: u64 = 16;
 /// Bytes of the index, packed and not, and the xxh3 of all three; the end.
 const FOOTER_BYTES: u64 = 32;
@@ -119,7 +119,7 @@ pub(super) fn write(state: &State, path: &Path, threads: usize) -> io::Result<u6
     }
     let hash = xxh3_64(&packed);
     packed.extend_from_slice(&hash.to_le_bytes());
-    packed.extend_from_slice(&END);
+    packed.extend_from_slice(&ENDS[VERSION as usize - 1]);
     file.write_all(&packed)?;
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
@@ -223,16 +223,16 @@ impl Snapshot {
         }
         let mut start = [0; HEADER_BYTES as usize];
         file.read_exact_at(&mut start, 0).map_err(fail)?;
-        let version = if start == header(1) { 1 } else { VERSION };
+        let version = (1..VERSION).find(|version| start == header(*version)).unwrap_or(VERSION);
         let is_other = |(found, expected): (&u8, u8)| *found != expected;
         if let Some(at) = start.iter().zip(header(version)).position(is_other) {
-            let expected = format!("a snapshot of format 1 or {VERSION}");
+            let expected = format!("a snapshot of a format up to {VERSION}");
             return Err(damaged(at as u64, format!("{:#04x}", start[at]), &expected));
         }
         let mut footer = [0; FOOTER_BYTES as usize];
         let footer_at = length - FOOTER_BYTES;
         file.read_exact_at(&mut footer, footer_at).map_err(fail)?;
-        if footer[24..] != if version == 1 { END_OF_VERSION_1 } else { END } {
+        if footer[24..] != ENDS[version as usize - 1] {
             return Err(damaged(footer_at + 24, "another end".into(), "the end of a snapshot"));
         }
         let word = |at: usize| u64::from_le_bytes(footer[at..at + 8].try_into().expect("eight bytes"));

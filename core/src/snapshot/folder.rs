@@ -24,7 +24,7 @@ pub struct Written {
 
 /// Where the snapshots of a run go, and which of those there are its own.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct SnapshotFolder {
     /// The folder. Other runs may have snapshots in it.
     pub folder: PathBuf,
     /// Whether the folder is the run's alone: then a snapshot of version 1, which names no run, is its own.
@@ -33,7 +33,7 @@ pub struct Place {
     pub keep: usize,
 }
 
-impl Place {
+impl SnapshotFolder {
     /// A folder of the run's own.
     pub fn own(folder: PathBuf, keep: usize) -> Self {
         Self { folder, is_own: true, keep }
@@ -89,7 +89,7 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, SnapshotError> {
 ///
 /// # Panics
 /// If nothing was captured.
-pub fn write(capture: &Capture, place: &Place, threads: usize) -> Result<Written, SnapshotError> {
+pub fn write(capture: &Capture, place: &SnapshotFolder, threads: usize) -> Result<Written, SnapshotError> {
     let head = capture.head.as_ref().expect("captured before it is written");
     let columns = capture.columns.iter().map(Vec::as_slice).collect();
     write_state(&State { head, columns, resources: &capture.resources }, place, threads)
@@ -105,7 +105,7 @@ pub fn write(capture: &Capture, place: &Place, threads: usize) -> Result<Written
 pub fn write_in_place(
     world: &World,
     about: &About,
-    place: &Place,
+    place: &SnapshotFolder,
     threads: usize,
 ) -> Result<Written, SnapshotError> {
     let (head, columns, resources) =
@@ -114,8 +114,8 @@ pub fn write_in_place(
     write_state(&State { head: &head, columns, resources: &resources }, place, threads)
 }
 
-fn write_state(state: &State, place: &Place, threads: usize) -> Result<Written, SnapshotError> {
-    let Place { folder, keep, .. } = place;
+fn write_state(state: &State, place: &SnapshotFolder, threads: usize) -> Result<Written, SnapshotError> {
+    let SnapshotFolder { folder, keep, .. } = place;
     if !folder.is_dir() {
         let around =
             folder.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -146,7 +146,7 @@ fn temporary_name(head: &Head) -> String {
 }
 
 /// Removes what a process of this run was writing when it was killed.
-fn remove_unfinished(place: &Place, head: &Head) {
+fn remove_unfinished(place: &SnapshotFolder, head: &Head) {
     let suffix = head.id.map(|id| format!("-{}.tmp", id.short()));
     for entry in fs::read_dir(&place.folder).into_iter().flatten().filter_map(Result::ok) {
         let name = entry.file_name();

@@ -1,7 +1,7 @@
 //! Snapshots: the whole state of a run in one file, from which it goes on bit by bit.
 //!
 //! ```text
-//! "CORECSNP" version u32, 0 u32 | frame | frame | ... | index | its bytes u64, unpacked u64, xxh3 u64, "CORECEN2"
+//! "CORECSNP" version u32, 0 u32 | frame | frame | ... | index | its bytes u64, unpacked u64, xxh3 u64, "CORECEN3"
 //! ```
 //! A frame is a piece of a column (live rows in row order, about 1 MiB, its bytes sorted by their place in the value, zstd)
 //! or a saved resource; the index says what each is, where, and its xxh3. Frames follow each other without a gap, so that
@@ -19,7 +19,7 @@ mod tests;
 pub use capture::{About, Capture, capture};
 pub use diff::{Difference, diff};
 pub use file::{Frame, Part, Snapshot};
-pub use folder::{Place, Written, latest, list, path_of, write, write_in_place};
+pub use folder::{SnapshotFolder, Written, latest, list, path_of, write, write_in_place};
 
 use crate::config::printable;
 use serde::{Deserialize, Serialize};

@@ -89,7 +89,7 @@ fn save(simulation: &Simulation, folder: &Path) -> std::path::PathBuf {
     let mut captured = Capture::default();
     let about = About { run: "runs/0001".into(), ..Default::default() };
     simulation.in_pool(|world| capture(world, &mut captured, &about));
-    write(&captured, &Place::own(folder.into(), 3), 2).unwrap().path
+    write(&captured, &SnapshotFolder::own(folder.into(), 3), 2).unwrap().path
 }
 
 #[test]
@@ -115,7 +115,8 @@ fn a_snapshot_in_place_is_the_same_file() {
     let simulation = run(12);
     let path = save(&simulation, folder.path());
     let about = About { run: "runs/0001".into(), ..Default::default() };
-    let written = write_in_place(simulation.world(), &about, &Place::own(other.path().into(), 3), 1).unwrap();
+    let written =
+        write_in_place(simulation.world(), &about, &SnapshotFolder::own(other.path().into(), 3), 1).unwrap();
     assert_eq!(fs::read(path).unwrap(), fs::read(written.path).unwrap());
 }
 
@@ -143,7 +144,7 @@ fn the_last_few_are_kept_and_a_damaged_one_is_passed_over() {
 #[test]
 fn runs_in_one_folder_keep_their_own_snapshots_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Place { folder: folder.path().into(), is_own: false, keep: 2 };
+    let place = SnapshotFolder { folder: folder.path().into(), is_own: false, keep: 2 };
     let save = |id: u128, tick: u64| {
         let about = About { id: Some(RunId(id << 96)), run: format!("runs/{id}"), ..Default::default() };
         write_in_place(run(tick).world(), &about, &place, 1).unwrap().path

@@ -2,7 +2,7 @@
 
 use alerts::BlockAlerts;
 use corec::prelude::*;
-use corec::testing::TestApp;
+use corec_run::testing::TestApp;
 
 /// Lifts one entity of the second block above the rule for ticks 10 to 29, and shakes it across `enter` the whole time.
 fn lift(tick: Res<Tick>, blocks: Blocks<(&StableId, &mut Signal)>) {

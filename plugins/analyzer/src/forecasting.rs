@@ -56,7 +56,7 @@ pub(crate) fn build(app: &mut App) {
 
 /// Startup: the nets that earlier runs have trained on columns of these names, else fresh ones.
 fn load(world: &mut World) -> Result {
-    let Some(names) = world.get_resource::<TableInput>().map(|input| input.columns().to_vec()) else {
+    let Some(names) = world.get_resource::<TableRow>().map(|input| input.columns().to_vec()) else {
         return Err("mode forecast: found no table, must have one: corec run telemetry --input FILE".into());
     };
     let dir = world.resource::<PluginDirs>().of::<Analyzer>();
@@ -83,7 +83,7 @@ fn fresh(columns: usize, seed: u64) -> Vec<Forecaster> {
 }
 
 /// Shows every net its column's value, and gives the row the score that its residuals make.
-fn forecast(input: Option<Res<TableInput>>, mut nets: ResMut<Forecasters>, mut out: Outbox<Analyzer>) {
+fn forecast(input: Option<Res<TableRow>>, mut nets: ResMut<Forecasters>, mut out: Outbox<Analyzer>) {
     let Some(input) = input else { return };
     let (nets, settings) = (&mut *nets, Settings::default());
     nets.residuals.clear();

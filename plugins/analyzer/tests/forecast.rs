@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use analyzer::Analyzer;
-use corec::plugins::PluginSet;
 use corec::prelude::*;
-use corec::run::{RunPlan, Stop, Summary, run};
-use corec::scenarios::find;
 use corec_core::config::{Threads, load_plugin};
+use corec_run::plugins::PluginSet;
+use corec_run::scenarios::find;
+use corec_run::{RunPlan, Stop, Summary, run};
 use skip::shared_data;
 
 /// Replays a table with the plugin, whose files are in `folder`; none: without it.

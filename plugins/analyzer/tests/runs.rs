@@ -8,7 +8,7 @@ use analyzer::network::Network;
 use analyzer::{Analyzer, BlockScores};
 use corec::channels::Journal;
 use corec::prelude::*;
-use corec::testing::{TestApp, TestRun};
+use corec_run::testing::{TestApp, TestRun};
 
 fn scenario() -> Scenario {
     let group = BlockGroup { id: "cells".into(), entities: 5000, ..BlockGroup::default() };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use communicator::{Answered, Communicator};
 use corec::channels::Journal;
-use corec::testing::{TestApp, TestRun};
+use corec_run::testing::{TestApp, TestRun};
 use serde_json::json;
 use server::client::KEY;
 use server::{Server, completion, keep_silent, respond};

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use corec_systems::prelude::{Draws, rng};
-use corec_systems::recorded::RecordedRun;
-use corec_systems::run::{JOURNAL, RunError, SUMMARY};
-use corec_systems::stop::Stop;
-use corec_systems::verify::{Again, Digests, Mark, Parting, TempFolder, Told};
+use corec::prelude::{Draws, rng};
+use corec_run::Stop;
+use corec_run::recorded::RecordedRun;
+use corec_run::verify::{Digests, Divergence, Mark, OutputDigests, Rerun, TempFolder};
+use corec_run::{JOURNAL, RunError, SUMMARY};
 use serde_json::Value;
 use signal_hook::consts::SIGKILL;
 
@@ -25,7 +25,7 @@ pub struct Killed {
     /// What it has come to.
     pub digests: Digests,
     /// What it has said.
-    pub told: Option<Told>,
+    pub told: Option<OutputDigests>,
     /// Why it ended before its end: a tick that it did again was another.
     pub broke_off: Option<String>,
 }
@@ -41,7 +41,7 @@ impl Killed {
     /// What the runs say; an interruption.
     pub fn new(
         args: &VerifyArgs,
-        again: &Again,
+        again: &Rerun,
         run: Option<&RecordedRun>,
         threads: u32,
         end: u64,
@@ -62,7 +62,7 @@ impl Killed {
     fn run(
         &mut self,
         args: &VerifyArgs,
-        again: &Again,
+        again: &Rerun,
         run: Option<&RecordedRun>,
         threads: u32,
     ) -> Result<(), RunError> {
@@ -139,11 +139,15 @@ impl Killed {
     ///
     /// # Errors
     /// What the runs or the snapshots say.
-    pub fn part(&self, again: &Again, threads: u32) -> Result<(Option<Parting>, Option<u64>), RunError> {
+    pub fn diverges(
+        &self,
+        again: &Rerun,
+        threads: u32,
+    ) -> Result<(Option<Divergence>, Option<u64>), RunError> {
         // A journal's input goes on where the snapshot was made: nobody else reads it from there.
         if again.journal.is_none() {
             for &at in &self.restored {
-                if let Some(parting) = again.part_restored(threads, at)? {
+                if let Some(parting) = again.diverges_after_restore(threads, at)? {
                     return Ok((Some(parting), Some(at)));
                 }
             }
@@ -151,13 +155,13 @@ impl Killed {
         // One that broke off before it had written anything has nothing to compare.
         let run = RecordedRun::open(&self.folder.path().join("run")).ok();
         let snapshot = run.and_then(|run| run.snapshot(u64::MAX, None));
-        let parting = snapshot.map(|snapshot| again.part_of(threads, &snapshot)).transpose()?;
+        let parting = snapshot.map(|snapshot| again.diverges_from(threads, &snapshot)).transpose()?;
         Ok((parting.flatten(), None))
     }
 }
 
 /// The ticks to be killed at, up to `last`: one in each part of the run, where the seed says.
-fn kill_ticks(again: &Again, times: u32, last: u64) -> Vec<u64> {
+fn kill_ticks(again: &Rerun, times: u32, last: u64) -> Vec<u64> {
     if last == 0 {
         return Vec::new();
     }
@@ -176,7 +180,7 @@ fn snapshot_interval(ticks: u64) -> u64 {
     (2..=(ticks / 10).max(2)).rev().find(is_prime).expect("2 is a prime")
 }
 
-fn command(again: &Again, threads: u32) -> Result<Command, RunError> {
+fn command(again: &Rerun, threads: u32) -> Result<Command, RunError> {
     let program = std::env::current_exe().map_err(failed)?;
     let mut command = Command::new(program);
     command.arg("run").args(["--quiet", "--store", "memory", "--plugins-read-only"]);

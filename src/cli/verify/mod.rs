@@ -8,17 +8,17 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
+use corec::prelude::Scenario;
 use corec_plugins::REGISTRY;
-use corec_systems::plugins::PluginSet;
-use corec_systems::prelude::Scenario;
-use corec_systems::recorded::RecordedRun;
-use corec_systems::run::RunError;
-use corec_systems::run::manifest::FILE;
-use corec_systems::scenarios::{find, scale};
-use corec_systems::settings::parse_count;
-use corec_systems::snapshots::{DIGEST_FORMAT, Input, Inputs, LogError};
-use corec_systems::stop::Stop;
-use corec_systems::verify::{Again, Digests, Mark, Parting, Suspect, Told, outputs};
+use corec_run::RunError;
+use corec_run::Stop;
+use corec_run::manifest::FILE;
+use corec_run::plugins::PluginSet;
+use corec_run::recorded::RecordedRun;
+use corec_run::scenarios::{find, scale};
+use corec_run::settings::parse_count;
+use corec_run::snapshots::{DIGEST_FORMAT, Input, Inputs, LogError};
+use corec_run::verify::{Digests, Divergence, Mark, OutputDigests, Rerun, Suspect, outputs};
 use serde_json::{Value, json};
 
 use kill::Killed;
@@ -109,7 +109,7 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     let plugins = plugins.read_only();
     let app = |scenario: &mut Scenario| plugins.app(scenario);
     let interval = interval.max(ticks / DIGESTS_MAX);
-    let again = Again { scenario, journal: journal.as_deref(), ticks, interval, old_until, app: &app, stop };
+    let again = Rerun { scenario, journal: journal.as_deref(), ticks, interval, old_until, app: &app, stop };
 
     let counts = thread_counts(args);
     let mut found = Vec::new();
@@ -122,7 +122,7 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
             last_of(&digests),
             start.elapsed().as_secs_f64()
         ));
-        let method = if is_again { Method::Again } else { Method::Threads(threads) };
+        let method = if is_again { Method::Rerun } else { Method::Threads(threads) };
         found.push(Found { name, method, digests, told: Some(told), broke_off: None });
     }
     // What differs from run to run differs anyhow: tell of that first.
@@ -172,7 +172,7 @@ struct Found {
     method: Method,
     digests: Digests,
     /// What it has said; none where only digests were recorded.
-    told: Option<Told>,
+    told: Option<OutputDigests>,
     /// Why it did not come to its end.
     broke_off: Option<String>,
 }
@@ -185,7 +185,7 @@ const OF_THE_PROCESS: &str = "it follows from the process: its id, its working f
 #[derive(Clone, Copy)]
 enum Method {
     Threads(u32),
-    Again,
+    Rerun,
     Killed,
     Recorded,
 }
@@ -194,7 +194,7 @@ impl Method {
     /// What it mostly is that makes such a run differ.
     fn likely_cause(self) -> &'static str {
         match self {
-            Self::Again => {
+            Self::Rerun => {
                 "it changes from run to run, at the same number of threads: a random draw that is not of the seed (rand), a clock, the order \
                  of a HashMap or HashSet, an address, a static"
             }
@@ -224,7 +224,7 @@ impl Found {
 /// Says whether all of them are the same.
 fn judge(
     args: &VerifyArgs,
-    again: &Again,
+    again: &Rerun,
     found: &[Found],
     killed: Option<&Killed>,
 ) -> Result<ExitCode, RunError> {
@@ -261,7 +261,7 @@ fn judge(
 fn explain(
     odd: &Found,
     reference: &Found,
-    again: &Again,
+    again: &Rerun,
     killed: Option<&Killed>,
     report: &mut Value,
 ) -> Result<String, RunError> {
@@ -282,13 +282,13 @@ fn explain(
         unreachable!("the reference is the first thread count")
     };
     let (parting, restored) = match (method, killed) {
-        (Method::Threads(other), _) => (again.part([threads, *other])?, None),
-        (Method::Again, _) => (again.part([threads, threads])?, None),
-        (Method::Killed, Some(killed)) => killed.part(again, threads)?,
+        (Method::Threads(other), _) => (again.diverges([threads, *other])?, None),
+        (Method::Rerun, _) => (again.diverges([threads, threads])?, None),
+        (Method::Killed, Some(killed)) => killed.diverges(again, threads)?,
         (Method::Killed | Method::Recorded, _) => (None, None),
     };
     let mut said = Vec::new();
-    if let Some(Parting { tick, differences, said: by, suspects }) = parting {
+    if let Some(Divergence { tick, differences, said: by, suspects }) = parting {
         match restored {
             Some(at) => _ = writeln!(text, "restored after tick {at}, the first tick that differs: {tick}"),
             None => _ = writeln!(text, "the first tick that differs: {tick}"),

@@ -1,0 +1,243 @@
+//! The bus in memory: streams for one process.
+//!
+//! What a run sends goes through a lane like that of any bus; here the far side is in the process, so the lane is emptied where it is
+//! filled, and who reads a stream that the run writes has it in the next tick, at any number of threads.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Entry, OutputId, Polled};
+
+use crate::lane::{Lane, LaneOptions, Policy, Sink, SinkError};
+
+/// Bytes a stream keeps, its entries' headers included; older entries go. A reader is told how many it has not seen.
+const STREAM_BYTES_MAX: usize = 32 << 20;
+/// What an entry takes beside its data.
+const ENTRY_BYTES: usize = size_of::<Entry>();
+/// Entries that may wait while the streams are cut off, which only tests do.
+const ENTRIES_MAX: usize = 1_000_000;
+/// How long they may be.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Streams in memory, for one process. Clones share the streams, and each reads them from where it has subscribed: the other end may
+/// be a test or an embedding program.
+pub struct MemoryBus {
+    streams: Streams,
+    lane: Lane<Streams>,
+    /// Where each stream is read on.
+    cursors: BTreeMap<String, u64>,
+}
+
+/// An entry on its way to a stream.
+pub struct Outgoing {
+    stream: String,
+    data: Vec<u8>,
+}
+
+/// The far side.
+#[derive(Clone, Default)]
+struct Streams(Arc<Mutex<AllStreams>>);
+
+#[derive(Default)]
+struct AllStreams {
+    by_name: BTreeMap<String, Stream>,
+    is_cut: bool,
+}
+
+#[derive(Default)]
+struct Stream {
+    entries: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// The number of the last entry; the first is 1.
+    last: u64,
+}
+
+impl Stream {
+    fn append(&mut self, data: Vec<u8>) {
+        self.last += 1;
+        self.bytes += data.len() + ENTRY_BYTES;
+        self.entries.push_back(data);
+        while self.bytes > STREAM_BYTES_MAX
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.bytes -= oldest.len() + ENTRY_BYTES;
+        }
+    }
+
+    /// What there is after entry `after`.
+    fn poll(&self, after: u64, max: usize) -> Polled {
+        let before_first = self.last - self.entries.len() as u64;
+        let lost = before_first.saturating_sub(after);
+        let from = after.max(before_first);
+        let entries = self.entries.iter().skip((from - before_first) as usize).take(max);
+        let entries: Vec<Entry> = (from + 1..)
+            .zip(entries)
+            .map(|(number, data)| Entry { cursor: Cursor(0, number), data: data.clone() })
+            .collect();
+        Polled { last: entries.last().map_or(Cursor(0, from), |entry| entry.cursor), entries, lost }
+    }
+}
+
+impl Streams {
+    fn lock(&self) -> MutexGuard<'_, AllStreams> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Streams {
+    type Item = Outgoing;
+
+    fn take(&mut self, Outgoing { stream, data }: &Outgoing) -> Result<(), SinkError> {
+        let mut streams = self.lock();
+        if streams.is_cut {
+            return Err(SinkError::Away("cut off".into()));
+        }
+        streams.by_name.entry(stream.clone()).or_default().append(data.clone());
+        Ok(())
+    }
+}
+
+impl Default for MemoryBus {
+    fn default() -> Self {
+        Self::of(Streams::default())
+    }
+}
+
+impl Clone for MemoryBus {
+    fn clone(&self) -> Self {
+        Self::of(self.streams.clone())
+    }
+}
+
+impl MemoryBus {
+    fn of(streams: Streams) -> Self {
+        let options =
+            LaneOptions { name: "bus", items_max: ENTRIES_MAX, policy: Policy::Block, patience: PATIENCE };
+        Self { lane: Lane::here(streams.clone(), options), streams, cursors: BTreeMap::new() }
+    }
+
+    /// Cuts every clone off its streams, or connects it again: nothing comes in, and what is sent waits in the lane of whoever sends it.
+    pub fn cut(&self, is_cut: bool) {
+        self.streams.lock().is_cut = is_cut;
+    }
+
+    /// Writes an entry as someone outside would, cut off or not.
+    ///
+    /// # Errors
+    /// An entry that is too large.
+    pub fn append(&self, stream: &str, data: &[u8]) -> Result<(), BusError> {
+        check(stream, data)?;
+        self.streams.lock().by_name.entry(stream.into()).or_default().append(data.into());
+        Ok(())
+    }
+
+    /// Every entry that a stream has kept, whoever wrote it, oldest first.
+    pub fn entries(&self, stream: &str) -> Vec<Vec<u8>> {
+        let streams = self.streams.lock();
+        streams.by_name.get(stream).map(|stream| stream.entries.iter().cloned().collect()).unwrap_or_default()
+    }
+}
+
+fn check(stream: &str, data: &[u8]) -> Result<(), BusError> {
+    let bytes_max = STREAM_BYTES_MAX - ENTRY_BYTES;
+    if data.len() > bytes_max {
+        return Err(BusError::TooLarge { stream: stream.into(), bytes: data.len(), bytes_max });
+    }
+    Ok(())
+}
+
+impl Bus for MemoryBus {
+    fn subscribe(&mut self, stream: &str, from: Cursor) -> Result<(), BusError> {
+        self.cursors.insert(stream.into(), from.1);
+        Ok(())
+    }
+
+    fn poll(&mut self, stream: &str, max: usize) -> Result<Polled, BusError> {
+        self.lane.go_on();
+        let Some(cursor) = self.cursors.get_mut(stream) else {
+            return Err(BusError::NotSubscribed(stream.into()));
+        };
+        let streams = self.streams.lock();
+        let polled = match streams.by_name.get(stream) {
+            Some(stream) if !streams.is_cut => stream.poll(*cursor, max),
+            _ => Polled { last: Cursor(0, *cursor), ..Polled::default() },
+        };
+        *cursor = polled.last.1;
+        Ok(polled)
+    }
+
+    fn done(&mut self, _: &str, _: Cursor) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    fn publish(&mut self, stream: &str, _: OutputId, data: &[u8]) -> Result<(), BusError> {
+        check(stream, data)?;
+        self.lane.put(Outgoing { stream: stream.into(), data: data.into() });
+        self.lane.report().failure.map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
+    }
+
+    fn health(&self) -> BusHealth {
+        let report = self.lane.report();
+        BusHealth { away: report.away, waiting: report.waiting, dropped: report.dropped }
+    }
+
+    fn close(&mut self, deadline: Duration) -> Result<(), BusError> {
+        self.lane.close(deadline).map_err(BusError::Lane)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: OutputId = OutputId { epoch: 0, tick: 0, sequence: 0 };
+
+    #[test]
+    fn entries_come_in_order_from_where_the_reader_was() {
+        let (mut here, mut there) = {
+            let bus = MemoryBus::default();
+            (bus.clone(), bus)
+        };
+        assert!(matches!(there.poll("s", 1), Err(BusError::NotSubscribed(_))));
+        there.subscribe("s", Cursor::START).unwrap();
+        there.subscribe("other", Cursor::START).unwrap();
+        for i in 0..10u8 {
+            here.publish("s", ID, &[i]).unwrap();
+        }
+        let data = |polled: &Polled| polled.entries.iter().map(|e| e.data[0]).collect::<Vec<_>>();
+        let first = there.poll("s", 4).unwrap();
+        assert_eq!((data(&first), first.last), (vec![0, 1, 2, 3], Cursor(0, 4)));
+        let rest = there.poll("s", 100).unwrap();
+        assert_eq!((data(&rest), rest.last), (vec![4, 5, 6, 7, 8, 9], Cursor(0, 10)));
+        assert_eq!(there.poll("other", 100).unwrap(), Polled::default());
+        // Another process would subscribe where its journal ends.
+        let mut again = there.clone();
+        again.subscribe("s", first.last).unwrap();
+        assert_eq!(again.poll("s", 100).unwrap(), rest);
+    }
+
+    #[test]
+    fn a_stream_that_nobody_reads_stays_small_and_tells_what_is_gone() {
+        let mut bus = MemoryBus::default();
+        bus.subscribe("s", Cursor::START).unwrap();
+        let megabyte = vec![0; 1 << 20];
+        (0..50).for_each(|_| bus.publish("s", ID, &megabyte).unwrap());
+        let kept = bus.poll("s", usize::MAX).unwrap();
+        assert_eq!((kept.entries.len(), kept.lost, kept.entries[0].cursor), (31, 19, Cursor(0, 20)));
+        assert!(bus.publish("s", ID, &vec![0; STREAM_BYTES_MAX]).is_err());
+    }
+
+    #[test]
+    fn what_is_sent_while_the_streams_are_cut_off_waits_and_arrives_in_order() {
+        let mut bus = MemoryBus::default();
+        bus.cut(true);
+        (0..3).for_each(|i| bus.publish("s", ID, &[i]).unwrap());
+        assert_eq!((bus.entries("s").len(), bus.health().waiting), (0, 3));
+        assert_eq!(bus.health().away.as_deref(), Some("cut off"));
+        bus.cut(false);
+        bus.publish("s", ID, &[3]).unwrap();
+        assert_eq!(bus.entries("s").concat(), [0, 1, 2, 3]);
+        assert_eq!(bus.health(), BusHealth::default());
+    }
+}

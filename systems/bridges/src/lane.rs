@@ -1,0 +1,517 @@
+//! Lane: the one bounded queue between a tick and the far side of a bridge.
+//!
+//! A tick puts items in; a thread of the lane's own (or, where the far side is in this process, the tick itself) takes them out,
+//! in order. A far side that is away is tried again, with growing pauses; meanwhile items wait, and when the lane is full its policy
+//! says what becomes of more: the tick waits, the older item of the same key goes, or the new one does. Only when the far side stays
+//! away for longer than it may, or refuses an item for good, has the lane failed, and says why.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The first pause before an item is tried again, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+
+/// Why the far side did not take an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkError {
+    /// Not now: it can't be reached.
+    Away(String),
+    /// Never.
+    Refused(String),
+}
+
+/// The far side of a lane.
+pub trait Sink: Send + 'static {
+    /// What it takes.
+    type Item: Send;
+
+    /// Takes an item. One that it has taken already, and was not heard to, changes nothing.
+    ///
+    /// # Errors
+    /// See [`SinkError`].
+    fn take(&mut self, item: &Self::Item) -> Result<(), SinkError>;
+
+    /// Makes what it has taken survive a loss of power, where it can.
+    ///
+    /// # Errors
+    /// See [`SinkError`].
+    fn sync(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// What becomes of an item that a full lane has no room for.
+#[derive(Debug)]
+pub enum Policy<T> {
+    /// The tick waits, for the lane's patience at most; then the lane has failed. The only one that promises no loss.
+    Block,
+    /// It takes the place of the oldest item of the same key; where there is none, the oldest item goes.
+    Coalesce(fn(&T) -> u64),
+    /// It is let go, and counted.
+    Drop,
+}
+
+/// How a lane is.
+#[derive(Debug)]
+pub struct LaneOptions<T> {
+    /// What the far side is, for people and for the thread's name: "store".
+    pub name: &'static str,
+    /// Items that may wait, at least 1.
+    pub items_max: usize,
+    /// What becomes of more.
+    pub policy: Policy<T>,
+    /// How long a full lane may hold a tick, and how long the far side may be away.
+    pub patience: Duration,
+}
+
+/// What a lane has done so far, and how it is with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneReport {
+    /// Items that wait, or are being sent.
+    pub waiting: u64,
+    /// Items that the far side has.
+    pub sent: u64,
+    /// Items that the policy has let go.
+    pub dropped: u64,
+    /// Why the far side can't be reached; none while it can.
+    pub away: Option<String>,
+    /// Why the lane can't go on; none while it can.
+    pub failure: Option<String>,
+}
+
+/// A queue to a far side. Dropped, it lets go of what waits; [`Lane::close`] sends it first.
+pub struct Lane<S: Sink> {
+    shared: Arc<Shared<S>>,
+    options: LaneOptions<S::Item>,
+    /// None where the tick takes items out itself.
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared<S: Sink> {
+    state: Mutex<State<S::Item>>,
+    /// Something has changed: for whoever waits, on either side.
+    changed: Condvar,
+    sink: Mutex<S>,
+}
+
+struct State<T> {
+    queue: VecDeque<Work<T>>,
+    /// Items in the queue.
+    items: usize,
+    /// Whether one is being sent.
+    is_sending: bool,
+    /// Items that have come back, for their memory.
+    spare: Vec<T>,
+    /// Since when the far side is away.
+    since: Option<Instant>,
+    /// How many syncs have been asked for, and done.
+    syncs: [u64; 2],
+    is_closing: bool,
+    report: LaneReport,
+}
+
+enum Work<T> {
+    Item(T),
+    Sync,
+}
+
+/// Tells when the far side has, and keeps, all that was put before. May be asked on another thread.
+pub struct Safe<S: Sink> {
+    shared: Arc<Shared<S>>,
+    name: &'static str,
+    sync: u64,
+    patience: Duration,
+}
+
+impl<S: Sink> Safe<S> {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// A lane that has failed, or takes too long. A text.
+    pub fn wait(&self) -> Result<(), String> {
+        let deadline = now() + self.patience;
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(failure) = &state.report.failure {
+                return Err(failure.clone());
+            }
+            if state.syncs[1] >= self.sync {
+                return Ok(());
+            }
+            let late = || format!("the {} did not keep what it was sent in time", self.name);
+            state = self.shared.wait_until(state, deadline).ok_or_else(late)?;
+        }
+    }
+}
+
+impl<S: Sink> Lane<S> {
+    /// A lane with a thread of its own.
+    ///
+    /// # Errors
+    /// What the system says if it has no thread to give.
+    pub fn start(sink: S, options: LaneOptions<S::Item>) -> std::io::Result<Self> {
+        let (name, patience) = (format!("corec-{}", options.name), options.patience);
+        let mut lane = Self::here(sink, options);
+        let shared = Arc::clone(&lane.shared);
+        let work = move || while shared.send_next(patience, true) {};
+        lane.thread = Some(std::thread::Builder::new().name(name).spawn(work)?);
+        Ok(lane)
+    }
+
+    /// A lane whose far side is in this process: whoever puts an item in takes it out as well, as long as the far side is there.
+    pub fn here(sink: S, options: LaneOptions<S::Item>) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            items: 0,
+            is_sending: false,
+            spare: Vec::new(),
+            since: None,
+            syncs: [0, 0],
+            is_closing: false,
+            report: LaneReport::default(),
+        };
+        let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), sink: Mutex::new(sink) };
+        Self { shared: Arc::new(shared), options, thread: None }
+    }
+
+    /// Puts an item in. What the policy lets go is counted; a lane that has failed takes nothing more.
+    pub fn put(&mut self, item: S::Item) {
+        let deadline = now() + self.options.patience;
+        let mut state = self.shared.lock();
+        while state.items >= self.options.items_max && state.report.failure.is_none() {
+            match self.options.policy {
+                Policy::Drop => {
+                    state.report.dropped += 1;
+                    return;
+                }
+                Policy::Coalesce(key) => {
+                    let same =
+                        |work: &Work<S::Item>| matches!(work, Work::Item(old) if key(old) == key(&item));
+                    let is_item = |work: &Work<S::Item>| matches!(work, Work::Item(_));
+                    let at =
+                        state.queue.iter().position(same).or_else(|| state.queue.iter().position(is_item));
+                    at.map(|at| state.queue.remove(at));
+                    state.items -= 1;
+                    state.report.dropped += 1;
+                }
+                Policy::Block => {
+                    state = match self.shared.wait_until(state, deadline) {
+                        Some(state) => state,
+                        None => {
+                            let (name, seconds) = (self.options.name, self.options.patience.as_secs());
+                            let late = format!("the {name} did not take what it was sent for {seconds} s");
+                            return self.shared.fail(late);
+                        }
+                    };
+                }
+            }
+        }
+        if state.report.failure.is_none() {
+            state.queue.push_back(Work::Item(item));
+            state.items += 1;
+        }
+        drop(state);
+        self.go_on();
+    }
+
+    /// Asks the far side to keep what has been put in; gives what tells when it does.
+    pub fn sync(&mut self) -> Safe<S> {
+        let sync = {
+            let mut state = self.shared.lock();
+            state.queue.push_back(Work::Sync);
+            state.syncs[0] += 1;
+            state.syncs[0]
+        };
+        self.go_on();
+        Safe {
+            shared: Arc::clone(&self.shared),
+            name: self.options.name,
+            sync,
+            patience: self.options.patience,
+        }
+    }
+
+    /// Takes out what waits, where no thread does.
+    pub fn go_on(&mut self) {
+        match self.thread {
+            Some(_) => self.shared.changed.notify_all(),
+            None => while self.shared.send_next(self.options.patience, false) {},
+        }
+    }
+
+    /// An item that has been sent, for its memory.
+    pub fn spare(&self) -> Option<S::Item> {
+        self.shared.lock().spare.pop()
+    }
+
+    /// What it has done so far.
+    pub fn report(&self) -> LaneReport {
+        let state = self.shared.lock();
+        let waiting = (state.items + usize::from(state.is_sending)) as u64;
+        LaneReport { waiting, ..state.report.clone() }
+    }
+
+    /// Sends what waits, for at most `deadline`, and ends the thread. A second call does nothing.
+    ///
+    /// # Errors
+    /// What could not be sent, and why: a text.
+    pub fn close(&mut self, deadline: Duration) -> Result<(), String> {
+        let until = now() + deadline;
+        let mut state = self.shared.lock();
+        state.is_closing = true;
+        drop(state);
+        self.go_on();
+        let mut state = self.shared.lock();
+        let is_done = |state: &State<S::Item>| state.queue.is_empty() && !state.is_sending;
+        while state.report.failure.is_none() && !is_done(&state) && self.thread.is_some() {
+            match self.shared.wait_until(state, until) {
+                Some(changed) => state = changed,
+                None => {
+                    state = self.shared.lock();
+                    break;
+                }
+            }
+        }
+        let left = state.items + usize::from(state.is_sending);
+        let why = state.report.failure.clone().or_else(|| state.report.away.clone());
+        state.clear();
+        drop(state);
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            return Err("its thread panicked".into());
+        }
+        match why {
+            Some(why) => Err(why),
+            None if left > 0 => Err(format!("{left} items could not be sent in {} s", deadline.as_secs())),
+            None => Ok(()),
+        }
+    }
+
+    /// The far side, to be asked something at the end of a run.
+    pub fn with_sink<R>(&self, ask: impl FnOnce(&mut S) -> R) -> R {
+        ask(&mut self.shared.sink.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<S: Sink> Drop for Lane<S> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.is_closing = true;
+        state.clear();
+        drop(state);
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join();
+        }
+    }
+}
+
+impl<T> State<T> {
+    fn clear(&mut self) {
+        self.queue.clear();
+        self.items = 0;
+    }
+}
+
+impl<S: Sink> Shared<S> {
+    fn lock(&self) -> MutexGuard<'_, State<S::Item>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a change; none once it is too late.
+    fn wait_until<'s>(
+        &self,
+        state: MutexGuard<'s, State<S::Item>>,
+        deadline: Instant,
+    ) -> Option<MutexGuard<'s, State<S::Item>>> {
+        let left = deadline.saturating_duration_since(now());
+        if left.is_zero() {
+            return None;
+        }
+        let waited = self.changed.wait_timeout(state, left);
+        Some(waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn fail(&self, why: String) {
+        let mut state = self.lock();
+        state.report.failure.get_or_insert(why);
+        state.clear();
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Sends what is first in the queue. Says whether to go on: a thread (`may_wait`) waits for something to send, and tries again what
+    /// could not be sent; without one, the next call does.
+    fn send_next(&self, patience: Duration, may_wait: bool) -> bool {
+        let mut state = self.lock();
+        while state.queue.is_empty() {
+            if !may_wait || state.is_closing {
+                return false;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let Some(work) = state.queue.pop_front() else { return may_wait };
+        state.items -= usize::from(matches!(work, Work::Item(_)));
+        state.is_sending = true;
+        drop(state);
+        let sent = {
+            let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+            match &work {
+                Work::Item(item) => sink.take(item),
+                Work::Sync => sink.sync(),
+            }
+        };
+        let mut state = self.lock();
+        state.is_sending = false;
+        match sent {
+            Ok(()) => {
+                (state.since, state.report.away) = (None, None);
+                match work {
+                    Work::Item(item) => {
+                        state.report.sent += 1;
+                        state.spare.push(item);
+                        state.spare.truncate(2);
+                    }
+                    Work::Sync => state.syncs[1] += 1,
+                }
+                drop(state);
+                self.changed.notify_all();
+                true
+            }
+            Err(SinkError::Refused(why)) => {
+                drop(state);
+                self.fail(why);
+                may_wait
+            }
+            Err(SinkError::Away(why)) => self.wait_for_far_side(state, work, why, patience, may_wait),
+        }
+    }
+
+    /// Puts back what could not be sent, and waits a little before it is tried again.
+    fn wait_for_far_side(
+        &self,
+        mut state: MutexGuard<'_, State<S::Item>>,
+        work: Work<S::Item>,
+        why: String,
+        patience: Duration,
+        may_wait: bool,
+    ) -> bool {
+        let away = state.since.get_or_insert_with(now).elapsed();
+        if away > patience {
+            drop(state);
+            self.fail(format!("away for {} s: {why}", away.as_secs()));
+            return may_wait;
+        }
+        state.items += usize::from(matches!(work, Work::Item(_)));
+        state.queue.push_front(work);
+        state.report.away = Some(why);
+        if !may_wait || state.is_closing && away > PAUSES[1] {
+            return false;
+        }
+        let pause = PAUSES[0].max(away / 2).min(PAUSES[1]);
+        drop(self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner));
+        true
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long the far side has been away; no result depends on it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// A far side that can be cut off.
+    #[derive(Clone, Default)]
+    struct Far {
+        taken: Arc<Mutex<Vec<u64>>>,
+        is_away: Arc<AtomicBool>,
+    }
+
+    impl Sink for Far {
+        type Item = u64;
+
+        fn take(&mut self, item: &u64) -> Result<(), SinkError> {
+            match *item {
+                _ if self.is_away.load(Ordering::SeqCst) => Err(SinkError::Away("cut off".into())),
+                u64::MAX => Err(SinkError::Refused("no number".into())),
+                item => {
+                    self.taken.lock().unwrap().push(item);
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    fn options(policy: Policy<u64>, patience: u64) -> LaneOptions<u64> {
+        LaneOptions { name: "far side", items_max: 4, policy, patience: Duration::from_millis(patience) }
+    }
+
+    #[test]
+    fn items_arrive_in_order_also_over_an_outage() {
+        for has_thread in [false, true] {
+            let far = Far::default();
+            let options = options(Policy::Block, 60_000);
+            let mut lane = match has_thread {
+                true => Lane::start(far.clone(), options).unwrap(),
+                false => Lane::here(far.clone(), options),
+            };
+            (0..100).for_each(|n| lane.put(n));
+            lane.sync().wait().unwrap();
+            far.is_away.store(true, Ordering::SeqCst);
+            (100..104).for_each(|n| lane.put(n));
+            while lane.report().away.is_none() {
+                std::thread::yield_now();
+            }
+            assert_eq!((lane.report().sent, lane.report().waiting), (100, 4));
+            far.is_away.store(false, Ordering::SeqCst);
+            lane.go_on();
+            lane.close(Duration::from_secs(60)).unwrap();
+            lane.close(Duration::from_secs(60)).unwrap();
+            assert_eq!(*far.taken.lock().unwrap(), (0..104).collect::<Vec<_>>(), "{has_thread}");
+        }
+    }
+
+    #[test]
+    fn a_full_lane_does_as_its_policy_says() {
+        let even = |n: &u64| n % 2;
+        for (policy, left, dropped) in
+            [(Policy::Drop, [0, 1, 2, 3], 4), (Policy::Coalesce(even), [4, 5, 6, 7], 4)]
+        {
+            let far = Far::default();
+            far.is_away.store(true, Ordering::SeqCst);
+            let mut lane = Lane::here(far.clone(), options(policy, 60_000));
+            (0..8).for_each(|n| lane.put(n));
+            far.is_away.store(false, Ordering::SeqCst);
+            lane.close(Duration::from_secs(60)).unwrap();
+            assert_eq!((&far.taken.lock().unwrap()[..], lane.report().dropped), (&left[..], dropped));
+        }
+        let far = Far::default();
+        far.is_away.store(true, Ordering::SeqCst);
+        let mut lane = Lane::start(far, options(Policy::Block, 50)).unwrap();
+        (0..20).for_each(|n| lane.put(n));
+        let failure = lane.report().failure.unwrap();
+        assert!(failure.contains("did not take") || failure.contains("away for"), "{failure}");
+        assert!(lane.close(Duration::from_secs(60)).is_err());
+    }
+
+    #[test]
+    fn what_is_refused_for_good_fails_the_lane_and_holds_nobody() {
+        // One in some thousands met the end of the thread, and waited for a minute.
+        for _ in 0..5_000 {
+            let mut lane = Lane::start(Far::default(), options(Policy::Block, 60_000)).unwrap();
+            lane.put(u64::MAX);
+            assert_eq!(lane.sync().wait(), Err("no number".to_string()));
+            (0..20).for_each(|n| lane.put(n));
+            assert_eq!(lane.close(Duration::from_secs(60)), Err("no number".to_string()));
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Publish: what a run tells the outside, at the end of each tick.
+//!
+//! Reads `Stats`, `Totals`, `Signal`. Alerts go to the stream `alertas` and to the store in the tick that raises them; states of
+//! blocks and metrics to the store every `store_interval`; frames of values to `bloque_data_stream` every
+//! `publish_interval`. Nothing here changes the state of the run but the alerts' own memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bevy_ecs::prelude::*;
+use corec_core::alert::{Alert, AlertState, Alerts};
+use corec_core::block::{BlockId, Population};
+use corec_core::blocks::Blocks;
+use corec_core::bus::RunBus;
+use corec_core::column::{Health, Signal, StableId};
+use corec_core::config::AlertSignal;
+use corec_core::message::{Frame, FrameColumn};
+use corec_core::outputs::{ENGINE, Outputs};
+use corec_core::simulation::{Ending, RunScenario};
+use corec_core::stats::{Stats, Totals};
+use corec_core::store::{Batch, BlockState, Metric};
+use corec_core::units::{Epoch, Tick, seconds_to_ticks};
+
+use crate::store::StoreLane;
+
+/// The stream of alerts.
+pub const ALERT_STREAM: &str = "alertas";
+/// The stream of frames.
+pub const DATA_STREAM: &str = "bloque_data_stream";
+/// How long a run waits at its end for what is on its way to the bus.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Alerts, metrics and rows of plugins that are sent before their interval is over, so that a batch stays small.
+const BATCH_ROWS: usize = 10_000;
+/// Entities a frame carries before the next one is begun.
+const FRAME_ENTITIES: usize = 65_536;
+
+/// Shows the alert rules every block.
+pub fn watch(stats: Res<Stats>, population: Res<Population>, tick: Res<Tick>, mut alerts: ResMut<Alerts>) {
+    for (at, block) in stats.blocks.iter().enumerate().filter(|(_, block)| block.is_measured == 1) {
+        let name = || population.block_name(BlockId(at as u32));
+        alerts.observe(AlertSignal::FaultRatio, at as u32, f64::from(block.fault_ratio), tick.0, name);
+        alerts.observe(AlertSignal::Fitness, at as u32, f64::from(block.fitness), tick.0, name);
+    }
+}
+
+/// Whether this is a tick in which frames go out.
+pub fn is_frame_due(scenario: Res<RunScenario>, tick: Res<Tick>) -> bool {
+    let interval = scenario.0.publish_interval.map(|s| seconds_to_ticks(s, scenario.0.tick_seconds));
+    interval.is_some_and(|ticks| (tick.0 + 1).is_multiple_of(ticks))
+}
+
+/// Sends what every entity shows: its value where it is above its block's threshold, else 0.
+pub fn publish_frames(
+    blocks: Blocks<(&StableId, &Signal, &Health)>,
+    stats: Res<Stats>,
+    scenario: Res<RunScenario>,
+    (tick, epoch): (Res<Tick>, Res<Epoch>),
+    mut bus: ResMut<RunBus>,
+    mut outputs: ResMut<Outputs>,
+    mut ending: ResMut<Ending>,
+) {
+    // Counted within the tick: (instance, epoch, tick, sequence) is the same in a replay and after a restore.
+    let (mut frame, mut sequence): (Option<Frame>, u64) = (None, 0);
+    let mut send = |frame: Option<Frame>| {
+        if let Some(mut frame) = frame {
+            frame.sequence = sequence;
+            sequence += 1;
+            // Without the epoch, as an alert.
+            let numbers =
+                [u64::from(frame.first_block), u64::from(frame.blocks), u64::from(frame.count), sequence];
+            let [ids, values] = [0, 1].map(|column| &frame.columns[column].bytes[..]);
+            let said = [frame.kind.as_bytes(), bytemuck::cast_slice(&numbers), ids, values];
+            outputs.note(ENGINE, DATA_STREAM, tick.0, &said);
+            if let Err(error) = bus.publish(DATA_STREAM, *epoch, *tick, &frame.encode()) {
+                ending.fail(error);
+            }
+        }
+    };
+    blocks.for_each_block(|view, (ids, signals, healths)| {
+        let kind = &view.group.settings().kind;
+        let fits = |f: &Frame| {
+            f.kind == *kind
+                && f.first_block + f.blocks == view.id().0
+                && f.count as usize + ids.len() <= FRAME_ENTITIES
+        };
+        if !frame.as_ref().is_some_and(fits) {
+            send(frame.take());
+        }
+        let frame = frame.get_or_insert_with(|| Frame {
+            instance: scenario.0.instance_id.clone(),
+            kind: kind.clone(),
+            first_block: view.id().0,
+            blocks: 0,
+            epoch: epoch.0,
+            tick: tick.0,
+            sequence: 0,
+            count: 0,
+            columns: vec![column("StableId", 8), column("value", 4)],
+        });
+        let threshold = stats.of(view.id()).threshold;
+        frame.blocks += 1;
+        frame.count += ids.len() as u32;
+        frame.columns[0].bytes.extend_from_slice(bytemuck::cast_slice(ids));
+        for (signal, health) in signals.iter().zip(healths) {
+            let sent = if health.is_active() && signal.value > threshold { signal.value } else { 0.0 };
+            frame.columns[1].bytes.extend_from_slice(&sent.to_le_bytes());
+        }
+    });
+    send(frame);
+}
+
+fn column(name: &str, size: u16) -> FrameColumn {
+    FrameColumn { name: name.into(), size, bytes: Vec::new() }
+}
+
+/// Sends the alerts, fills the store's batch, and sends it on its way when it is due, or has an alert, or is large.
+#[expect(clippy::too_many_arguments, reason = "each is a resource the system declares that it uses")]
+pub fn publish(
+    scenario: Res<RunScenario>,
+    population: Res<Population>,
+    stats: Res<Stats>,
+    totals: Res<Totals>,
+    (tick, epoch): (Res<Tick>, Res<Epoch>),
+    mut alerts: ResMut<Alerts>,
+    mut bus: ResMut<RunBus>,
+    (mut batch, mut lane): (ResMut<Batch>, ResMut<StoreLane>),
+    mut outputs: ResMut<Outputs>,
+    mut ending: ResMut<Ending>,
+    mut states: Local<Vec<u8>>,
+) {
+    send_alerts(&mut alerts, &mut bus, &mut batch, &mut outputs, (*epoch, *tick), &mut ending);
+    let interval = seconds_to_ticks(scenario.0.store_interval, scenario.0.tick_seconds);
+    let is_due = (tick.0 + 1).is_multiple_of(interval);
+    if is_due {
+        let before = (batch.blocks.len(), batch.metrics.len());
+        fill(&mut batch, tick.0, &population, &stats, &totals);
+        note_states(&mut outputs, &mut states, tick.0, &batch.blocks[before.0..], &batch.metrics[before.1..]);
+    }
+    if is_due || !batch.alerts.is_empty() || batch.reported() > BATCH_ROWS {
+        lane.send(&mut batch);
+    }
+    if let Some(failure) = lane.report().failure {
+        ending.fail(failure);
+    }
+}
+
+/// Notes what goes to the store, its bytes put together in `bytes`.
+fn note_states(
+    outputs: &mut Outputs,
+    bytes: &mut Vec<u8>,
+    tick: u64,
+    blocks: &[BlockState],
+    metrics: &[Metric],
+) {
+    bytes.clear();
+    for state in blocks {
+        bytes.extend_from_slice(&state.block.to_le_bytes());
+        bytes.extend_from_slice(&[state.channel as u8]);
+        bytes.extend_from_slice(bytemuck::bytes_of(&[state.entities, state.active]));
+        bytes.extend_from_slice(bytemuck::bytes_of(&[
+            state.mean.to_bits(),
+            state.deviation.to_bits(),
+            state.fitness.to_bits(),
+            state.threshold.to_bits(),
+        ]));
+    }
+    outputs.note(ENGINE, "block_states", tick, &[bytes]);
+    for metric in metrics {
+        outputs.note(
+            ENGINE,
+            "metrics",
+            tick,
+            &[metric.name.as_bytes(), &metric.value.to_bits().to_le_bytes()],
+        );
+    }
+}
+
+/// An alert without its epoch: a fork's past has the one of the run that it was forked from, and its own when it is done again.
+fn note_alert(outputs: &mut Outputs, tick: u64, alert: &Alert) {
+    let said = [
+        alert.instance.as_bytes(),
+        alert.subject.as_bytes(),
+        &alert.tick.to_le_bytes(),
+        &alert.sequence.to_le_bytes(),
+        &alert.value.to_bits().to_le_bytes(),
+        &[alert.severity, u8::from(alert.state == AlertState::Raised)],
+    ];
+    let by = if alert.by.is_empty() { ENGINE } else { &alert.by };
+    outputs.note(by, &format!("{ALERT_STREAM} {}", alert.name), tick, &said);
+}
+
+fn send_alerts(
+    alerts: &mut Alerts,
+    bus: &mut RunBus,
+    batch: &mut Batch,
+    outputs: &mut Outputs,
+    (epoch, tick): (Epoch, Tick),
+    ending: &mut Ending,
+) {
+    for alert in alerts.take_outbox() {
+        let json = serde_json::to_vec(&alert).expect("an alert is text and numbers");
+        note_alert(outputs, tick.0, &alert);
+        if let Err(error) = bus.publish(ALERT_STREAM, epoch, tick, &json) {
+            ending.fail(error);
+        }
+        batch.alerts.push(alert);
+    }
+}
+
+/// The states of all blocks and the run's own metrics.
+fn fill(batch: &mut Batch, tick: u64, population: &Population, stats: &Stats, totals: &Totals) {
+    for (block, stats) in population.blocks().zip(&stats.blocks) {
+        let group = population.group(block.group());
+        batch.blocks.push(BlockState {
+            tick,
+            block: block.id().0,
+            group: Arc::clone(group.name()),
+            channel: group.settings().channel.0,
+            entities: block.live(),
+            active: stats.active,
+            mean: stats.mean,
+            deviation: stats.deviation,
+            fitness: stats.fitness,
+            threshold: stats.threshold,
+        });
+    }
+    let mut metric =
+        |name: &'static str, value: f64| batch.metrics.push(Metric { tick, name: name.into(), value });
+    metric("entities", population.live() as f64);
+    metric("fitness", totals.fitness_end.unwrap_or(0.0));
+    metric("faults", totals.faults as f64);
+    metric("repairs", totals.repairs as f64);
+}
+
+/// Shutdown: sends what is left, and closes store and bus. A run without a tick may have none yet, and has said nothing.
+pub fn close(
+    mut alerts: ResMut<Alerts>,
+    bus: Option<ResMut<RunBus>>,
+    (mut batch, lane): (ResMut<Batch>, Option<ResMut<StoreLane>>),
+    (tick, epoch): (Res<Tick>, Res<Epoch>),
+    mut outputs: ResMut<Outputs>,
+    mut ending: ResMut<Ending>,
+) {
+    let Some((mut lane, mut bus)) = lane.zip(bus) else { return };
+    send_alerts(&mut alerts, &mut bus, &mut batch, &mut outputs, (*epoch, *tick), &mut ending);
+    lane.send(&mut batch);
+    if let Err(error) = lane.close(tick.0) {
+        ending.fail(error);
+    }
+    if let Err(error) = bus.close(PATIENCE) {
+        ending.fail(error);
+    }
+}

@@ -1,0 +1,182 @@
+//! The store's lane: so that no tick waits for a disk.
+//!
+//! Batches travel to the thread and come back empty, so that a steady run allocates nothing. When the store is more
+//! than four batches behind, the tick waits for it, for a minute at most.
+
+use std::time::Duration;
+
+use bevy_ecs::resource::Resource;
+use corec_core::store::{Batch, RunRecord, Store, StoreError};
+
+use crate::lane::{Lane, LaneOptions, LaneReport, Policy, Safe, Sink, SinkError};
+
+/// Batches that may wait.
+const BATCHES_MAX: usize = 4;
+/// How long a full lane may hold a tick, and how long a store may be away, before the run ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A store as the far side of a lane.
+pub struct StoreSink(Box<dyn Store>);
+
+impl Sink for StoreSink {
+    type Item = Batch;
+
+    fn take(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        self.0.write(batch).map_err(sink_error)
+    }
+
+    fn sync(&mut self) -> Result<(), SinkError> {
+        self.0.sync().map_err(sink_error)
+    }
+}
+
+fn sink_error(error: StoreError) -> SinkError {
+    if error.is_away { SinkError::Away(error.to_string()) } else { SinkError::Refused(error.to_string()) }
+}
+
+/// Takes batches to the run's store.
+#[derive(Resource)]
+pub struct StoreLane {
+    lane: Lane<StoreSink>,
+    is_closed: bool,
+}
+
+impl StoreLane {
+    /// Begins the run in `store` and starts the lane.
+    ///
+    /// # Errors
+    /// What the store says, or the system if it has no thread to give.
+    pub fn start(mut store: Box<dyn Store>, run: &RunRecord) -> Result<Self, StoreError> {
+        store.begin(run)?;
+        let options =
+            LaneOptions { name: "store", items_max: BATCHES_MAX, policy: Policy::Block, patience: PATIENCE };
+        let lane = Lane::start(StoreSink(store), options)
+            .map_err(|e| StoreError::failed("store", format!("its thread could not start: {e}")))?;
+        Ok(Self { lane, is_closed: false })
+    }
+
+    /// Sends what `batch` has on its way, and empties it.
+    pub fn send(&mut self, batch: &mut Batch) {
+        if batch.is_empty() || self.is_closed {
+            return;
+        }
+        let mut empty = self.lane.spare().unwrap_or_default();
+        empty.clear();
+        self.lane.put(std::mem::replace(batch, empty));
+    }
+
+    /// As [`StoreLane::send`]; gives what tells when the store has it, and keeps it.
+    pub fn send_safely(&mut self, batch: &mut Batch) -> Safe<StoreSink> {
+        self.send(batch);
+        self.lane.sync()
+    }
+
+    /// How it is with the lane.
+    pub fn report(&self) -> LaneReport {
+        self.lane.report()
+    }
+
+    /// Waits until everything is written, and ends the run in the store at `tick`. A second call does nothing.
+    ///
+    /// # Errors
+    /// What the store says: a text.
+    pub fn close(&mut self, tick: u64) -> Result<(), String> {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return Ok(());
+        }
+        self.lane.close(PATIENCE)?;
+        self.lane.with_sink(|sink| sink.0.end(tick)).map_err(|e| e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use corec_core::store::Metric;
+
+    use super::*;
+    use crate::store::{MemoryStore, SqliteStore};
+
+    fn record() -> RunRecord {
+        RunRecord { seed: u64::MAX, entities: 1, ..RunRecord::default() }
+    }
+
+    fn feed(lane: &mut StoreLane) {
+        let mut batch = Batch::default();
+        for tick in 0..100 {
+            batch.metrics.push(Metric { tick, name: "fitness".into(), value: tick as f64 });
+            lane.send(&mut batch);
+        }
+    }
+
+    #[test]
+    fn everything_sent_is_written_when_it_is_closed() {
+        let store = MemoryStore::default();
+        let mut lane = StoreLane::start(Box::new(store.clone()), &record()).unwrap();
+        feed(&mut lane);
+        lane.close(100).unwrap();
+        lane.close(100).unwrap();
+        assert_eq!(
+            store.content().metrics.iter().map(|m| m.tick).collect::<Vec<_>>(),
+            (0..100).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn a_database_holds_several_runs_and_a_repeated_batch_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        for _ in 0..2 {
+            let store = SqliteStore::open("sqlite://s.db", &path).unwrap();
+            let mut lane = StoreLane::start(Box::new(store), &record()).unwrap();
+            feed(&mut lane);
+            feed(&mut lane);
+            lane.close(100).unwrap();
+        }
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM metrics"), 200);
+        assert_eq!(count("SELECT count(*) FROM runs WHERE last_tick = 100"), 2);
+        let seed: String = db.query_row("SELECT seed FROM runs", [], |row| row.get(0)).unwrap();
+        assert_eq!(seed, u64::MAX.to_string());
+    }
+
+    /// A store on a full disk, or one that somebody else holds for a moment.
+    struct Failing {
+        is_away: u32,
+    }
+
+    impl Store for Failing {
+        fn begin(&mut self, _: &RunRecord) -> Result<(), StoreError> {
+            Ok(())
+        }
+        fn write(&mut self, _: &Batch) -> Result<(), StoreError> {
+            match self.is_away {
+                0 => Err(StoreError::failed("sqlite://s.db", "disk is full")),
+                1 => Ok(()),
+                _ => {
+                    self.is_away -= 1;
+                    Err(StoreError { is_away: true, ..StoreError::failed("sqlite://s.db", "is locked") })
+                }
+            }
+        }
+        fn end(&mut self, _: u64) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_store_that_fails_is_told_and_does_not_hold_the_run() {
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: 0 }), &record()).unwrap();
+        feed(&mut lane);
+        assert_eq!(lane.close(1).unwrap_err(), "store sqlite://s.db: disk is full");
+        assert!(lane.report().failure.unwrap().contains("disk is full"));
+    }
+
+    #[test]
+    fn a_store_that_is_away_for_a_moment_loses_nothing() {
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: 4 }), &record()).unwrap();
+        feed(&mut lane);
+        lane.close(1).unwrap();
+        assert_eq!(lane.report().sent, 100);
+    }
+}

@@ -1,0 +1,45 @@
+//! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`repair`];
+//! [`birth`] comes before the first.
+//!
+//! [`Dynamics`] registers what they need; whoever builds the tick puts the systems in their phases.
+//!
+//! ```
+//! use bevy_app::App;
+//! use bevy_ecs::schedule::IntoScheduleConfigs;
+//! use corec_core::phase::Phase;
+//! let mut app = App::new();
+//! app.add_plugins(corec_dynamics::Dynamics);
+//! app.add_systems(bevy_app::Update, corec_dynamics::process::process.in_set(Phase::Process));
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod birth;
+pub mod process;
+pub mod remember;
+
+pub mod measure;
+pub mod repair;
+
+use bevy_app::{App, Plugin};
+use bevy_ecs::world::World;
+use corec_core::column::{Signal, Trait};
+use corec_core::kind::{AddKind, Kind};
+use corec_core::replace::Replacements;
+
+/// The kinds that the built-in behaviour is for: `cell`, and `full`, whose rows are as large as a million of them may be in 1 GiB.
+pub struct Dynamics;
+
+impl Plugin for Dynamics {
+    fn build(&self, app: &mut App) {
+        app.add_kind(Kind::new("cell").with::<Signal>().with::<Trait>())
+            .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>());
+    }
+}
+
+/// What depends on the scenario, which a plugin's `build` does not know yet: to be called in `Startup`, before any system here.
+pub fn prepare(world: &mut World) {
+    world.init_resource::<birth::BirthDraws>();
+    world.init_resource::<process::ProcessDraws>();
+    world.init_resource::<repair::RepairDraws>();
+    world.init_resource::<Replacements>();
+}

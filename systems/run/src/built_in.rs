@@ -1,0 +1,75 @@
+//! The built-in systems of a tick, in their order. It reads from top to bottom.
+
+use bevy_app::{App, Plugin, Startup, Update};
+use bevy_ecs::schedule::IntoScheduleConfigs;
+use bevy_ecs::world::World;
+use corec_api::channels;
+use corec_bridges::bus::MemoryBus;
+use corec_bridges::ingest::{self, InputCursor};
+use corec_bridges::publish;
+use corec_bridges::store::{MemoryStore, StoreLane};
+use corec_core::bus::RunBus;
+use corec_core::digest::SaveResource;
+use corec_core::observers;
+use corec_core::phase::{Close, Owner, Phase};
+use corec_core::replace::replace;
+use corec_core::simulation::Ending;
+use corec_core::store::{Batch, RunRecord};
+use corec_dynamics::{Dynamics, birth, measure, process, remember, repair};
+use corec_telemetry::{Telemetry, feed, scores, twin};
+
+/// The built-in kinds and systems, in their phases.
+///
+/// Needs a bus and a store in the world: [`run`](crate::run::run) opens those of the scenario, and `Simulation::new` on an app
+/// with this plugin alone gets them in memory.
+pub struct CorecPlugin;
+
+impl Plugin for CorecPlugin {
+    fn build(&self, app: &mut App) {
+        observers::watch(app.world_mut());
+        app.add_plugins((Dynamics, Telemetry));
+        app.init_resource::<InputCursor>().save_resource::<InputCursor>();
+        app.init_resource::<Batch>();
+        channels::prepare(app);
+        let start = (corec_dynamics::prepare, connect, (birth::birth, twin::assign)).chain();
+        app.add_systems(Startup, start.in_set(Owner::BuiltIn));
+        let ingest = (
+            channels::deliver.run_if(channels::are_any),
+            feed::take_row,
+            ingest::ingest.run_if(ingest::has_input_stream),
+        )
+            .chain();
+        let process = (process::process, remember::remember, twin::follow).chain();
+        let measure = (measure::measure, scores::score, scores::report).chain();
+        let repair = (repair::repair, replace).chain();
+        let publish = (
+            publish::watch,
+            publish::publish_frames.run_if(publish::is_frame_due),
+            channels::carry,
+            publish::publish,
+        )
+            .chain();
+        let tick = (
+            ingest.in_set(Phase::Ingest),
+            process.in_set(Phase::Process),
+            measure.in_set(Phase::Measure),
+            repair.in_set(Phase::Repair),
+            publish.in_set(Phase::Publish),
+        );
+        app.add_systems(Update, tick.in_set(Owner::BuiltIn));
+        app.add_systems(Close, (channels::carry, publish::close).chain().in_set(Owner::BuiltIn));
+    }
+}
+
+/// Gives a simulation that nobody has given a bus or a store one in memory.
+fn connect(world: &mut World) {
+    if !world.contains_resource::<RunBus>() {
+        world.insert_resource(RunBus::new(Box::new(MemoryBus::default())));
+    }
+    if !world.contains_resource::<StoreLane>() {
+        match StoreLane::start(Box::new(MemoryStore::default()), &RunRecord::default()) {
+            Ok(lane) => world.insert_resource(lane),
+            Err(error) => world.resource_mut::<Ending>().fail(error),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The clock on the wall: to pace a run and to say how fast it was. Nothing that is read here reaches a result.
+
+use std::time::Instant;
+
+/// Now.
+#[expect(clippy::disallowed_methods, reason = "a run paces and times itself; no result depends on it")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A number on average over `seconds`: always finite, 0 for none.
+pub(crate) fn per_second(n: u64, seconds: f64) -> f64 {
+    // What a clock tells apart.
+    n as f64 / seconds.max(1e-9)
+}

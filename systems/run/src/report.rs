@@ -1,0 +1,146 @@
+//! Report: a run's summary, for people.
+
+use std::fmt::{self, Write};
+
+use corec_core::units::grouped;
+
+use crate::scenarios::BUILT_IN;
+use crate::summary::Summary;
+
+/// Systems shown; the JSON has them all.
+const SYSTEMS: usize = 5;
+
+/// As text, with the next command to try.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text(self))
+    }
+}
+
+fn text(s: &Summary) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| _ = writeln!(out, "{name:<16}{value}");
+    line("scenario", format!("{}, seed {}, {} threads", s.scenario, s.seed, s.threads));
+    line("entities", format!("{} in {} blocks", grouped(s.entities), grouped(s.blocks as u64)));
+    let rate = s.ticks_per_second;
+    line(
+        "ticks",
+        format!("{} in {:.2} s: {rate:.1} ticks/s (start-up {:.2} s)", s.ticks, s.seconds, s.startup_seconds),
+    );
+    let at_once = s.parallel_share.map(|share| format!(", threads at work at once {:.0} %", share * 100.0));
+    line(
+        "updates",
+        format!(
+            "{:.1} M entity updates/s, {} in all{}",
+            s.entity_updates_per_second / 1e6,
+            grouped(s.entity_updates),
+            at_once.unwrap_or_default()
+        ),
+    );
+    if s.peak_rss_bytes > 0 {
+        let each =
+            s.bytes_per_entity.map(|bytes| format!(", {bytes:.1} bytes an entity")).unwrap_or_default();
+        line("memory", format!("{:.1} MB at most{each}", s.peak_rss_bytes as f64 / 1e6));
+    }
+    if let (Some(start), Some(end)) = (s.fitness_start, s.fitness_end) {
+        line("fitness", format!("{start:.4} at the start, {end:.4} at the end"));
+    }
+    line(
+        "events",
+        format!("{} faults, {} repairs, {} alerts", grouped(s.faults), grouped(s.repairs), grouped(s.alerts)),
+    );
+    if s.births_refused > 0 {
+        line("", format!("{} births refused: memory_max", grouped(s.births_refused)));
+    }
+    if let Some(table) = &s.table {
+        line(
+            "table",
+            format!(
+                "{} rows of {} columns, {} gaps",
+                grouped(table.rows),
+                table.columns.len(),
+                grouped(table.gaps)
+            ),
+        );
+        for (column, gaps) in table.gaps_by_column.iter().take(5) {
+            line("", format!("{} gaps in {column}", grouped(*gaps)));
+        }
+        if s.rows_repeated > 0 {
+            line("", format!("{} rows left out, taken before", grouped(s.rows_repeated)));
+        }
+        if !table.left_out.is_empty() {
+            line("", format!("left out, not numbers: {}", table.left_out.join(", ")));
+        }
+    }
+    if let Some(detector) = &s.detector {
+        line("detector", detector.clone());
+    }
+    if let (Some(roc), Some(pr)) = (s.roc_auc, s.pr_auc) {
+        line("detection", format!("ROC-AUC {roc:.3}, PR-AUC {pr:.3}"));
+    }
+    for (at, system) in s.systems.iter().take(SYSTEMS).enumerate() {
+        let share = 100.0 * system.seconds / s.seconds.max(1e-9);
+        line(
+            if at == 0 { "slowest" } else { "" },
+            format!("{share:5.1} %  {:<10} {}", system.phase, system.name),
+        );
+    }
+    for plugin in &s.plugins {
+        let mb = (plugin.kind_bytes + plugin.resource_bytes) as f64 / 1e6;
+        let over = plugin.budget_ms.is_some_and(|budget| plugin.ms_per_tick > budget);
+        let note = match (plugin.is_stopped, over) {
+            (true, _) => ", stopped by a failure",
+            (false, true) => ", over its budget_ms",
+            (false, false) => "",
+        };
+        let name = plugin.name;
+        line("plugin", format!("{name}: {:.3} ms a tick, {mb:.1} MB{note}", plugin.ms_per_tick));
+    }
+    line(
+        "digest",
+        s.state_digest.clone().unwrap_or_else(|| "none: rows were changed behind the engine's back".into()),
+    );
+    if let Some(tick) = s.restored_at {
+        line("restored", format!("at tick {tick}"));
+    }
+    if let Some(last) = &s.snapshots.last {
+        let (r, mb) = (&s.snapshots, s.snapshots.last_bytes as f64 / 1e6);
+        let in_place = if r.in_place { ", in place: too large to copy" } else { "" };
+        let held = format!("ticks held up {:.1} ms at most{in_place}", r.held_up_ms_max);
+        line(
+            "snapshots",
+            format!("{} of {mb:.1} MB, each in {:.2} s; {held}", r.written, r.write_seconds_max),
+        );
+        line("", last.display().to_string());
+    }
+    if let Some(error) = &s.snapshots.error {
+        line("no snapshot", error.clone());
+    }
+    line("store", s.store.clone());
+    line("folder", s.out.display().to_string());
+    if let Some(signal) = s.interrupted_by {
+        line("interrupted", format!("by signal {signal}, after tick {}", s.tick));
+        let from = s.snapshots.last.as_ref().unwrap_or(&s.out);
+        line("go on", format!("corec run --restore {}", from.display()));
+    }
+    line("next", next(s));
+    out
+}
+
+fn next(s: &Summary) -> String {
+    let has_file = s.store.starts_with("sqlite://") && !s.store.starts_with("sqlite:///");
+    if s.table.is_some() && has_file {
+        let file = s.out.join(&s.store["sqlite://".len()..]);
+        return format!(
+            "sqlite3 {} 'SELECT tick, name, subject, value FROM alerts LIMIT 10'",
+            file.display()
+        );
+    }
+    match BUILT_IN.iter().find(|b| b.name == s.scenario && s.table.is_none()) {
+        Some(b) => format!(
+            "corec run {} --load 1 --threads 1   # another speed; with equal load the same digest",
+            b.name
+        ),
+        None => "corec run --help".into(),
+    }
+}

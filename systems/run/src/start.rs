@@ -1,0 +1,236 @@
+//! The start of a run: its folder and what else is its own, its table, its simulation, its store.
+//!
+//! Nothing of others is changed, and what a start that fails has made is removed again. The run is there once its manifest is.
+
+use std::path::Path;
+
+use bevy_app::App;
+use corec_bridges::bus;
+use corec_bridges::store::{self, StoreLane};
+use corec_core::block::Population;
+use corec_core::bus::RunBus;
+use corec_core::config::{Scenario, redact_url};
+use corec_core::journal::JournalPrefix;
+use corec_core::simulation::Simulation;
+use corec_core::snapshot::{About, SnapshotFolder};
+use corec_core::stats::Totals;
+use corec_core::stop::Stop;
+use corec_core::store::RunRecord;
+use corec_core::units::{Epoch, RunId, parse_bytes};
+use corec_telemetry::ack::Ack;
+use corec_telemetry::feed::Feed;
+
+use crate::attendants::{Attendants, Digests, KEEP, KillAt, LastTick, Pace, Snapshots, Watched};
+use crate::built_in::CorecPlugin;
+use crate::clock::now;
+use crate::end::Started;
+use crate::error::{RunError, refusal};
+use crate::folder::RunFolder;
+use crate::journal::{Recording, begin_journal};
+use crate::manifest::{self, Manifest};
+use crate::options::{self, Options, absolute, new_id};
+use crate::origin::Origin;
+use crate::plan::RunPlan;
+use crate::profile::Profile;
+use crate::{DIGEST_INTERVAL, SNAPSHOTS, SUMMARY};
+
+/// Starts a run.
+///
+/// # Errors
+/// What kept it from starting.
+pub(crate) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Attendants), RunError> {
+    check_here()?;
+    let mut origin = Origin::of(&mut plan)?;
+    let options = origin.options(&plan);
+    let table = origin.table(&mut plan, &options, stop)?;
+    // All that may wait for somebody else has been read, and nothing has been made.
+    stop.heed();
+    if let Some(signal) = stop.signal() {
+        return Err(RunError::Interrupted(signal));
+    }
+    let last_tick = match &table {
+        Some(_) => options.ticks,
+        None => Some(options.ticks.unwrap_or(plan.scenario.ticks)),
+    };
+    prepare(&mut app, &plan.scenario, table)?;
+    let record = record(&plan.scenario);
+    let manifest = origin.manifest(&mut plan, &record);
+    let (store, memory_max) = (plan.scenario.store.clone(), plan.scenario.snapshot_memory_max.clone());
+    let scenario = std::mem::take(&mut plan.scenario);
+    let simulation = match &origin.snapshot {
+        None => Simulation::new(app, scenario),
+        Some(snapshot) => Simulation::restore(app, scenario, snapshot),
+    };
+    let simulation = simulation.map_err(refusal)?;
+    let folder = origin.folder(plan.out.take())?;
+    let memory_max = parse_bytes(&memory_max).unwrap_or(0);
+    Start { plan, origin, options, simulation, folder, manifest, store, memory_max, last_tick }.finish(record)
+}
+
+/// Gives the app what a run has: the built-in systems, its table, its bus. Looks whether its store is one.
+fn prepare(app: &mut App, scenario: &Scenario, table: Option<Feed>) -> Result<(), RunError> {
+    let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
+    store::parse(&scenario.store).map_err(|e| RunError::Usage(e.to_string()))?;
+    if !app.is_plugin_added::<CorecPlugin>() {
+        app.add_plugins(CorecPlugin);
+    }
+    if let Some(table) = table {
+        corec_telemetry::insert(app.world_mut(), table);
+    }
+    app.insert_resource(RunBus::new(bus));
+    Ok(())
+}
+
+/// A run that has its simulation and its folder.
+struct Start {
+    plan: RunPlan,
+    origin: Origin,
+    options: Options,
+    simulation: Simulation,
+    folder: RunFolder,
+    manifest: Manifest,
+    store: String,
+    memory_max: u64,
+    last_tick: Option<u64>,
+}
+
+impl Start {
+    /// Opens what the run writes, its store and its manifest last.
+    fn finish(mut self, record: RunRecord) -> Result<(Started, Attendants), RunError> {
+        let out = self.folder.path().to_path_buf();
+        let id = self.origin.goes_on().and_then(|run| run.manifest().id).map_or_else(new_id, Ok)?;
+        (self.manifest.id, self.manifest.folder, self.manifest.input) =
+            (Some(id), Some(absolute(&out)), self.origin.input.as_deref().map(absolute));
+        let recording = self.origin.recording(id, &self.options, &out);
+        let place = claim(&mut self.folder, &self.options, &recording)?;
+        for (path, option) in [(&self.options.ack, "--ack"), (&self.plan.profile, "--profile")] {
+            path.as_ref().map_or(Ok(()), |path| self.folder.check_beside(path, option))?;
+        }
+        if let Some(mut feed) = self.simulation.world_mut().get_resource_mut::<Feed>() {
+            let ack = self.options.ack.as_ref().map(|path| Ack::open(path, id, recording.sync)).transpose();
+            (feed.ack, feed.kill_in) =
+                (ack.map_err(|e| RunError::Usage(format!("--ack: {e}")))?, self.plan.kill_in);
+        }
+        let simulation = &mut self.simulation;
+        let profile = self.plan.profile.as_deref();
+        let profile = profile.map(|path| Profile::open(path, || simulation.record_trace())).transpose()?;
+        let prefix = begin_journal(self.simulation.world_mut(), &recording)?;
+        let snapshots = self.snapshots(id, &out, place)?;
+        self.open_store(id, &out, record)?;
+        self.write_manifest(&out)?;
+        let attendants = self.attendants(snapshots, prefix);
+        let first_updates = self.simulation.world().resource::<Totals>().entity_updates;
+        let restored_at = self.origin.restored_at();
+        let Self { simulation, manifest, store, folder, .. } = self;
+        let (out, locks) = folder.keep();
+        manifest::reserve(&out, manifest::FILE);
+        manifest::reserve(&out, SUMMARY);
+        if let Some(feed) = simulation.world().get_resource::<Feed>() {
+            feed.acknowledge().map_err(RunError::Failed)?;
+        }
+        let started =
+            Started { simulation, manifest, store, out, _locks: locks, profile, restored_at, first_updates };
+        Ok((started, attendants))
+    }
+
+    fn snapshots(&self, id: RunId, out: &Path, place: SnapshotFolder) -> Result<Snapshots, RunError> {
+        let about = About {
+            id: Some(id),
+            run: absolute(out).display().to_string(),
+            scenario: self.manifest.settings.to_string(),
+            journal_sequence: 0,
+        };
+        let (every, is_waited_for) = (self.options.snapshot_interval, self.plan.kill_at.is_some());
+        Snapshots::new(every, place, about, self.simulation.world(), self.memory_max, is_waited_for)
+            .map_err(|e| RunError::Failed(format!("the thread for snapshots could not start: {e}")))
+    }
+
+    /// Last of all but the manifest: a run that is refused has left no row in a database of others.
+    fn open_store(&mut self, id: RunId, out: &Path, record: RunRecord) -> Result<(), RunError> {
+        let entities = self.simulation.world().resource::<Population>().live();
+        let run = self.origin.goes_on();
+        let is_old = run.is_some_and(|run| run.manifest().id.is_none());
+        let record = RunRecord { id: Some(id), entities, continues: run.is_some(), is_old, ..record };
+        let opened = store::open(&self.store, out).map_err(|e| RunError::Usage(e.to_string()))?;
+        let lane = StoreLane::start(opened, &record).map_err(|e| RunError::Failed(e.to_string()))?;
+        self.simulation.world_mut().insert_resource(lane);
+        Ok(())
+    }
+
+    fn write_manifest(&mut self, out: &Path) -> Result<(), RunError> {
+        let (manifest, world) = (&mut self.manifest, self.simulation.world());
+        (manifest.threads, manifest.epoch) = (self.simulation.threads(), world.resource::<Epoch>().0);
+        manifest.options = self.options.clone().with_paths(|path| options::recorded(path, out));
+        manifest.startup_seconds = (now() - self.plan.started).as_secs_f64();
+        manifest
+            .write(out)
+            .map_err(|e| RunError::Failed(format!("{}: {e}", out.join(manifest::FILE).display())))
+    }
+
+    fn attendants(&self, snapshots: Snapshots, prefix: JournalPrefix) -> Attendants {
+        let (first_tick, of, start) = (self.simulation.tick(), self.last_tick, now());
+        if self.origin.restored_at().is_some() && of.is_some_and(|of| first_tick >= of) {
+            tracing::warn!(
+                "the run is at tick {first_tick} and was to do no more: --ticks N for a later end"
+            );
+        }
+        let JournalPrefix { digest_count, digest, .. } = prefix;
+        let interval = self.options.digest_interval.unwrap_or(DIGEST_INTERVAL);
+        Attendants {
+            digests: Digests { interval, count: digest_count, last: digest },
+            snapshots,
+            kill_at: KillAt(self.plan.kill_at),
+            last_tick: LastTick(of),
+            pace: Pace { start, told: start, tick_rate: self.options.tick_rate, first_tick, of },
+            watched: Watched { watch: self.plan.watch.clone(), last: None },
+        }
+    }
+}
+
+/// Takes the journal's and the snapshots' folders where they are not in the run's own; tells where snapshots go.
+fn claim(
+    folder: &mut RunFolder,
+    options: &Options,
+    recording: &Recording,
+) -> Result<SnapshotFolder, RunError> {
+    folder.claim(&recording.folder, "--journal")?;
+    let snapshots = options.snapshot.clone().unwrap_or_else(|| folder.path().join(SNAPSHOTS));
+    if is_blocked(&snapshots) {
+        // The run is worth more than its snapshots: what can't be made is told of, and at its end again.
+        tracing::error!("--snapshot: {}: can't be a folder", snapshots.display());
+    } else {
+        folder.claim(&snapshots, "--snapshot")?;
+    }
+    let (is_own, keep) = (options.snapshot.is_none(), options.snapshot_keep.unwrap_or(KEEP));
+    Ok(SnapshotFolder { folder: snapshots, is_own, keep })
+}
+
+/// Manifests have whole paths, in JSON.
+fn check_here() -> Result<(), RunError> {
+    match std::env::current_dir() {
+        Ok(here) if here.to_str().is_none() => Err(RunError::Usage(format!(
+            "the current folder: found {here:?}, must be UTF-8: it is written into JSON"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file is where a folder should be.
+fn is_blocked(folder: &Path) -> bool {
+    folder.ancestors().find(|path| path.exists()).is_some_and(|path| !path.is_dir())
+}
+
+fn record(scenario: &Scenario) -> RunRecord {
+    let shown =
+        Scenario { bus: redact_url(&scenario.bus), store: redact_url(&scenario.store), ..scenario.clone() };
+    RunRecord {
+        scenario: scenario.name.clone(),
+        instance: scenario.instance_id.clone(),
+        seed: scenario.seed,
+        id: None,
+        entities: 0,
+        settings: serde_json::to_string(&shown).expect("a scenario is text and numbers"),
+        continues: false,
+        is_old: false,
+    }
+}

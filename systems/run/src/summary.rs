@@ -1,0 +1,259 @@
+//! What became of a run, in numbers.
+
+use std::fs;
+use std::path::PathBuf;
+
+use corec_core::alert::Alerts;
+use corec_core::block::{KindTable, Population};
+use corec_core::digest::resource_bytes;
+use corec_core::outputs::OutputDigests;
+use corec_core::phase::Owner;
+use corec_core::plugin::Budgets;
+use corec_core::simulation::Simulation;
+use corec_core::stats::Totals;
+use corec_telemetry::detection::Detectors;
+use corec_telemetry::feed::Feed;
+use corec_telemetry::scores::Scores;
+use corec_telemetry::table::TableReport;
+use serde::Serialize;
+
+use crate::attendants::SnapshotReport;
+use crate::clock::per_second;
+
+/// A system's share of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct SystemSummary {
+    /// The system's function.
+    pub name: String,
+    /// Its phase, or its schedule.
+    pub phase: String,
+    /// The plugin that it belongs to; null for the engine's and a plain Bevy plugin's.
+    pub plugin: Option<&'static str>,
+    /// Times it ran.
+    pub calls: u64,
+    /// Seconds it ran.
+    pub seconds: f64,
+}
+
+/// What a plugin has cost.
+#[derive(Clone, Debug, Serialize)]
+pub struct PluginSummary {
+    /// The plugin.
+    pub name: &'static str,
+    /// Its systems that ran.
+    pub systems: usize,
+    /// Milliseconds its systems took in a tick, on average over all ticks of this process. Systems may overlap.
+    pub ms_per_tick: f64,
+    /// What its config allows it; null for any time.
+    pub budget_ms: Option<f64>,
+    /// Bytes of the rows of the kinds that it registered, with what the world keeps for them.
+    pub kind_bytes: u64,
+    /// Bytes of the resources that it inserted: their own size, or their saved form where that is larger. Other memory
+    /// that they point to is not seen.
+    pub resource_bytes: u64,
+    /// Whether it was stopped by a failure.
+    pub is_stopped: bool,
+}
+
+/// What became of a run. `--json` prints it as it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// Worker threads.
+    pub threads: usize,
+    /// Live entities at the end.
+    pub entities: u64,
+    /// Blocks.
+    pub blocks: usize,
+    /// Finished ticks of the run.
+    pub tick: u64,
+    /// Ticks run by this process.
+    pub ticks: u64,
+    /// First tick's start to last tick's end, store flush included, start-up not.
+    pub seconds: f64,
+    /// Process start to first tick.
+    pub startup_seconds: f64,
+    /// `ticks / seconds`.
+    pub ticks_per_second: f64,
+    /// Live entities whose Process kernel ran, once a tick however many systems, since the run's first tick.
+    pub entity_updates: u64,
+    /// Those of this process a second.
+    pub entity_updates_per_second: f64,
+    /// The share of the time of this process' ticks in which all threads worked; null with one thread.
+    pub parallel_share: Option<f64>,
+    /// The most memory the process ever held.
+    pub peak_rss_bytes: u64,
+    /// `peak_rss_bytes / entities`; null without entities, or where the system does not tell.
+    pub bytes_per_entity: Option<f64>,
+    /// Mean fitness over live entities after the first Measure.
+    pub fitness_start: Option<f64>,
+    /// Mean fitness over live entities after the last Measure.
+    pub fitness_end: Option<f64>,
+    /// Entities that became inactive.
+    pub faults: u64,
+    /// Entities that were repaired.
+    pub repairs: u64,
+    /// Births that failed in this process because they would have needed more than `memory_max`.
+    pub births_refused: u64,
+    /// Alerts raised, each event once.
+    pub alerts: u64,
+    /// Messages taken from the input stream.
+    pub messages: u64,
+    /// Messages that could not be read or named no live entity.
+    pub messages_refused: u64,
+    /// Entries of the input stream that were gone before they could be read.
+    pub messages_lost: u64,
+    /// The digest of the state, 16 hex digits; null when its rows can't be trusted.
+    pub state_digest: Option<String>,
+    /// The digest of what the run has said up to there, 16 hex digits: to the bus and to the store.
+    pub output_digest: String,
+    /// The same by who said it (a plugin, or the engine), and where to.
+    pub outputs: OutputDigests,
+    /// The store's URL, without its password.
+    pub store: String,
+    /// The run's folder.
+    pub out: PathBuf,
+    /// The tick of the snapshot that this process went on from; null if it began the run.
+    pub restored_at: Option<u64>,
+    /// What became of the run's snapshots.
+    pub snapshots: SnapshotReport,
+    /// Every system, the slowest first.
+    pub systems: Vec<SystemSummary>,
+    /// Every plugin, by name.
+    pub plugins: Vec<PluginSummary>,
+    /// The replayed table; null without one.
+    pub table: Option<TableReport>,
+    /// Rows left out because they had been taken before: sent again after a kill.
+    pub rows_repeated: u64,
+    /// Labelled rows that were scored, those before a restore included: all but the first, which the twins only learn from.
+    pub rows_scored: u64,
+    /// Whose scores the table's rows had: "twins", or "PLUGIN (method)"; with the rows of each where there were several.
+    /// Null without a row.
+    pub detector: Option<String>,
+    /// Area under the ROC curve of row scores against labels; null without labels or with one class only.
+    pub roc_auc: Option<f64>,
+    /// Area under the precision-recall curve; null as `roc_auc`.
+    pub pr_auc: Option<f64>,
+    /// The signal that ended the run early; null if none did.
+    pub interrupted_by: Option<usize>,
+    /// Why the run failed; null if it did not.
+    pub error: Option<String>,
+}
+
+/// The summary of a run that has ended, but for what the simulation does not know.
+pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) -> Summary {
+    let mut systems: Vec<SystemSummary> = simulation
+        .timings()
+        .into_iter()
+        .filter(|t| t.calls > 0 && t.phase != "Main")
+        .map(|t| {
+            let plugin = match t.owner {
+                Some(Owner::Plugin(name)) => Some(name),
+                _ => None,
+            };
+            SystemSummary { name: t.name, phase: t.phase, plugin, calls: t.calls, seconds: t.seconds }
+        })
+        .collect();
+    systems.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    let scores = simulation.world().get_resource::<Scores>();
+    let (areas, rows_scored) = (scores.and_then(Scores::areas), scores.map_or(0, Scores::rows));
+    let world = simulation.world();
+    let totals = *world.resource::<Totals>();
+    let population = world.resource::<Population>();
+    let (ticks, peak) = (simulation.tick(), peak_rss_bytes());
+    Summary {
+        scenario: String::new(),
+        seed: 0,
+        threads: simulation.threads(),
+        entities: population.live(),
+        blocks: population.block_count(),
+        tick: ticks,
+        ticks,
+        seconds,
+        startup_seconds,
+        ticks_per_second: per_second(ticks, seconds),
+        entity_updates: totals.entity_updates,
+        entity_updates_per_second: per_second(totals.entity_updates, seconds),
+        parallel_share: simulation.parallel_share(),
+        peak_rss_bytes: peak,
+        bytes_per_entity: bytes_per_entity(peak, population.live()),
+        fitness_start: totals.fitness_start,
+        fitness_end: totals.fitness_end,
+        faults: totals.faults,
+        repairs: totals.repairs,
+        births_refused: population.births_refused(),
+        alerts: world.resource::<Alerts>().raised(),
+        messages: totals.messages,
+        messages_refused: totals.messages_refused,
+        messages_lost: totals.messages_lost,
+        state_digest: None,
+        output_digest: String::new(),
+        outputs: OutputDigests::new(),
+        store: String::new(),
+        out: PathBuf::new(),
+        plugins: plugins(simulation, &systems),
+        systems,
+        restored_at: None,
+        snapshots: SnapshotReport::default(),
+        table: world.get_resource::<Feed>().and_then(Feed::report),
+        rows_repeated: world.get_resource::<Feed>().map_or(0, Feed::repeated),
+        rows_scored,
+        detector: world.get_resource::<Detectors>().and_then(Detectors::names),
+        roc_auc: areas.map(|a| a.0),
+        pr_auc: areas.map(|a| a.1),
+        interrupted_by: None,
+        error: None,
+    }
+}
+
+fn bytes_per_entity(peak: u64, live: u64) -> Option<f64> {
+    (peak > 0 && live > 0).then(|| peak as f64 / live as f64)
+}
+
+/// What each plugin has cost; of this process' ticks `systems` has the seconds of all.
+fn plugins(simulation: &Simulation, systems: &[SystemSummary]) -> Vec<PluginSummary> {
+    let world = simulation.world();
+    let budgets = world.get_resource::<Budgets>().cloned().unwrap_or_default().0;
+    let stopped = simulation.stopped_plugins();
+    let summary = |name, budget_ms| {
+        let own = systems.iter().filter(|system| system.plugin == Some(name));
+        let of_kinds = world.resource::<Population>().kinds().iter();
+        let of_kinds = of_kinds.filter(|kind| kind.owner() == Some(Owner::Plugin(name)));
+        PluginSummary {
+            name,
+            systems: own.clone().count(),
+            ms_per_tick: own.map(|system| system.seconds * 1e3).sum(),
+            budget_ms,
+            kind_bytes: of_kinds.map(KindTable::bytes).sum(),
+            resource_bytes: resource_bytes(world, Owner::Plugin(name)),
+            is_stopped: stopped.contains(name),
+        }
+    };
+    let mut all: Vec<PluginSummary> =
+        budgets.into_iter().map(|(name, budget)| summary(name, budget)).collect();
+    let unbuilt = stopped.iter().filter(|name| !all.iter().any(|plugin| plugin.name == **name));
+    let unbuilt: Vec<PluginSummary> = unbuilt.map(|name| summary(name, None)).collect();
+    all.extend(unbuilt);
+    all.sort_by_key(|plugin| plugin.name);
+    all
+}
+
+/// The most memory this process has held, in bytes; 0 where the system does not tell.
+pub fn peak_rss_bytes() -> u64 {
+    status_bytes("VmHWM:")
+}
+
+/// The memory this process holds, in bytes; 0 where the system does not tell.
+pub fn rss_bytes() -> u64 {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(key: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}

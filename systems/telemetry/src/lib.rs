@@ -1,0 +1,57 @@
+//! Telemetry: a table of measurements, a row a tick, and a twin for each of its columns.
+//!
+//! [`table`] reads it, [`feed`] gives a run its rows, [`twin`] follows the columns and scores them, [`scores`] and [`detection`]
+//! compare the scores with labels, which [`windows`] of [`time`] may stand in for.
+//!
+//! ```
+//! use corec_telemetry::detection::auc;
+//! let mut scored = vec![(0.9, true), (0.4, false), (0.6, true), (0.1, false)];
+//! assert_eq!(auc(&mut scored), Some((1.0, 1.0)));
+//! ```
+#![forbid(unsafe_code)]
+
+mod cell;
+mod header;
+mod live;
+pub mod source;
+pub mod table_error;
+
+pub mod table;
+pub mod time;
+mod window_times;
+mod windows_file;
+
+pub mod windows;
+
+pub mod ack;
+pub mod feed;
+
+pub mod catch_up;
+pub mod detection;
+pub mod twin;
+
+pub mod scores;
+
+use bevy_app::{App, Plugin};
+use bevy_ecs::world::World;
+use corec_api::row::TableRow;
+use corec_core::column::Signal;
+use corec_core::digest::SaveResource;
+use corec_core::kind::{AddKind, Kind};
+
+/// The kind `twin`, and what a run with a table keeps beside it.
+pub struct Telemetry;
+
+impl Plugin for Telemetry {
+    fn build(&self, app: &mut App) {
+        app.add_kind(Kind::new("twin").with::<Signal>().with::<twin::Twin>());
+        app.init_resource::<scores::Scores>().save_resource::<scores::Scores>();
+        app.init_resource::<detection::Detectors>();
+    }
+}
+
+/// Gives the run of `world` its table.
+pub fn insert(world: &mut World, feed: feed::Feed) {
+    world.insert_resource(TableRow::new(feed.columns().to_vec()));
+    world.insert_resource(feed);
+}
