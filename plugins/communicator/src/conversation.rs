@@ -8,7 +8,7 @@ use crate::local::LocalAnswerer;
 use crate::local::intent::Intent;
 use crate::local::policy::PolicySettings;
 use crate::question::Question;
-use crate::run_state::{RunFigures, RunView};
+use crate::run_view::{RunFigures, RunView};
 
 /// Questions open at once; who asks more hears that at once.
 const OPEN_QUESTIONS_MAX: usize = 1000;

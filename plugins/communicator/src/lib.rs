@@ -6,13 +6,13 @@
 //! replay gives the same answers without asking anyone.
 //!
 //! - [`question`] reads what was asked, [`chat`] asks a model elsewhere, [`local`] answers by itself. None of them knows the
-//!   engine. - `conversation`: what is open and what was learned. - `run_state`: what is known of the run.
+//!   engine. - `run_view`: what is known of the run. - `conversation`: what is open and what was learned.
 #![forbid(unsafe_code)]
 
 pub mod question;
 
 pub mod local;
-mod run_state;
+mod run_view;
 
 pub mod chat;
 pub mod conversation;
@@ -26,7 +26,7 @@ use serde_json::json;
 use chat::{ChatClient, ChatQuestion, ChatSettings, SYSTEM, Secret, user_message};
 use conversation::{Conversation, LOG_LINES_MAX, LogLine, OpenQuestion, read_log};
 use local::policy::PolicySettings;
-use run_state::RunView;
+use run_view::RunView;
 
 /// The file of the log, in the plugin's folder.
 const LOG_FOLDER: &str = "data";

@@ -1,4 +1,4 @@
-//! The run's state is what is known of it when a question comes.
+//! A view of the run is what is known of it when a question comes.
 
 use corec::prelude::*;
 
