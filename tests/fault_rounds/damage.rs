@@ -1,11 +1,12 @@
-//! Damaged files: the snapshot before is used, or the journal alone; what can't be gone on with is refused cleanly. Never another run.
+//! Damaged files are survived: the snapshot before is used, or the journal alone; what can't be gone on with is refused cleanly. Never
+//! another run.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::draws::Draws;
 use crate::ledger::Ledger;
-use crate::round::{Outcome, Round, Subject, Verdict, ensure, words, wrong};
+use crate::round::{Outcome, Round, Subject, Verdict, ensure, to_strings, wrong};
 use crate::setup::{Feed, Setup};
 use crate::tree;
 
@@ -37,9 +38,9 @@ fn damage(round: &mut Round) -> Verdict {
     let way = round.draws.pick("way", &["bit", "bit", "zero-page", "cut", "empty", "longer", "missing"]);
     let tick = round.draws.number("killed_at", setup.ticks / 2..=setup.ticks - 1).to_string();
     let mut ledger = Ledger::open(round, &setup);
-    let killed = round.run("killed", &[setup.run("run"), words(["--kill-at", &tick])].concat())?;
-    ensure(killed.signal == Some(9), || killed.told())?;
-    for path in files(round, what) {
+    let killed = round.run("killed", &[setup.run("run"), to_strings(["--kill-at", &tick])].concat())?;
+    ensure(killed.signal == Some(9), || killed.describe())?;
+    for path in files_to_damage(round, what) {
         let bytes = fs::read(&path).unwrap();
         match damaged(bytes, way, &mut round.draws) {
             Some(bytes) => fs::write(&path, bytes).unwrap(),
@@ -54,12 +55,12 @@ fn damage(round: &mut Round) -> Verdict {
     let may_refuse = !what.ends_with("snapshot") && !what.ends_with("snapshots");
     let is_clean = matches!(restored.code, Some(1 | 2)) && restored.err.contains("error: ");
     match is_clean && may_refuse {
-        true => Err(Outcome::Refused(restored.told())),
-        false => Err(wrong(restored.told())),
+        true => Err(Outcome::Refused(restored.describe())),
+        false => Err(wrong(restored.describe())),
     }
 }
 
-fn files(round: &Round, what: &str) -> Vec<PathBuf> {
+fn files_to_damage(round: &Round, what: &str) -> Vec<PathBuf> {
     let run = round.path("run");
     let names = tree::names(&run.join("snapshots"));
     let mut snapshots: Vec<PathBuf> = names

@@ -1,4 +1,4 @@
-//! A disk as a loss of power leaves it.
+//! A disk is modelled as a loss of power leaves it.
 //!
 //! What a file has is safe once the file was synced; what a folder has (names made, moved, removed) once the folder was. What is not
 //! safe may be there all the same: a part of it in order, the last write torn, or a file's length without its bytes. Nothing else is
@@ -11,12 +11,12 @@ use std::path::Path;
 use crate::draws::Draws;
 use crate::trace::Event;
 
-type Id = usize;
-type Names = BTreeMap<String, Id>;
+type NodeId = usize;
+type FolderEntries = BTreeMap<String, NodeId>;
 
 /// How much of what is not safe is there after all.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Luck {
+pub enum UnsyncedData {
     /// Nothing.
     None,
     /// Of each file and each folder something else.
@@ -26,11 +26,11 @@ pub enum Luck {
 }
 
 /// A change of names, whole or not at all.
-type Renaming = Vec<(String, Option<Id>)>;
+type NameChange = Vec<(String, Option<NodeId>)>;
 
 enum Node {
     File { now: Vec<u8>, safe: Vec<u8>, since: Vec<(usize, Change)> },
-    Folder { now: Names, safe: Names, since: Vec<(usize, Renaming)> },
+    Folder { now: FolderEntries, safe: FolderEntries, since: Vec<(usize, NameChange)> },
 }
 
 #[derive(Clone)]
@@ -43,7 +43,7 @@ enum Change {
 pub struct Disk {
     nodes: Vec<Node>,
     /// What is open: the node, where it writes next, whether it appends.
-    open: BTreeMap<i32, (Id, u64, bool)>,
+    open: BTreeMap<i32, (NodeId, u64, bool)>,
     /// Events so far.
     at: usize,
 }
@@ -56,10 +56,10 @@ impl Disk {
         disk
     }
 
-    fn take_in(&mut self, folder: &Path) -> Id {
+    fn take_in(&mut self, folder: &Path) -> NodeId {
         let id = self.nodes.len();
         self.nodes.push(new_folder());
-        let mut names = Names::new();
+        let mut names = FolderEntries::new();
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             let kind = entry.file_type().unwrap();
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -116,7 +116,7 @@ impl Disk {
         self.at += 1;
     }
 
-    fn find(&self, path: &Path) -> Option<Id> {
+    fn find(&self, path: &Path) -> Option<NodeId> {
         path.iter().try_fold(0, |id, name| match &self.nodes[id] {
             Node::Folder { now, .. } => now.get(&*name.to_string_lossy()).copied(),
             Node::File { .. } => None,
@@ -141,14 +141,14 @@ impl Disk {
         found.is_some_and(|id| matches!(&self.nodes[id], Node::File { safe, .. } if !safe.is_empty()))
     }
 
-    fn make(&mut self, path: &Path, node: Node) -> Id {
+    fn make(&mut self, path: &Path, node: Node) -> NodeId {
         self.nodes.push(node);
         self.name(path, Some(self.nodes.len() - 1));
         self.nodes.len() - 1
     }
 
     /// Gives a name to a node, or takes it away.
-    fn name(&mut self, path: &Path, id: Option<Id>) {
+    fn name(&mut self, path: &Path, id: Option<NodeId>) {
         let Some((folder, name)) = self.place(path) else { return };
         self.rename_in(folder, vec![(name, id)]);
     }
@@ -166,83 +166,89 @@ impl Disk {
         self.rename_in(old, vec![(old_name, None)]);
     }
 
-    fn place(&self, path: &Path) -> Option<(Id, String)> {
+    fn place(&self, path: &Path) -> Option<(NodeId, String)> {
         Some((self.find(path.parent()?)?, path.file_name()?.to_string_lossy().into_owned()))
     }
 
-    fn rename_in(&mut self, folder: Id, names: Renaming) {
+    fn rename_in(&mut self, folder: NodeId, names: NameChange) {
         let at = self.at;
         if let Node::Folder { now, since, .. } = &mut self.nodes[folder] {
-            do_names(now, &names);
+            apply_names(now, &names);
             since.push((at, names));
         }
     }
 
-    fn length(&self, id: Id) -> u64 {
+    fn length(&self, id: NodeId) -> u64 {
         match &self.nodes[id] {
             Node::File { now, .. } => now.len() as u64,
             Node::Folder { .. } => 0,
         }
     }
 
-    fn change(&mut self, id: Id, change: Change) {
+    fn change(&mut self, id: NodeId, change: Change) {
         let at = self.at;
         if let Node::File { now, since, .. } = &mut self.nodes[id] {
-            do_change(now, &change);
+            apply_change(now, &change);
             since.push((at, change));
         }
     }
 
-    fn sync(&mut self, id: Id, begun: usize) {
+    fn sync(&mut self, id: NodeId, begun: usize) {
         match &mut self.nodes[id] {
             Node::File { safe, since, .. } => {
                 let count = since.partition_point(|(at, _)| *at < begun);
-                since.drain(..count).for_each(|(_, change)| do_change(safe, &change));
+                since.drain(..count).for_each(|(_, change)| apply_change(safe, &change));
             }
             Node::Folder { safe, since, .. } => {
                 let count = since.partition_point(|(at, _)| *at < begun);
-                since.drain(..count).for_each(|(_, names)| do_names(safe, &names));
+                since.drain(..count).for_each(|(_, names)| apply_names(safe, &names));
             }
         }
     }
 
     /// Writes into `folder` what is there when the power comes back.
-    pub fn survive(&self, folder: &Path, luck: Luck, draws: &mut Draws) {
-        self.survive_in(0, folder, luck, draws);
+    pub fn survive(&self, folder: &Path, unsynced: UnsyncedData, draws: &mut Draws) {
+        self.survive_in(0, folder, unsynced, draws);
     }
 
-    fn survive_in(&self, id: Id, path: &Path, luck: Luck, draws: &mut Draws) {
+    fn survive_in(&self, id: NodeId, path: &Path, unsynced: UnsyncedData, draws: &mut Draws) {
         match &self.nodes[id] {
             Node::File { now, safe, since } => {
-                fs::write(path, file_after(now, safe, since, luck, draws)).unwrap()
+                fs::write(path, file_after(now, safe, since, unsynced, draws)).unwrap()
             }
             Node::Folder { now, safe, since } => {
                 fs::create_dir_all(path).unwrap();
-                let names = match luck {
-                    Luck::None => safe.clone(),
-                    Luck::All => now.clone(),
-                    Luck::Some => {
+                let names = match unsynced {
+                    UnsyncedData::None => safe.clone(),
+                    UnsyncedData::All => now.clone(),
+                    UnsyncedData::Some => {
                         let mut names = safe.clone();
                         let count = draws.below(since.len() as u64 + 1) as usize;
-                        since[..count].iter().for_each(|(_, change)| do_names(&mut names, change));
+                        since[..count].iter().for_each(|(_, change)| apply_names(&mut names, change));
                         names
                     }
                 };
                 // SQLite makes its index of the log anew.
                 for (name, id) in names.iter().filter(|(name, _)| !name.ends_with("-shm")) {
-                    self.survive_in(*id, &path.join(name), luck, draws);
+                    self.survive_in(*id, &path.join(name), unsynced, draws);
                 }
             }
         }
     }
 }
 
-fn file_after(now: &[u8], safe: &[u8], since: &[(usize, Change)], luck: Luck, draws: &mut Draws) -> Vec<u8> {
+fn file_after(
+    now: &[u8],
+    safe: &[u8],
+    since: &[(usize, Change)],
+    unsynced: UnsyncedData,
+    draws: &mut Draws,
+) -> Vec<u8> {
     let mut bytes = safe.to_vec();
-    match luck {
-        Luck::None => return bytes,
-        Luck::All => return now.to_vec(),
-        Luck::Some => {}
+    match unsynced {
+        UnsyncedData::None => return bytes,
+        UnsyncedData::All => return now.to_vec(),
+        UnsyncedData::Some => {}
     }
     match draws.below(4) {
         0 => {}
@@ -250,10 +256,10 @@ fn file_after(now: &[u8], safe: &[u8], since: &[(usize, Change)], luck: Luck, dr
         // Some of the changes, in order, the last of them torn.
         2 => {
             let count = draws.below(since.len() as u64 + 1) as usize;
-            since[..count].iter().for_each(|(_, change)| do_change(&mut bytes, change));
+            since[..count].iter().for_each(|(_, change)| apply_change(&mut bytes, change));
             if let Some((_, Change::Write(at, written))) = since.get(count) {
                 let torn = written[..draws.below(written.len() as u64 + 1) as usize].to_vec();
-                do_change(&mut bytes, &Change::Write(*at, torn));
+                apply_change(&mut bytes, &Change::Write(*at, torn));
             }
         }
         // The length, and zeros.
@@ -263,10 +269,10 @@ fn file_after(now: &[u8], safe: &[u8], since: &[(usize, Change)], luck: Luck, dr
 }
 
 fn new_folder() -> Node {
-    Node::Folder { now: Names::new(), safe: Names::new(), since: Vec::new() }
+    Node::Folder { now: FolderEntries::new(), safe: FolderEntries::new(), since: Vec::new() }
 }
 
-fn do_names(names: &mut Names, change: &Renaming) {
+fn apply_names(names: &mut FolderEntries, change: &NameChange) {
     for (name, id) in change {
         match id {
             Some(id) => _ = names.insert(name.clone(), *id),
@@ -275,7 +281,7 @@ fn do_names(names: &mut Names, change: &Renaming) {
     }
 }
 
-fn do_change(bytes: &mut Vec<u8>, change: &Change) {
+fn apply_change(bytes: &mut Vec<u8>, change: &Change) {
     match change {
         Change::Length(length) => bytes.resize(*length as usize, 0),
         Change::Write(at, written) => {

@@ -1,4 +1,4 @@
-//! What a seed draws. Every choice has a name and is kept, so that a round can say all that it was.
+//! A seed draws every choice of a round. Each has a name and is kept, so that a round can say all that it was.
 
 use std::fmt::{Display, Write};
 use std::ops::RangeInclusive;
@@ -6,35 +6,35 @@ use std::ops::RangeInclusive;
 /// A stream of choices from one seed: splitmix64 (Steele, Lea, Flood 2014), so that the checker shares nothing with the program.
 pub struct Draws {
     state: u64,
-    said: String,
+    choices: String,
 }
 
 impl Draws {
     pub fn new(seed: u64) -> Self {
-        Self { state: seed, said: String::new() }
+        Self { state: seed, choices: String::new() }
     }
 
     /// All choices so far: `name=value name=value`.
-    pub fn said(&self) -> &str {
-        &self.said
+    pub fn choices(&self) -> &str {
+        &self.choices
     }
 
     /// A number of the range.
     pub fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> u64 {
         let value = range.start() + self.below(range.end() - range.start() + 1);
-        self.say(name, value)
+        self.record(name, value)
     }
 
     /// One of these.
     pub fn pick<T: Copy + Display>(&mut self, name: &str, from: &[T]) -> T {
         let at = self.below(from.len() as u64) as usize;
-        self.say(name, from[at])
+        self.record(name, from[at])
     }
 
     /// True once in so many times.
     pub fn once_in(&mut self, name: &str, times: u64) -> bool {
         let value = self.below(times) == 0;
-        self.say(name, value)
+        self.record(name, value)
     }
 
     /// A number below `end`, which is not said: for choices inside of one that was.
@@ -50,9 +50,9 @@ impl Draws {
         word ^ (word >> 31)
     }
 
-    fn say<T: Display>(&mut self, name: &str, value: T) -> T {
-        let space = if self.said.is_empty() { "" } else { " " };
-        _ = write!(self.said, "{space}{name}={value}");
+    fn record<T: Display>(&mut self, name: &str, value: T) -> T {
+        let space = if self.choices.is_empty() { "" } else { " " };
+        _ = write!(self.choices, "{space}{name}={value}");
         value
     }
 }

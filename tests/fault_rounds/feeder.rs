@@ -1,4 +1,4 @@
-//! The other end of a pipe: sends rows until they are sent, the reader is gone, or it is told to stop.
+//! A feeder is the other end of a pipe: it sends rows until they are sent, the reader is gone, or it is told to stop.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -14,7 +14,7 @@ const NONBLOCKING: i32 = 0o4000;
 
 /// What it does once all is sent.
 #[derive(Clone, Copy, PartialEq)]
-pub enum After {
+pub enum EndOfInput {
     /// Closes the pipe: the table ends.
     Close,
     /// Keeps it open until it is stopped: more may come.
@@ -30,10 +30,10 @@ pub struct Feeder {
 
 impl Feeder {
     /// Begins to send `lines` to whoever opens `pipe`, with `pause` before each line.
-    pub fn start(pipe: PathBuf, lines: Vec<String>, pause: Duration, after: After) -> Self {
+    pub fn start(pipe: PathBuf, lines: Vec<String>, pause: Duration, at_end: EndOfInput) -> Self {
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let shared = (Arc::clone(&stop), Arc::clone(&sent));
-        let thread = std::thread::spawn(move || feed(&pipe, &lines, pause, after, &shared.0, &shared.1));
+        let thread = std::thread::spawn(move || feed(&pipe, &lines, pause, at_end, &shared.0, &shared.1));
         Self { stop, sent, thread: Some(thread) }
     }
 
@@ -50,7 +50,14 @@ impl Drop for Feeder {
     }
 }
 
-fn feed(pipe: &Path, lines: &[String], pause: Duration, after: After, stop: &AtomicBool, sent: &AtomicU64) {
+fn feed(
+    pipe: &Path,
+    lines: &[String],
+    pause: Duration,
+    at_end: EndOfInput,
+    stop: &AtomicBool,
+    sent: &AtomicU64,
+) {
     let is_stopped = || stop.load(Ordering::Relaxed);
     let rest = || std::thread::sleep(Duration::from_millis(1));
     let Some(mut file) = open(pipe, &is_stopped) else { return };
@@ -70,7 +77,7 @@ fn feed(pipe: &Path, lines: &[String], pause: Duration, after: After, stop: &Ato
         }
         sent.fetch_add(1, Ordering::Relaxed);
     }
-    while after == After::Hold && !is_stopped() {
+    while at_end == EndOfInput::Hold && !is_stopped() {
         rest();
     }
 }

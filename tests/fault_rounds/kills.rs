@@ -1,4 +1,4 @@
-//! kill -9 and SIGSTOP: a run goes on from what is there, takes no row twice, and a stopped one keeps what is its own.
+//! A run that is hit by kill -9 or SIGSTOP goes on from what is there, takes no row twice, and a stopped one keeps what is its own.
 
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ fn kills(round: &mut Round) -> Verdict {
         process.signal("KILL");
         let killed = process.end()?;
         drop(feeder);
-        ensure(killed.signal == Some(9) || killed.code == Some(0), || killed.told())?;
-        ledger.look(round)?;
+        ensure(killed.signal == Some(9) || killed.code == Some(0), || killed.describe())?;
+        ledger.read_ack(round)?;
     }
     ledger.heal(round, "run")
 }
@@ -59,7 +59,7 @@ fn stops(round: &mut Round) -> Verdict {
     if is_contended && setup.feed != Feed::Pipe && !process.has_ended() {
         let late = round.run("late", &setup.restore("run"))?;
         let names_it = late.err.contains(&format!("process {}", process.pid()));
-        ensure(late.code == Some(2) && names_it, || format!("beside a stopped run: {}", late.told()))?;
+        ensure(late.code == Some(2) && names_it, || format!("beside a stopped run: {}", late.describe()))?;
     }
     process.signal("CONT");
     process.end()?.must_exit(0)?;

@@ -1,4 +1,4 @@
-//! The ledger: what must come of a run, kept apart from what the run says of itself.
+//! The ledger says what must come of a run, kept apart from what the run says of itself.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::feeder::{After, Feeder};
+use crate::feeder::{EndOfInput, Feeder};
 use crate::process::{Process, corec};
-use crate::round::{Outcome, Round, Verdict, ensure, home, words, wrong};
+use crate::round::{Outcome, Round, Verdict, ensure, home, to_strings, wrong};
 use crate::setup::{Feed, Setup};
 use crate::tree;
 
 /// What a summary says that no fault may change.
-const ENDS: [&str; 10] = [
+const SUMMARY_KEYS: [&str; 10] = [
     "state_digest",
     "tick",
     "entities",
@@ -61,9 +61,9 @@ impl Control {
             ..setup.clone()
         };
         calm.lay_out(&folder);
-        let run = Process::start(&place.join("words"), "control", corec(&folder, &calm.run("run")));
+        let run = Process::start(&place.join("output"), "control", corec(&folder, &calm.run("run")));
         let run = run.end().unwrap_or_else(|outcome| panic!("{outcome:?}"));
-        assert_eq!(run.code, Some(0), "{}", run.told());
+        assert_eq!(run.code, Some(0), "{}", run.describe());
         let folder = folder.join("run");
         let manifest = read_json(&folder.join("manifest.json")).unwrap();
         Self {
@@ -105,7 +105,7 @@ impl Ledger {
     }
 
     /// Looks at what is acknowledged by now; it never goes back.
-    pub fn look(&mut self, round: &Round) -> Verdict {
+    pub fn read_ack(&mut self, round: &Round) -> Verdict {
         let text = fs::read_to_string(round.path("ack")).unwrap_or_default();
         let now = text.trim().parse().unwrap_or(0);
         if now < self.acknowledged {
@@ -121,20 +121,20 @@ impl Ledger {
     }
 
     pub fn feeder_of(&self, round: &Round, pipe: &str, after: u64, pause: Duration) -> Option<Feeder> {
-        let start = || Feeder::start(round.path(pipe), self.setup.lines(after), pause, After::Close);
+        let start = || Feeder::start(round.path(pipe), self.setup.lines(after), pause, EndOfInput::Close);
         (self.setup.feed == Feed::Pipe).then(start)
     }
 
     /// Goes on with a run to its end, which must be the undisturbed run's.
     pub fn heal(&mut self, round: &Round, run: &str) -> Verdict {
-        self.look(round)?;
+        self.read_ack(round)?;
         let setup = Setup { tick_rate: 0, ..self.setup.clone() };
         let _feeder = self.feeder(round, Duration::ZERO);
         // Without a manifest it had not begun, and is started once more.
         let has_begun = round.path(run).join("manifest.json").is_file();
         let arguments = if has_begun { setup.restore(run) } else { setup.run(run) };
         let healed = round.run("healed", &[arguments, self.more.clone()].concat())?;
-        ensure(healed.code == Some(0), || format!("going on with {run}: {}", healed.told()))?;
+        ensure(healed.code == Some(0), || format!("going on with {run}: {}", healed.describe()))?;
         self.check(round, run)
     }
 
@@ -159,7 +159,7 @@ impl Ledger {
     /// What its summary, manifest and journal say.
     pub fn check_end(&mut self, round: &Round, run: &str) -> Verdict {
         let summary = read_json(&round.path(run).join("summary.json")).map_err(wrong)?;
-        for key in ENDS {
+        for key in SUMMARY_KEYS {
             let (found, expected) = (&summary[key], &self.control.summary[key]);
             ensure(found == expected, || {
                 format!("{run}/summary.json: {key}: found {found}, must be {expected}")
@@ -180,7 +180,7 @@ impl Ledger {
         }
         ensure(rows == all, || format!("{run}/journal: found {rows} rows, must be {all}"))?;
         if self.setup.feed == Feed::Pipe {
-            self.look(round)?;
+            self.read_ack(round)?;
             ensure(self.acknowledged == all, || format!("ack: found {}, must be {all}", self.acknowledged))?;
         }
         Ok(())
@@ -200,7 +200,7 @@ impl Ledger {
 
     /// Replays it: exit status 0, the digest of the undisturbed run.
     pub fn check_replay(&self, round: &Round, run: &str) -> Verdict {
-        let replay = round.run_well("replay", &words(["replay", run, "--json"]))?;
+        let replay = round.run_well("replay", &to_strings(["replay", run, "--json"]))?;
         let report: Value = serde_json::from_str(&replay.out).map_err(|e| wrong(format!("replay: {e}")))?;
         let tick = report["tick"].as_u64().unwrap_or(0);
         let expected = match tick == self.control.tick() {
@@ -243,7 +243,7 @@ pub fn manifest(round: &Round, run: &str) -> Result<Value, Outcome> {
 
 /// The rows that a journal has, as `corec inspect` counts them.
 pub fn rows_in_journal(round: &Round, journal: &str) -> Result<u64, Outcome> {
-    let inspect = round.run_well("inspect", &words(["inspect", journal, "--json"]))?;
+    let inspect = round.run_well("inspect", &to_strings(["inspect", journal, "--json"]))?;
     let found: Value = serde_json::from_str(&inspect.out).map_err(|e| wrong(format!("inspect: {e}")))?;
     let of_rows = found["inputs"].as_array().into_iter().flatten().find(|input| input["input"] == "row");
     Ok(of_rows.and_then(|rows| rows["records"].as_u64()).unwrap_or(0))

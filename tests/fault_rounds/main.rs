@@ -1,4 +1,4 @@
-//! Fault rounds: the program as a user runs it, hurt in every way that a seed can draw, and judged by a ledger of our own.
+//! Fault rounds are runs of the program as a user runs it, hurt in every way that a seed can draw, and judged by a ledger of our own.
 //!
 //! **Method.** A *round* is one experiment: its seed draws a run (entities, ticks, table, pipe, snapshots, pace) and a fault (a second
 //! process, a signal, a loss of power, a full disk, a changed table). First the fault, then a healed phase in which the run must come
@@ -27,66 +27,82 @@
 //!
 //! A seed fixes what is drawn, not what the scheduler makes of it: a round about time may need to be run some times.
 //!
-//! **Map.** `draws` (a seed's choices), `round` (a round, its outcome, the table), `process` (starting, signalling, waiting), `setup`
-//! (what is run), `ledger` (what must come of it), `feeder` (the other end of a pipe), `tree` (whether folders changed); then one
-//! file a subject: `pairs`, `readers`, `signals`, `kills`, `power` (with `trace` and `disk`), `damage`, `full`, `outputs`, `world`.
+//! **Map.** `draws` (a seed's choices), `outcome` (what came of a round), `process` (starting, signalling, waiting), `round` (one
+//! experiment), `setup` (what is run), `feeder` (the other end of a pipe), `tree` (whether folders changed), `ledger` (what must come of
+//! a run), `options` (which rounds), `tally` (the table), `runner` (plays the rounds); then one file a subject: `races`,
+//! `shared_outputs`, `readers`, `signals`, `kills`, `power` (with `trace` and `disk`), `damage`, `full_disks`, `outputs`, `environment`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking; a panic in a round is that round's")]
 #![allow(clippy::print_stdout, reason = "the rounds and the table are what this program says")]
 
-mod damage;
-mod disk;
 mod draws;
-mod feeder;
-mod full;
-mod kills;
-mod ledger;
-mod outputs;
-mod pairs;
-mod power;
+mod outcome;
 mod process;
-mod readers;
 mod round;
+
+mod feeder;
 mod setup;
-mod signals;
-mod trace;
 mod tree;
-mod world;
+
+mod ledger;
+mod options;
+mod tally;
+
+mod runner;
+
+mod kills;
+mod races;
+mod readers;
+mod shared_outputs;
+mod signals;
+
+mod trace;
+
+mod disk;
+mod power;
+
+mod damage;
+mod environment;
+mod full_disks;
+mod outputs;
 
 use std::process::ExitCode;
 
-use round::{Asked, Subject, Tally};
+use options::Options;
+use round::Subject;
+use tally::Tally;
 
 /// All subjects, in the order of the table.
 fn subjects() -> Vec<Subject> {
     let all = [
-        pairs::SUBJECTS,
+        races::SUBJECTS,
+        shared_outputs::SUBJECTS,
         readers::SUBJECTS,
         signals::SUBJECTS,
         kills::SUBJECTS,
         power::SUBJECTS,
         damage::SUBJECTS,
-        full::SUBJECTS,
+        full_disks::SUBJECTS,
         outputs::SUBJECTS,
-        world::SUBJECTS,
+        environment::SUBJECTS,
     ];
     all.concat()
 }
 
 /// A harness of our own: the table at the end is there whether the rounds were right or not.
 fn main() -> ExitCode {
-    let asked = Asked::read(std::env::args().skip(1));
-    let chosen: Vec<Subject> = subjects().into_iter().filter(|subject| asked.wants(subject.name)).collect();
-    if asked.is_list {
+    let options = Options::read(std::env::args().skip(1));
+    let chosen: Vec<Subject> = subjects().into_iter().filter(|subject| options.wants(subject.name)).collect();
+    if options.is_list {
         chosen.iter().for_each(|subject| println!("{}: test", subject.name));
         return ExitCode::SUCCESS;
     }
     let _home = round::make_home();
-    round::keep_panics();
-    let tallies: Vec<Tally> = chosen.iter().map(|subject| subject.play_all(&asked)).collect();
+    runner::keep_panics();
+    let tallies: Vec<Tally> = chosen.iter().map(|subject| subject.play_all(&options)).collect();
     if tallies.is_empty() {
         return ExitCode::SUCCESS;
     }
-    print!("{}", round::table(&tallies));
+    print!("{}", tally::table(&tallies));
     if tallies.iter().all(Tally::holds) {
         return ExitCode::SUCCESS;
     }

@@ -1,4 +1,4 @@
-//! Outputs that can't be written: a run goes on and ends with the right status, and what can be said is said.
+//! Outputs that can't be written keep no run from going on: it ends with the right status, and what can be said is said.
 
 use std::fs::{self, File, OpenOptions};
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::ledger::Ledger;
-use crate::process::{Finished, Process, Words, corec, sleep_ms, through, wait_until};
-use crate::round::{Outcome, Round, Subject, Verdict, ensure, words, wrong};
+use crate::process::{Finished, OutputTarget, Process, corec, sleep_ms, through, wait_until};
+use crate::round::{Outcome, Round, Subject, Verdict, ensure, to_strings, wrong};
 use crate::setup::{Feed, Setup};
 
 pub const SUBJECTS: &[Subject] = &[
-    Subject { name: "unsayable_words", full: 60, few: 4, play: said },
-    Subject { name: "unwritable_files", full: 30, few: 3, play: files },
+    Subject { name: "unsayable_words", full: 60, few: 4, play: unsayable_words },
+    Subject { name: "unwritable_files", full: 30, few: 3, play: unwritable_files },
 ];
 
 /// The commands that have something to say, and need nothing that is not there.
 const COMMANDS: [&str; 8] = ["run", "run", "restore", "replay", "inspect", "runs", "verify", "fork"];
 
-fn said(round: &mut Round) -> Verdict {
+fn unsayable_words(round: &mut Round) -> Verdict {
     let setup = Setup::draw(&mut round.draws, &[Feed::Population]);
     let command = round.draws.pick("command", &COMMANDS);
     let fault =
@@ -32,7 +32,7 @@ fn said(round: &mut Round) -> Verdict {
     match command {
         "restore" => {
             let tick = round.draws.number("killed_at", 1..=setup.ticks - 1).to_string();
-            round.run("killed", &[calm.run("run"), words(["--kill-at", &tick])].concat())?;
+            round.run("killed", &[calm.run("run"), to_strings(["--kill-at", &tick])].concat())?;
         }
         "run" | "verify" => {}
         _ => _ = round.run_well("before", &calm.run("run"))?,
@@ -40,15 +40,15 @@ fn said(round: &mut Round) -> Verdict {
     let mut arguments = match command {
         "run" => setup.run("run"),
         "restore" => setup.restore("run"),
-        "replay" => words(["replay", "run"]),
-        "inspect" => words(["inspect", "run/journal"]),
-        "runs" => words(["runs", "."]),
-        "verify" => words(["verify", "--entities", "500", "--ticks", "50", "--threads", "1,2"]),
-        _ => words(["fork", "run", "--at", "10", "--set", "blocks[0].load=0.9", "--out", "f"]),
+        "replay" => to_strings(["replay", "run"]),
+        "inspect" => to_strings(["inspect", "run/journal"]),
+        "runs" => to_strings(["runs", "."]),
+        "verify" => to_strings(["verify", "--entities", "500", "--ticks", "50", "--threads", "1,2"]),
+        _ => to_strings(["fork", "run", "--at", "10", "--set", "blocks[0].load=0.9", "--out", "f"]),
     };
     arguments.retain(|argument| argument != "--quiet");
     if fault.starts_with("stderr") {
-        arguments.extend(words(["--log", "trace"]));
+        arguments.extend(to_strings(["--log", "trace"]));
     }
     let finished = with_fault(round, fault, &arguments)?;
     finished.must_exit(i32::from(fault == "stdout-full"))?;
@@ -56,17 +56,17 @@ fn said(round: &mut Round) -> Verdict {
 }
 
 fn with_fault(round: &Round, fault: &str, arguments: &[String]) -> Result<Finished, Outcome> {
-    let full = || Words::To(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let full = || OutputTarget::Given(OpenOptions::new().write(true).open("/dev/full").unwrap());
     let plain = || corec(&round.folder(), arguments);
-    let start = |command, to| Process::start_with(&round.words(), "hurt", command, to);
+    let start = |command, to| Process::start_with(&round.output_folder(), "hurt", command, to);
     let process = match fault {
-        "stderr-full" => start(plain(), [Words::Kept, full()]),
-        "stdout-full" => start(plain(), [full(), Words::Kept]),
+        "stderr-full" => start(plain(), [OutputTarget::File, full()]),
+        "stdout-full" => start(plain(), [full(), OutputTarget::File]),
         "stderr-closed" => {
             let command = through(&round.folder(), &["sh", "-c", "exec \"$@\" 2>&-", "sh"], arguments);
-            start(command, [Words::Kept, Words::Kept])
+            start(command, [OutputTarget::File, OutputTarget::File])
         }
-        _ => start(plain(), [Words::To(without_reader()), Words::Kept]),
+        _ => start(plain(), [OutputTarget::Given(without_reader()), OutputTarget::File]),
     };
     process.end()
 }
@@ -78,37 +78,37 @@ fn without_reader() -> File {
     File::from(std::os::fd::OwnedFd::from(writer))
 }
 
-fn files(round: &mut Round) -> Verdict {
+fn unwritable_files(round: &mut Round) -> Verdict {
     let setup =
         Setup::draw(&mut round.draws, &[Feed::Population, Feed::Table]).paced(&mut round.draws, &[300]);
     let fault = round
         .draws
         .pick("fault", &["summary", "profile-full", "snapshots", "database-locked", "database-locked"]);
     let mut ledger = Ledger::open(round, &setup);
-    let run = |more: &[&str]| [setup.run("run"), words(more)].concat();
+    let run = |more: &[&str]| [setup.run("run"), to_strings(more)].concat();
     match fault {
         "summary" => {
             fs::create_dir_all(round.path("run/summary.json")).unwrap();
             let ended = round.run("no summary", &run(&[]))?;
             ended.must_exit(1)?;
-            ensure(ended.err.contains("error: "), || ended.told())?;
+            ensure(ended.err.contains("error: "), || ended.describe())?;
             ledger.check_replay(round, "run")
         }
         "profile-full" => {
             let ended = round.run("no profile", &run(&["--profile", "/dev/full"]))?;
             ended.must_exit(1)?;
-            ensure(ended.err.contains("/dev/full"), || ended.told())?;
+            ensure(ended.err.contains("/dev/full"), || ended.describe())?;
             ledger.check_replay(round, "run")
         }
         "snapshots" => {
             fs::write(round.path("taken"), "").unwrap();
             let ended = round.run("no snapshots", &run(&["--snapshot", "taken"]))?;
-            ensure(ended.err.contains("taken"), || ended.told())?;
+            ensure(ended.err.contains("taken"), || ended.describe())?;
             match ended.code {
                 Some(0) => ledger.check(round, "run"),
                 Some(1) => ledger.check_last_tick(round, "run"),
-                Some(2) => Err(Outcome::Refused(ended.told())),
-                _ => Err(wrong(ended.told())),
+                Some(2) => Err(Outcome::Refused(ended.describe())),
+                _ => Err(wrong(ended.describe())),
             }
         }
         _ => {
@@ -123,7 +123,7 @@ fn files(round: &mut Round) -> Verdict {
             let ended = process.end()?;
             if ended.code == Some(1) && ended.err.contains("locked") {
                 ledger.heal(round, "run")?;
-                return Err(Outcome::Refused(ended.told()));
+                return Err(Outcome::Refused(ended.describe()));
             }
             ended.must_exit(0)?;
             ledger.check(round, "run")

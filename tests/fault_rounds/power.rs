@@ -1,5 +1,5 @@
-//! Loss of power: a run is traced once, and cut off at any moment of it: its disk is rebuilt as it would be then, and the run gone on
-//! with. It must come to the undisturbed run's end, each row taken once.
+//! A loss of power may come at any moment: a run is traced once and cut off somewhere, its disk is rebuilt as it would be then, and the
+//! run gone on with. It must come to the undisturbed run's end, each row taken once.
 //!
 //! A refusal is allowed where no manifest had ever been safe: nothing tells what the run was. With `--journal-sync` a row that was
 //! acknowledged may not be missing; without it nothing is promised, and whoever feeds the pipe sends everything again.
@@ -11,12 +11,12 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::disk::{Disk, Luck};
+use crate::disk::{Disk, UnsyncedData};
 use crate::draws::Draws;
-use crate::feeder::{After, Feeder};
+use crate::feeder::{EndOfInput, Feeder};
 use crate::ledger::{Ledger, rows_in_journal};
 use crate::process::{Process, corec, through};
-use crate::round::{Outcome, Round, Subject, Verdict, ensure, home, words, wrong};
+use crate::round::{Outcome, Round, Subject, Verdict, ensure, home, to_strings, wrong};
 use crate::setup::{Feed, Setup};
 use crate::trace::{self, Event};
 use crate::tree::{self, Tree};
@@ -25,7 +25,7 @@ pub const SUBJECTS: &[Subject] = &[Subject { name: "power", full: 300, few: 6, p
 
 /// What is traced.
 #[derive(Clone, Copy, PartialEq)]
-enum Traced {
+enum TracedRun {
     Population,
     Table,
     TableSync,
@@ -35,10 +35,16 @@ enum Traced {
     Restored,
 }
 
-const ALL: [Traced; 6] =
-    [Traced::Population, Traced::Table, Traced::TableSync, Traced::Pipe, Traced::PipeSync, Traced::Restored];
+const TRACED_RUNS: [TracedRun; 6] = [
+    TracedRun::Population,
+    TracedRun::Table,
+    TracedRun::TableSync,
+    TracedRun::Pipe,
+    TracedRun::PipeSync,
+    TracedRun::Restored,
+];
 
-impl Display for Traced {
+impl Display for TracedRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Population => "population",
@@ -51,7 +57,7 @@ impl Display for Traced {
     }
 }
 
-impl Traced {
+impl TracedRun {
     fn setup(self) -> Setup {
         let feed = match self {
             Self::Population => Feed::Population,
@@ -81,8 +87,9 @@ struct Recording {
 }
 
 /// The recording of a run; made once, whoever asks. None where processes can't be traced.
-fn recording(traced: Traced) -> Option<Arc<Recording>> {
-    static KEPT: Mutex<[Option<Arc<Recording>>; ALL.len()]> = Mutex::new([const { None }; ALL.len()]);
+fn recording(traced: TracedRun) -> Option<Arc<Recording>> {
+    static KEPT: Mutex<[Option<Arc<Recording>>; TRACED_RUNS.len()]> =
+        Mutex::new([const { None }; TRACED_RUNS.len()]);
     static WORKS: OnceLock<bool> = OnceLock::new();
     let works = || {
         Command::new("strace").args(["-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success())
@@ -91,7 +98,7 @@ fn recording(traced: Traced) -> Option<Arc<Recording>> {
         return None;
     }
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    let at = ALL.iter().position(|one| *one == traced).expect("it is one of all");
+    let at = TRACED_RUNS.iter().position(|one| *one == traced).expect("it is one of all");
     if kept[at].is_none() {
         // Strace says where files are without any links on the way.
         let place = home().canonicalize().unwrap().join(format!("traced-{traced}"));
@@ -100,32 +107,32 @@ fn recording(traced: Traced) -> Option<Arc<Recording>> {
     kept[at].clone()
 }
 
-fn record(traced: Traced, place: &Path) -> Recording {
+fn record(traced: TracedRun, place: &Path) -> Recording {
     let (setup, folder, before) = (traced.setup(), place.join("round"), place.join("before"));
-    let said = place.join("words");
+    let output = place.join("output");
     fs::create_dir_all(&folder).unwrap();
     fs::create_dir_all(&before).unwrap();
     setup.lay_out(&folder);
     let mut arguments = setup.run("run");
-    if traced == Traced::Restored {
-        let first = [arguments, words(["--kill-at", "95"])].concat();
-        Process::start(&said, "first", corec(&folder, &first)).end().unwrap();
+    if traced == TracedRun::Restored {
+        let first = [arguments, to_strings(["--kill-at", "95"])].concat();
+        Process::start(&output, "first", corec(&folder, &first)).end().unwrap();
         tree::copy(&folder, &before);
         arguments = setup.restore("run");
     }
     let log = place.join("log");
     let calls = format!("trace={}", trace::CALLS);
     let strace = ["strace", "-f", "-y", "-xx", "-s", "16777216", "-e", &calls, "-o", log.to_str().unwrap()];
-    let feed = |lines| Feeder::start(folder.join("pipe"), lines, Duration::ZERO, After::Close);
+    let feed = |lines| Feeder::start(folder.join("pipe"), lines, Duration::ZERO, EndOfInput::Close);
     let feeder = (setup.feed == Feed::Pipe).then(|| feed(setup.lines(0)));
-    let run = Process::start(&said, "traced", through(&folder, &strace, &arguments)).end().unwrap();
+    let run = Process::start(&output, "traced", through(&folder, &strace, &arguments)).end().unwrap();
     drop(feeder);
-    assert_eq!(run.code, Some(0), "{}", run.told());
+    assert_eq!(run.code, Some(0), "{}", run.describe());
     let events = trace::read(&fs::read_to_string(log).unwrap(), &folder);
     let mut disk = Disk::of(&before);
     events.iter().for_each(|event| disk.apply(event));
     let after = place.join("after");
-    disk.survive(&after, Luck::All, &mut Draws::new(0));
+    disk.survive(&after, UnsyncedData::All, &mut Draws::new(0));
     // With nothing cut off, the rebuilt disk is the real one: the checker has understood every call.
     if let Some(changed) = Tree::of(&folder.join("run")).changed(&after.join("run")) {
         panic!("the checker misread the log: {changed}");
@@ -134,19 +141,19 @@ fn record(traced: Traced, place: &Path) -> Recording {
 }
 
 fn power(round: &mut Round) -> Verdict {
-    let traced = round.draws.pick("run", &ALL);
+    let traced = round.draws.pick("run", &TRACED_RUNS);
     let cut = round.draws.number("cut_ppm", 0..=1_000_000);
     let near_sync = round.draws.once_in("near_a_sync", 2);
-    let luck = round.draws.pick("unsafe_kept", &["none", "none", "some", "some", "some", "all"]);
-    let luck = match luck {
-        "none" => Luck::None,
-        "some" => Luck::Some,
-        _ => Luck::All,
+    let unsynced = round.draws.pick("unsafe_kept", &["none", "none", "some", "some", "some", "all"]);
+    let unsynced = match unsynced {
+        "none" => UnsyncedData::None,
+        "some" => UnsyncedData::Some,
+        _ => UnsyncedData::All,
     };
     let Some(recording) = recording(traced) else {
         return Err(Outcome::Skipped("strace can't trace here".into()));
     };
-    let cut = place_of(&recording.events, cut, near_sync, &mut round.draws);
+    let cut = cut_position(&recording.events, cut, near_sync, &mut round.draws);
 
     let mut disk = Disk::of(&recording.before);
     let (mut acknowledged, mut was_safe, mut was_safe_inside) = (0, false, false);
@@ -154,10 +161,10 @@ fn power(round: &mut Round) -> Verdict {
         disk.apply(event);
         was_safe |= disk.is_safe("", "run/manifest.json");
         was_safe_inside |= disk.is_safe("run", "manifest.json");
-        let said = disk.read("ack").and_then(|bytes| std::str::from_utf8(bytes).ok()?.trim().parse().ok());
-        acknowledged = said.unwrap_or(0).max(acknowledged);
+        let ack = disk.read("ack").and_then(|bytes| std::str::from_utf8(bytes).ok()?.trim().parse().ok());
+        acknowledged = ack.unwrap_or(0).max(acknowledged);
     }
-    disk.survive(&round.folder(), luck, &mut round.draws);
+    disk.survive(&round.folder(), unsynced, &mut round.draws);
     // A folder whose own name was not safe, and is there all the same, must do as well.
     was_safe |= was_safe_inside && round.path("run").is_dir();
 
@@ -179,15 +186,15 @@ fn power(round: &mut Round) -> Verdict {
     let restored = round.run("restored", &ledger.setup.restore("run"))?;
     drop(feeder);
     let at = |what: &str| {
-        let before = recording.events.get(cut.wrapping_sub(1)).map(told).unwrap_or_default();
+        let before = recording.events.get(cut.wrapping_sub(1)).map(describe).unwrap_or_default();
         format!("cut at event {cut}, after {before}: {what}")
     };
     match restored.code {
         Some(0) => {}
         Some(2) if !was_safe && restored.err.contains("error: ") => {
-            return Err(Outcome::Refused(at(&restored.told())));
+            return Err(Outcome::Refused(at(&restored.describe())));
         }
-        _ => return Err(wrong(at(&restored.told()))),
+        _ => return Err(wrong(at(&restored.describe()))),
     }
     ledger.check(round, "run").map_err(|outcome| match outcome {
         Outcome::Wrong(why) => wrong(at(&why)),
@@ -197,7 +204,7 @@ fn power(round: &mut Round) -> Verdict {
 }
 
 /// The event to cut before: anywhere, or next to a moment when something became safe or got its name.
-fn place_of(events: &[Event], ppm: u64, near_sync: bool, draws: &mut Draws) -> usize {
+fn cut_position(events: &[Event], ppm: u64, near_sync: bool, draws: &mut Draws) -> usize {
     let edge = |event: &Event| matches!(event, Event::Sync { .. } | Event::Rename { .. });
     let edges: Vec<usize> = (0..events.len()).filter(|at| edge(&events[*at])).collect();
     if near_sync && !edges.is_empty() {
@@ -207,7 +214,7 @@ fn place_of(events: &[Event], ppm: u64, near_sync: bool, draws: &mut Draws) -> u
     ppm as usize * events.len() / 1_000_000
 }
 
-fn told(event: &Event) -> String {
+fn describe(event: &Event) -> String {
     match event {
         Event::Write { fd, offset, bytes } => {
             format!("a write of {} bytes to {fd} at {offset:?}", bytes.len())

@@ -1,4 +1,4 @@
-//! Processes: started with their words in files, signalled, waited for with a limit, and never left behind.
+//! Processes are started with their output in files, signalled, waited for with a limit, and never left behind.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::round::{Outcome, wrong};
+use crate::outcome::{Outcome, wrong};
 
 /// The longest that anything here may take by itself: far beyond what it does take, for machines under load.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,17 +27,17 @@ pub fn program() -> PathBuf {
 pub fn corec<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Command {
     let mut command = Command::new(program());
     command.args(arguments);
-    settle(command, folder)
+    isolate(command, folder)
 }
 
 /// As [`corec()`], through another program that starts it: `timeout`, `unshare`, `sh`.
 pub fn through<S: AsRef<OsStr>>(folder: &Path, before: &[&str], arguments: &[S]) -> Command {
     let mut command = Command::new(before[0]);
     command.args(&before[1..]).arg(program()).args(arguments);
-    settle(command, folder)
+    isolate(command, folder)
 }
 
-fn settle(mut command: Command, folder: &Path) -> Command {
+fn isolate(mut command: Command, folder: &Path) -> Command {
     let scratch = folder.with_file_name("scratch");
     fs::create_dir_all(&scratch).unwrap();
     command.current_dir(folder).env("TMPDIR", scratch).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
@@ -45,14 +45,14 @@ fn settle(mut command: Command, folder: &Path) -> Command {
     command
 }
 
-/// Where a process' words go.
-pub enum Words {
+/// Where a process' output goes.
+pub enum OutputTarget {
     /// A file beside the round's folder.
-    Kept,
+    File,
     /// A pipe that the checker reads: for a process that may write no files.
-    Read,
+    Pipe,
     /// Another file, as it is: /dev/full.
-    To(File),
+    Given(File),
 }
 
 /// A process of a round.
@@ -60,17 +60,17 @@ pub struct Process {
     name: String,
     child: Child,
     started: Instant,
-    out: Said,
-    err: Said,
+    out: Output,
+    err: Output,
 }
 
-/// What a process says on one of its outputs.
-enum Said {
+/// One of a process' outputs, and where it can be read.
+enum Output {
     File(PathBuf),
     Pipe(Option<JoinHandle<Vec<u8>>>),
 }
 
-impl Said {
+impl Output {
     fn by(pipe: Option<impl Read + Send + 'static>, file: PathBuf) -> Self {
         let Some(mut pipe) = pipe else { return Self::File(file) };
         Self::Pipe(Some(std::thread::spawn(move || {
@@ -104,26 +104,26 @@ pub struct Finished {
 }
 
 impl Process {
-    /// Starts `command`; its words go to files that are named `name` in `words`.
-    pub fn start(words: &Path, name: &str, command: Command) -> Self {
-        Self::start_with(words, name, command, [Words::Kept, Words::Kept])
+    /// Starts `command`; its output goes to files that are named `name` in `folder`.
+    pub fn start(folder: &Path, name: &str, command: Command) -> Self {
+        Self::start_with(folder, name, command, [OutputTarget::File, OutputTarget::File])
     }
 
     /// As [`Self::start`], with stdout and stderr somewhere else.
-    pub fn start_with(words: &Path, name: &str, mut command: Command, to: [Words; 2]) -> Self {
-        fs::create_dir_all(words).unwrap();
-        let number = fs::read_dir(words).unwrap().count();
-        let path = |what: &str| words.join(format!("{number:02}-{name}.{what}"));
+    pub fn start_with(folder: &Path, name: &str, mut command: Command, to: [OutputTarget; 2]) -> Self {
+        fs::create_dir_all(folder).unwrap();
+        let number = fs::read_dir(folder).unwrap().count();
+        let path = |what: &str| folder.join(format!("{number:02}-{name}.{what}"));
         let (out, err) = (path("out"), path("err"));
-        let open = |words: Words, path: &Path| match words {
-            Words::Kept => Stdio::from(File::create(path).unwrap()),
-            Words::Read => Stdio::piped(),
-            Words::To(file) => Stdio::from(file),
+        let open = |target: OutputTarget, path: &Path| match target {
+            OutputTarget::File => Stdio::from(File::create(path).unwrap()),
+            OutputTarget::Pipe => Stdio::piped(),
+            OutputTarget::Given(file) => Stdio::from(file),
         };
         let [to_out, to_err] = to;
         let child = command.stdout(open(to_out, &out)).stderr(open(to_err, &err)).spawn();
         let mut child = child.unwrap_or_else(|e| panic!("{:?}: {e}", command.get_program()));
-        let (out, err) = (Said::by(child.stdout.take(), out), Said::by(child.stderr.take(), err));
+        let (out, err) = (Output::by(child.stdout.take(), out), Output::by(child.stderr.take(), err));
         Self { name: name.into(), child, started: now(), out, err }
     }
 
@@ -194,7 +194,7 @@ impl Drop for Process {
 
 impl Finished {
     /// How it ended, and the last that it said.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let how = match (self.code, self.signal) {
             (Some(code), _) => format!("exit status {code}"),
             (None, Some(signal)) => format!("killed by signal {signal}"),
@@ -209,7 +209,7 @@ impl Finished {
     pub fn must_exit(&self, code: i32) -> Result<(), Outcome> {
         match self.code == Some(code) {
             true => Ok(()),
-            false => Err(wrong(format!("{}; must exit with {code}", self.told()))),
+            false => Err(wrong(format!("{}; must exit with {code}", self.describe()))),
         }
     }
 

@@ -1,8 +1,8 @@
-//! Readers beside a run that goes on: they need no lock, never hold it up, and change nothing.
+//! Readers beside a run that goes on need no lock, never hold it up, and change nothing.
 
 use crate::ledger::Ledger;
 use crate::process::{sleep_ms, wait_until};
-use crate::round::{Round, Subject, Verdict, ensure, repository, words, wrong};
+use crate::round::{Round, Subject, Verdict, ensure, repository, to_strings, wrong};
 use crate::setup::{Feed, Setup};
 use crate::tree::{self, Tree};
 
@@ -17,8 +17,9 @@ fn readers(round: &mut Round) -> Verdict {
         .collect();
     let delays: Vec<u64> = (0..4).map(|_| round.draws.number("delay_ms", 0..=60)).collect();
     let mut ledger = Ledger::open(round, &setup);
-    let killed = round.run("killed", &[setup.run("runs/0001"), words(["--kill-at", &killed_at])].concat())?;
-    ensure(killed.signal == Some(9), || killed.told())?;
+    let killed =
+        round.run("killed", &[setup.run("runs/0001"), to_strings(["--kill-at", &killed_at])].concat())?;
+    ensure(killed.signal == Some(9), || killed.describe())?;
 
     let mut restored = round.start("restored", &setup.restore("runs/0001"));
     for (name, delay) in names.iter().zip(delays) {
@@ -27,7 +28,7 @@ fn readers(round: &mut Round) -> Verdict {
         let is_young = *name == "inspect" && !snapshots.iter().any(|name| name.ends_with(".corec"));
         let reader = round.run(name, &arguments(name))?;
         ensure(reader.code == Some(0) || (is_young && reader.code == Some(2)), || {
-            format!("beside a run: {}", reader.told())
+            format!("beside a run: {}", reader.describe())
         })?;
     }
     wait_until(crate::process::PATIENCE, || restored.has_ended());
@@ -43,10 +44,10 @@ fn readers(round: &mut Round) -> Verdict {
 fn arguments(name: &str) -> Vec<String> {
     let plugins = repository("plugins").display().to_string();
     match name {
-        "replay" => words(["replay", "runs/0001"]),
-        "inspect" => words(["inspect", "runs/0001"]),
-        "inspect-journal" => words(["inspect", "runs/0001/journal"]),
-        "runs" => words(["runs"]),
-        _ => words(["ask", "how is it going?", "--run", "runs/0001", "--plugins", &plugins]),
+        "replay" => to_strings(["replay", "runs/0001"]),
+        "inspect" => to_strings(["inspect", "runs/0001"]),
+        "inspect-journal" => to_strings(["inspect", "runs/0001/journal"]),
+        "runs" => to_strings(["runs"]),
+        _ => to_strings(["ask", "how is it going?", "--run", "runs/0001", "--plugins", &plugins]),
     }
 }

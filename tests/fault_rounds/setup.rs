@@ -1,4 +1,4 @@
-//! What is run: a population, a table, or rows that come through a pipe.
+//! A setup is what is run: a population, a table, or rows that come through a pipe.
 
 use std::fmt::{self, Display};
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::draws::Draws;
-use crate::round::words;
+use crate::round::to_strings;
 
 /// Where a run's inputs come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,15 +97,15 @@ impl Setup {
     /// `run ...` into the folder `out`.
     pub fn run(&self, out: &str) -> Vec<String> {
         let scenario = if self.feed == Feed::Population { "ecosystem" } else { "telemetry" };
-        let mut arguments = words(["run", scenario, "--out", out, "--seed", &self.seed.to_string()]);
+        let mut arguments = to_strings(["run", scenario, "--out", out, "--seed", &self.seed.to_string()]);
         if self.feed == Feed::Population {
             let (entities, ticks) = (self.entities.to_string(), self.ticks.to_string());
-            arguments.extend(words(["--entities", &entities, "--ticks", &ticks]));
+            arguments.extend(to_strings(["--entities", &entities, "--ticks", &ticks]));
         }
         arguments.extend(match self.feed {
             Feed::Population => vec![],
-            Feed::Table => words(["--input", "table.csv"]),
-            Feed::Pipe => words(["--input", "pipe", "--ack", "ack"]),
+            Feed::Table => to_strings(["--input", "table.csv"]),
+            Feed::Pipe => to_strings(["--input", "pipe", "--ack", "ack"]),
         });
         arguments.extend(self.flags());
         arguments
@@ -113,16 +113,16 @@ impl Setup {
 
     /// `run --restore FROM ...`.
     pub fn restore(&self, from: &str) -> Vec<String> {
-        let mut arguments = words(["run", "--restore", from]);
+        let mut arguments = to_strings(["run", "--restore", from]);
         if self.feed == Feed::Pipe {
-            arguments.extend(words(["--input", "pipe", "--ack", "ack"]));
+            arguments.extend(to_strings(["--input", "pipe", "--ack", "ack"]));
         }
         arguments.extend(self.flags());
         arguments
     }
 
     fn flags(&self) -> Vec<String> {
-        let mut flags = words(["--quiet", "--threads", &self.threads.to_string()]);
+        let mut flags = to_strings(["--quiet", "--threads", &self.threads.to_string()]);
         for (flag, value) in
             [("--snapshot-interval", self.snapshot_interval), ("--tick-rate", self.tick_rate)]
         {

@@ -1,4 +1,4 @@
-//! What a process did to its files, in order: strace's log, read.
+//! A trace is what a process did to its files, in order, as read from strace's log.
 //!
 //! `strace -f -y -xx` writes every string in hexadecimal, so that a line is split at its commas. A call that another thread interrupts
 //! is in two parts; it counts where it ended, and a sync makes safe only what had been done when it began.
@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The calls that change files, and those that move where the next change goes. What is seen of `UNKNOWN` the checker would have
+/// The calls that change files, and those that move where the next change goes. What is seen of `UNKNOWN_CALLS` the checker would have
 /// to learn first.
 pub const CALLS: &str = "openat,open,creat,write,pwrite64,writev,ftruncate,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,\
      rmdir,mkdir,mkdirat,close,lseek,dup,dup2,dup3,pwritev,pwritev2,copy_file_range,sendfile,fallocate,truncate,link,linkat,symlink,\
      sync_file_range";
-const UNKNOWN: [&str; 12] = [
+const UNKNOWN_CALLS: [&str; 12] = [
     "dup",
     "dup2",
     "dup3",
@@ -117,7 +117,7 @@ fn event(call: &str, begun: usize, root: &Path) -> Option<Event> {
         let (creates, truncates, appends) = (has("O_CREAT"), has("O_TRUNC"), has("O_APPEND"));
         Some(Event::Open { fd: result as i32, path: inside(path)?, creates, truncates, appends })
     };
-    if UNKNOWN.contains(&name) && fd().is_some() {
+    if UNKNOWN_CALLS.contains(&name) && fd().is_some() {
         panic!("the checker knows no {name}: {}", &call[..call.len().min(120)]);
     }
     match name {

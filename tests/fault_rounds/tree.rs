@@ -1,4 +1,4 @@
-//! Whether a folder changed: every file's path and bytes.
+//! A tree is every file's path and bytes, to tell whether a folder changed.
 
 use std::collections::BTreeMap;
 use std::fs;

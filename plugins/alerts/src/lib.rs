@@ -1,4 +1,4 @@
-//! Alerts: tells of blocks with extreme values, once for each event, on the stream and in the store.
+//! The plugin tells of blocks with extreme values, once for each event, on the stream and in the store.
 //!
 //! Reads `Signal` and `Health` of every kind, in `Phase::Measure`. The rules are the engine's alert rules over the signals
 //! `value_max` and `value_min`: enter, leave, hold, severity. Writes nothing but what it says.

@@ -1,4 +1,4 @@
-//! Extreme values in a run: one alert and one clearance for an event, on the stream and in the store.
+//! Extreme values in a run make one alert and one clearance for an event, on the stream and in the store.
 
 use alerts::BlockAlerts;
 use corec::prelude::*;

@@ -1,4 +1,4 @@
-//! A 2-10-1 network over a million rows, on two threads: our kernel, candle in shards, and memcpy of the inputs.
+//! A 2-10-1 network scores a million rows on two threads: our kernel, candle in shards, and memcpy of the inputs.
 //!
 //! `RAYON_NUM_THREADS=1 CANDLE_NUM_THREADS=1 cargo bench --bench analyzer`: without them candle counts cores at every
 //! matmul. The pool in here has two threads all the same.

@@ -1,4 +1,4 @@
-//! Forecasting: a net for every column of the table, trained online; a row's score is how far it is from what they expected.
+//! Forecasting trains a net for every column of the table online; a row's score is how far it is from what they expected.
 
 use bytemuck::Zeroable;
 use corec::channels::recorded;
@@ -6,14 +6,14 @@ use corec::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::Analyzer;
-use crate::forecast::{Forecaster, RowScore, Settings};
+use crate::forecaster::{ForecastSettings, Forecaster, RowScore};
 
 /// The state of every column, and in its header the columns' names.
-const FILE: &str = "models/forecast.safetensors";
+const FORECASTERS_FILE: &str = "models/forecast.safetensors";
 /// The tensor with the states: U8, columns by bytes of a state.
-const TENSOR: &str = "columns";
+const COLUMNS_TENSOR: &str = "columns";
 /// The key of the header with the names, a JSON list.
-const NAMES: &str = "names";
+const NAMES_KEY: &str = "names";
 
 /// The nets of the columns. Part of the run's state.
 #[derive(Resource, Default, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ mod bytes {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::forecast::Forecaster;
+    use crate::forecaster::Forecaster;
 
     pub fn serialize<S: Serializer>(columns: &[Forecaster], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_bytes(bytemuck::cast_slice(columns))
@@ -60,7 +60,7 @@ fn load(world: &mut World) -> Result {
         return Err("mode forecast: found no table, must have one: corec run telemetry --input FILE".into());
     };
     let dir = world.resource::<PluginDirs>().of::<Analyzer>();
-    let bytes = recorded::<Analyzer>(world, || Ok(dir.read(FILE)?.unwrap_or_default()))?;
+    let bytes = recorded::<Analyzer>(world, || Ok(dir.read(FORECASTERS_FILE)?.unwrap_or_default()))?;
     let trained = if bytes.is_empty() { None } else { read(&bytes, &names)? };
     let seed = world.resource::<RunScenario>().0.seed;
     let columns = trained.unwrap_or_else(|| fresh(names.len(), seed));
@@ -85,7 +85,7 @@ fn fresh(columns: usize, seed: u64) -> Vec<Forecaster> {
 /// Shows every net its column's value, and gives the row the score that its residuals make.
 fn forecast(input: Option<Res<TableRow>>, mut nets: ResMut<Forecasters>, mut out: Outbox<Analyzer>) {
     let Some(input) = input else { return };
-    let (nets, settings) = (&mut *nets, Settings::default());
+    let (nets, settings) = (&mut *nets, ForecastSettings::default());
     nets.residuals.clear();
     for (forecaster, value) in nets.columns.iter_mut().zip(&input.values) {
         nets.residuals.push(forecaster.step(*value as f32, &settings));
@@ -97,28 +97,29 @@ fn forecast(input: Option<Res<TableRow>>, mut nets: ResMut<Forecasters>, mut out
 
 /// Shutdown: keeps the nets for the next run over the same columns.
 fn save(dirs: Res<PluginDirs>, nets: Res<Forecasters>) -> Result {
-    Ok(dirs.of::<Analyzer>().write(FILE, &file(&nets.names, &nets.columns)?)?)
+    Ok(dirs.of::<Analyzer>().write(FORECASTERS_FILE, &file(&nets.names, &nets.columns)?)?)
 }
 
 /// The file of these states.
 fn file(names: &[String], columns: &[Forecaster]) -> Result<Vec<u8>> {
     let shape = vec![columns.len(), size_of::<Forecaster>()];
     let view = TensorView::new(Dtype::U8, shape, bytemuck::cast_slice(columns))?;
-    let header = [(NAMES.to_string(), serde_json::to_string(names)?)].into_iter().collect();
-    Ok(safetensors::serialize([(TENSOR, view)], Some(header))?)
+    let header = [(NAMES_KEY.to_string(), serde_json::to_string(names)?)].into_iter().collect();
+    Ok(safetensors::serialize([(COLUMNS_TENSOR, view)], Some(header))?)
 }
 
 /// The states in a file; none if they are of other columns.
 fn read(bytes: &[u8], names: &[String]) -> Result<Option<Vec<Forecaster>>> {
-    let fail = |message: String| format!("{FILE}: {message}");
+    let fail = |message: String| format!("{FORECASTERS_FILE}: {message}");
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| fail(e.to_string()))?;
-    let found = header.metadata().as_ref().and_then(|header| header.get(NAMES)).cloned().unwrap_or_default();
+    let found =
+        header.metadata().as_ref().and_then(|header| header.get(NAMES_KEY)).cloned().unwrap_or_default();
     if serde_json::from_str::<Vec<String>>(&found).ok().as_deref() != Some(names) {
-        tracing::warn!("{FILE}: was trained on other columns: begun anew");
+        tracing::warn!("{FORECASTERS_FILE}: was trained on other columns: begun anew");
         return Ok(None);
     }
     let file = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
-    let tensor = file.tensor(TENSOR).map_err(|e| fail(e.to_string()))?;
+    let tensor = file.tensor(COLUMNS_TENSOR).map_err(|e| fail(e.to_string()))?;
     let expected = [names.len(), size_of::<Forecaster>()];
     if tensor.dtype() != Dtype::U8 || tensor.shape() != expected {
         let (dtype, shape) = (tensor.dtype(), tensor.shape());
@@ -144,7 +145,7 @@ mod tests {
     fn states_come_back_from_their_file_and_damage_is_refused() {
         let names = ["a", "b"].map(str::to_string);
         let mut columns = fresh(2, 1);
-        columns[1].step(3.0, &Settings::default());
+        columns[1].step(3.0, &ForecastSettings::default());
         let bytes = file(&names, &columns).unwrap();
         assert_eq!(read(&bytes, &names).unwrap(), Some(columns));
         assert_eq!(read(&bytes, &names[..1]).unwrap(), None, "other columns");

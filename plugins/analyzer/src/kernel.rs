@@ -1,4 +1,4 @@
-//! The score of every row of a block: one pass over its columns, the same bits at any width.
+//! The kernel scores every row of a block in one pass over its columns, with the same bits at any width.
 //!
 //! Strips of [`STRIP`] rows go through the whole network in registers and the first-level cache, without a branch, a
 //! fused operation or a call. A row does not see its neighbours, so callers may cut a block wherever they like.
@@ -51,8 +51,10 @@ fn score_at(simd: Simd, network: &Network, inputs: &[&[f32]], out: &mut [f32]) {
         assert_eq!(column.len(), out.len(), "rows of input {j}");
     }
     match *inputs {
-        [first, second] => simd.run(Score { network, hidden: Two { network, first, second }, out }),
-        _ => simd.run(Score { network, hidden: Any { network, columns: inputs }, out }),
+        [first, second] => {
+            simd.run(ScoreKernel { network, hidden: TwoColumns { network, first, second }, out })
+        }
+        _ => simd.run(ScoreKernel { network, hidden: AnyColumns { network, columns: inputs }, out }),
     }
 }
 
@@ -60,7 +62,7 @@ fn score_signal_at(simd: Simd, network: &Network, signals: &[Signal], fitness: f
     assert_eq!(network.shape().inputs(), 2, "inputs of a network that scores (value, fitness)");
     assert_eq!(signals.len(), out.len(), "rows of the signals");
     let values = bytemuck::cast_slice(signals);
-    simd.run(Score { network, hidden: ValueAndFitness { network, values, fitness }, out });
+    simd.run(ScoreKernel { network, hidden: ValuesAndFitness { network, values, fitness }, out });
 }
 
 /// A strip of one number a row.
@@ -68,7 +70,7 @@ type Strip = [f32; STRIP];
 
 /// Where the inputs of the hidden units come from. Each sums in the same order: weight times input by input, then the
 /// bias.
-trait Hidden {
+trait HiddenLayer {
     /// What is loaded once a strip.
     type Rows;
 
@@ -80,13 +82,13 @@ trait Hidden {
     fn none(&self) -> Self::Rows;
 }
 
-struct Two<'a> {
+struct TwoColumns<'a> {
     network: &'a Network,
     first: &'a [f32],
     second: &'a [f32],
 }
 
-impl Hidden for Two<'_> {
+impl HiddenLayer for TwoColumns<'_> {
     type Rows = [Strip; 2];
 
     #[inline(always)]
@@ -111,13 +113,13 @@ impl Hidden for Two<'_> {
     }
 }
 
-struct ValueAndFitness<'a> {
+struct ValuesAndFitness<'a> {
     network: &'a Network,
     values: &'a [f32],
     fitness: f32,
 }
 
-impl Hidden for ValueAndFitness<'_> {
+impl HiddenLayer for ValuesAndFitness<'_> {
     type Rows = Strip;
 
     #[inline(always)]
@@ -142,12 +144,12 @@ impl Hidden for ValueAndFitness<'_> {
     }
 }
 
-struct Any<'a> {
+struct AnyColumns<'a> {
     network: &'a Network,
     columns: &'a [&'a [f32]],
 }
 
-impl Hidden for Any<'_> {
+impl HiddenLayer for AnyColumns<'_> {
     type Rows = [Strip; INPUTS_MAX];
 
     #[inline(always)]
@@ -182,13 +184,13 @@ impl Hidden for Any<'_> {
     }
 }
 
-struct Score<'a, H> {
+struct ScoreKernel<'a, H> {
     network: &'a Network,
     hidden: H,
     out: &'a mut [f32],
 }
 
-impl<H: Hidden> Kernel for Score<'_, H> {
+impl<H: HiddenLayer> Kernel for ScoreKernel<'_, H> {
     type Output = ();
 
     #[inline(always)]
@@ -222,7 +224,7 @@ fn load_strip(column: &[f32], at: usize, strip: &mut Strip) {
 }
 
 #[inline(always)]
-fn strip_of_scores<H: Hidden>(network: &Network, hidden: &H, rows: &H::Rows) -> Strip {
+fn strip_of_scores<H: HiddenLayer>(network: &Network, hidden: &H, rows: &H::Rows) -> Strip {
     let mut sums = [network.out_bias(); STRIP];
     for k in 0..network.shape().hidden() {
         hidden.add(rows, k, &mut sums);
@@ -362,9 +364,9 @@ mod tests {
         let columns = columns(2, 1000);
         let mut out = vec![9.0; 1000];
         let columns = slices(&columns);
-        Simd::widest().run(Score {
+        Simd::widest().run(ScoreKernel {
             network: &network,
-            hidden: Any { network: &network, columns: &columns },
+            hidden: AnyColumns { network: &network, columns: &columns },
             out: &mut out,
         });
         let mut fast = vec![9.0; 1000];

@@ -1,4 +1,4 @@
-//! Analyzer: a small neural net that looks at the run: it scores every entity, or forecasts every column of a table.
+//! The analyzer is a small neural net that looks at the run: it scores every entity, or forecasts every column of a table.
 //!
 //! `score` (the guide's AnalizadorDatos) reads `Signal` and `Stats` in `Phase::Measure` and tells of blocks that score high;
 //! `forecast` reads the table's row in `Phase::Process` and gives it a score. What reaches the run is computed by kernels
@@ -6,16 +6,18 @@
 //! in the tests. Weights are loaded in `Startup`, recorded as input, and saved in `Shutdown`.
 //!
 //! - [`network`], [`pytorch`]: weights and their files. [`kernel`]: the score of a batch. [`mod@reference`]: the same by candle, and
-//!   training. [`forecast`]: the net of a column. `scoring`, `forecasting`: the two modes in a run.
+//!   training. `scoring`: the mode `score` in a run. [`forecaster`]: the net of a column. `forecasting`: the mode `forecast`.
 #![forbid(unsafe_code)]
 
-pub mod forecast;
-mod forecasting;
-pub mod kernel;
 pub mod network;
 pub mod pytorch;
+
+pub mod kernel;
 pub mod reference;
 mod scoring;
+
+pub mod forecaster;
+mod forecasting;
 
 use corec::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Weights as PyTorch saves them: `torch.save(model.state_dict(), "nn.pt")`, a zip with a pickle.
+//! PyTorch saves weights by `torch.save(model.state_dict(), "nn.pt")`, a zip with a pickle, which is read here.
 //!
 //! candle reads the pickle. It runs nothing of it, but it trusts it: a file made to harm can take memory and time.
 //! Take weights from strangers as safetensors.

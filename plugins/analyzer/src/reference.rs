@@ -1,4 +1,4 @@
-//! candle's side: the forward pass the kernel is checked against, and training.
+//! The reference is candle's side: the forward pass that the kernel is checked against, and training.
 //!
 //! candle fuses and reorders additions as its machine likes, so what it computes must not reach a column: score with
 //! [`crate::kernel`], and write trained weights to the run's journal.
@@ -16,7 +16,7 @@ use crate::network::{Network, NetworkError, Shape};
 pub const SHARD_ROWS_MAX: usize = 6_000;
 
 /// Numbers from which on candle's own threads take part (`PAR_ELEMWISE_MIN` of candle-core 0.11).
-const PARALLEL_FROM: usize = 65_536;
+const PARALLEL_NUMBERS_MIN: usize = 65_536;
 
 /// A network as candle's tensors.
 #[derive(Debug)]
@@ -176,7 +176,7 @@ fn loss(tensors: &Reference, shards: &[(Tensor, Tensor)], rows: usize) -> Result
 
 /// Rows that keep every tensor below what candle's own threads take part in.
 fn shard_rows(shape: Shape) -> usize {
-    SHARD_ROWS_MAX.min((PARALLEL_FROM - 1) / shape.hidden().max(shape.inputs()))
+    SHARD_ROWS_MAX.min((PARALLEL_NUMBERS_MIN - 1) / shape.hidden().max(shape.inputs()))
 }
 
 /// Rows `from..from + rows` as `[inputs, rows]`.

@@ -1,4 +1,4 @@
-//! Mode forecast on tables: it finds anomalies, learns from a training table, and gives the same bits again.
+//! The mode forecast finds anomalies in tables, learns from a training table, and gives the same bits again.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../../tests/support/skip.rs"]

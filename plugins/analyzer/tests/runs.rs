@@ -1,4 +1,4 @@
-//! The analyzer in a run: predictions, alerts, files, the same bits at any number of threads and in a replay.
+//! The analyzer in a run gives predictions, alerts and files, with the same bits at any number of threads and in a replay.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Communicator: answers questions about the run, from one stream on another.
+//! The communicator answers questions about the run, from one stream on another.
 //!
 //! Reads `Stats`, `Totals`, `Population`, in `Phase::Audit`, once every block has been measured. A question goes to a language
 //! model over any OpenAI-compatible API if there is a key, else, or when that fails, it is answered from the state of the
@@ -6,14 +6,16 @@
 //! replay gives the same answers without asking anyone.
 //!
 //! - [`question`] reads what was asked, [`chat`] asks a model elsewhere, [`local`] answers by itself. None of them knows the
-//!   engine. - `conversation`: what is open and what was learned. - `run_state`: what is known of the run.
+//!   engine. - `run_view`: what is known of the run. - `conversation`: what is open and what was learned.
 #![forbid(unsafe_code)]
+
+pub mod question;
+
+pub mod local;
+mod run_view;
 
 pub mod chat;
 pub mod conversation;
-pub mod local;
-pub mod question;
-mod run_state;
 
 use std::sync::Arc;
 
@@ -21,10 +23,10 @@ use corec::channels::Journal;
 use corec::prelude::*;
 use serde_json::json;
 
-use chat::{ChatClient, ChatSettings, Question, SYSTEM, Secret, user_message};
-use conversation::{Conversation, LINES_MAX, Line, Open, read_log};
+use chat::{ChatClient, ChatQuestion, ChatSettings, SYSTEM, Secret, user_message};
+use conversation::{Conversation, LOG_LINES_MAX, LogLine, OpenQuestion, read_log};
 use local::policy::PolicySettings;
-use run_state::RunView;
+use run_view::RunView;
 
 /// The file of the log, in the plugin's folder.
 const LOG_FOLDER: &str = "data";
@@ -66,25 +68,27 @@ impl Default for Communicator {
 
 impl Plugin for Communicator {
     fn build(&self, app: &mut App) {
-        let log = Log { file: log_file(&self.training_log), policy: self.policy };
-        app.listen::<Asked>(&self.redis_stream_input).carry::<Answered>(&self.redis_stream_output);
+        let log = LogSettings { file: log_file(&self.training_log), policy: self.policy };
+        app.listen::<QuestionMessage>(&self.redis_stream_input)
+            .carry::<AnswerMessage>(&self.redis_stream_output);
         let has_key = !self.openrouter_api_key.is_empty();
         match (has_key || self.ask_without_key)
             .then(|| ChatClient::start(self.chat.clone(), self.openrouter_api_key.clone()))
         {
             Some(Ok(client)) => {
                 let client = Arc::new(client);
-                app.add_source::<Said>(Replies(Arc::clone(&client))).insert_resource(Model(Some(client)));
+                app.add_source::<ModelReply>(ReplySource(Arc::clone(&client)))
+                    .insert_resource(ModelClient(Some(client)));
             }
             Some(Err(error)) => panic!("{error}"),
-            None => _ = app.insert_resource(Model(None)),
+            None => _ = app.insert_resource(ModelClient(None)),
         }
         app.insert_resource(log)
             .init_resource::<Conversation>()
             .init_resource::<InFlight>()
             .save_resource::<Conversation>()
             .add_systems(Startup, learn)
-            .add_systems(Update, converse.in_set(Phase::Audit))
+            .add_systems(Update, answer_questions.in_set(Phase::Audit))
             .add_systems(Shutdown, save);
     }
 }
@@ -105,15 +109,15 @@ impl Communicator {
 
 /// A question from outside, read by [`question::parse`].
 #[derive(Serialize, Deserialize)]
-struct Asked {}
+struct QuestionMessage {}
 
-impl Channel for Asked {
+impl Channel for QuestionMessage {
     const NAME: &'static str = "communicator.questions";
 }
 
 /// An answer, as it goes out.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-pub struct Answered {
+pub struct AnswerMessage {
     /// The question's id, or its number in the run.
     pub id: String,
     /// The answer.
@@ -126,31 +130,31 @@ pub struct Answered {
     pub tick: u64,
 }
 
-impl Channel for Answered {
+impl Channel for AnswerMessage {
     const NAME: &'static str = "communicator.answers";
 }
 
-/// What a model said of a question: its number, and its text or why there is none.
+/// What a model replied to a question: its number, and its text or why there is none.
 #[derive(Serialize, Deserialize)]
-struct Said {
+struct ModelReply {
     id: u64,
     text: Result<String, String>,
 }
 
-impl Channel for Said {
+impl Channel for ModelReply {
     const NAME: &'static str = "communicator.replies";
 }
 
 /// The connection to the model, if there is one.
 #[derive(Resource)]
-struct Model(Option<Arc<ChatClient>>);
+struct ModelClient(Option<Arc<ChatClient>>);
 
 /// Questions that this process has handed to the model. After a restore the open ones are handed over again.
 #[derive(Resource, Default)]
 struct InFlight(Vec<u64>);
 
 #[derive(Resource)]
-struct Log {
+struct LogSettings {
     /// None where the config names no file that can be one.
     file: Option<String>,
     policy: PolicySettings,
@@ -162,46 +166,46 @@ fn log_file(configured: &str) -> Option<String> {
     Some(format!("{LOG_FOLDER}/{name}"))
 }
 
-struct Replies(Arc<ChatClient>);
+struct ReplySource(Arc<ChatClient>);
 
-impl Source for Replies {
+impl Source for ReplySource {
     fn poll(&mut self) -> Vec<Vec<u8>> {
-        let said = self.0.replies().map(|reply| Said {
+        let replies = self.0.replies().map(|reply| ModelReply {
             id: reply.id,
             text: reply.outcome.map(|answer| answer.text).map_err(|error| error.to_string()),
         });
-        said.map(|said| serde_json::to_vec(&said).expect("text and a number")).collect()
+        replies.map(|reply| serde_json::to_vec(&reply).expect("text and a number")).collect()
     }
 }
 
 /// Startup: learns from the log of earlier runs, which is input like any other.
 fn learn(world: &mut World) -> Result {
-    let file = world.resource::<Log>().file.clone();
+    let file = world.resource::<LogSettings>().file.clone();
     let dir = world.resource::<PluginDirs>().of::<Communicator>();
     let read = |file: &String| dir.read(file).map(Option::unwrap_or_default);
     let bytes = corec::channels::recorded::<Communicator>(world, || {
         Ok(file.as_ref().map(read).transpose()?.unwrap_or_default())
     })?;
-    let conversation = Conversation::learned_from(world.resource::<Log>().policy, read_log(&bytes));
+    let conversation = Conversation::learned_from(world.resource::<LogSettings>().policy, read_log(&bytes));
     world.insert_resource(conversation);
     Ok(())
 }
 
 /// Takes questions and replies in, and answers what can be answered.
 #[expect(clippy::too_many_arguments, reason = "each is a resource the system declares that it uses")]
-fn converse(
+fn answer_questions(
     run: RunView,
-    model: Res<Model>,
+    model: Res<ModelClient>,
     journal: Res<Journal>,
     // lint: allow(unsaved) what is on its way in this process; replies are in the journal
     mut in_flight: ResMut<InFlight>,
     mut conversation: ResMut<Conversation>,
-    mut asked: Inbox<Communicator, Asked>,
-    mut said: Inbox<Communicator, Said>,
+    mut questions: Inbox<Communicator, QuestionMessage>,
+    mut replies: Inbox<Communicator, ModelReply>,
     mut out: Outbox<Communicator>,
 ) -> Result {
     let valor = run.fitness().unwrap_or(0.0);
-    for bytes in asked.read_bytes() {
+    for bytes in questions.read_bytes() {
         let (id, texto) = match question::parse(bytes) {
             Ok(question) => match conversation.open(question, run.tick()) {
                 Ok(()) => continue,
@@ -210,11 +214,11 @@ fn converse(
             Err(error) => (None, error.to_string()),
         };
         let id = id.unwrap_or_else(|| conversation.next_id().to_string());
-        out.send(&Answered { id, texto, valor, source: "error".into(), tick: run.tick() })?;
+        out.send(&AnswerMessage { id, texto, valor, source: "error".into(), tick: run.tick() })?;
     }
     let mut answers = Vec::new();
-    for said in said.read() {
-        let Said { id, text } = said?;
+    for reply in replies.read() {
+        let ModelReply { id, text } = reply?;
         in_flight.0.retain(|asked| *asked != id);
         let Some(open) = conversation.take(id) else { continue };
         match text {
@@ -250,7 +254,7 @@ fn reply(
     run: &RunView,
     out: &mut Outbox<Communicator>,
     id: u64,
-    open: Open,
+    open: OpenQuestion,
     texto: String,
     source: &str,
 ) -> Result {
@@ -258,18 +262,18 @@ fn reply(
     tracing::debug!(id, source, "answered: {}", texto.escape_debug());
     out.metric("answer_ticks", (run.tick() - open.tick) as f64);
     let valor = run.fitness().unwrap_or(0.0);
-    out.send(&Answered { id, texto, valor, source: source.into(), tick: run.tick() })
+    out.send(&AnswerMessage { id, texto, valor, source: source.into(), tick: run.tick() })
 }
 
 /// Hands the open questions to the model that it has not been handed yet; one that it can't take is left for a later tick.
 fn ask(client: &ChatClient, run: &RunView, in_flight: &mut InFlight, conversation: &Conversation) {
-    for (id, Open { question, .. }) in conversation.waiting() {
+    for (id, OpenQuestion { question, .. }) in conversation.waiting() {
         if in_flight.0.contains(&id) {
             continue;
         }
         let state = run.state(conversation.before());
         let user = user_message(&question.text, question.value, &json!(state));
-        if client.ask(Question { id, system: SYSTEM, user }).is_err() {
+        if client.ask(ChatQuestion { id, system: SYSTEM, user }).is_err() {
             return;
         }
         in_flight.0.push(id);
@@ -279,7 +283,7 @@ fn ask(client: &ChatClient, run: &RunView, in_flight: &mut InFlight, conversatio
 /// Shutdown: answers what is still open by itself, and keeps the log.
 fn save(
     run: RunView,
-    log: Res<Log>,
+    log: Res<LogSettings>,
     dirs: Res<PluginDirs>,
     mut conversation: ResMut<Conversation>,
     mut out: Outbox<Communicator>,
@@ -290,9 +294,9 @@ fn save(
     }
     let Some(file) = &log.file else { return Ok(()) };
     let dir = dirs.of::<Communicator>();
-    let mut lines: Vec<Line> = read_log(&dir.read(file)?.unwrap_or_default());
+    let mut lines: Vec<LogLine> = read_log(&dir.read(file)?.unwrap_or_default());
     lines.extend(conversation.take_lines());
-    let first = lines.len().saturating_sub(LINES_MAX);
+    let first = lines.len().saturating_sub(LOG_LINES_MAX);
     let mut text = Vec::new();
     for line in &lines[first..] {
         serde_json::to_writer(&mut text, line)?;

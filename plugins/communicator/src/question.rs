@@ -1,4 +1,4 @@
-//! Question: the strict reading of `{"texto": "...", "valor": 0.5}`, the guide's message, or `{"text", "value"}`.
+//! A question is read strictly from `{"texto": "...", "valor": 0.5}`, the guide's message, or `{"text", "value"}`.
 //!
 //! Whatever came in, an error tells where, what was found and what is allowed, and quotes nothing unescaped.
 
@@ -20,7 +20,7 @@ const KEYS: &str = "texto (or text), valor (or value), id";
 
 /// A question, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AskedQuestion {
+pub struct Question {
     /// 1 to [`TEXT_CHARS_MAX`] characters, any of them: escape it wherever it is shown.
     pub text: String,
     /// How much it matters to whoever asks: 0 to 1, 0.5 where the question does not say.
@@ -55,13 +55,13 @@ pub struct QuestionError {
 /// assert_eq!(error.to_string(), "question.valor: found 1.7, must be a number within 0..=1");
 /// # Ok::<(), communicator::question::QuestionError>(())
 /// ```
-pub fn parse(bytes: &[u8]) -> Result<AskedQuestion, QuestionError> {
+pub fn parse(bytes: &[u8]) -> Result<Question, QuestionError> {
     if bytes.len() > QUESTION_BYTES_MAX {
         let found = format!("{} bytes", bytes.len());
         return Err(wrong("question", found, format!("at most {QUESTION_BYTES_MAX}")));
     }
     // serde_json's own text quotes no part of what it read but a line and a column.
-    let Pairs(pairs) = serde_json::from_slice(bytes)
+    let KeyValuePairs(pairs) = serde_json::from_slice(bytes)
         .map_err(|e| wrong("question", format!("no JSON object ({e})"), format!("an object with {KEYS}")))?;
     let (mut text, mut value, mut id) = (None, None, None);
     for (key, found) in pairs {
@@ -80,7 +80,7 @@ pub fn parse(bytes: &[u8]) -> Result<AskedQuestion, QuestionError> {
         }
     }
     let missing = || wrong("question.texto", "nothing".to_owned(), text_allowed());
-    Ok(AskedQuestion { text: text.ok_or_else(missing)?, value: value.unwrap_or(0.5), id })
+    Ok(Question { text: text.ok_or_else(missing)?, value: value.unwrap_or(0.5), id })
 }
 
 fn text_of(at: &str, found: &Value) -> Result<String, QuestionError> {
@@ -136,32 +136,32 @@ fn kind(value: &Value) -> String {
 }
 
 /// An object as it was written: a map would keep the last of two equal keys and tell nobody.
-struct Pairs(Vec<(String, Value)>);
+struct KeyValuePairs(Vec<(String, Value)>);
 
-impl<'de> Deserialize<'de> for Pairs {
+impl<'de> Deserialize<'de> for KeyValuePairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Pairs;
+        struct PairsVisitor;
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = KeyValuePairs;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             // The error would else quote the text that is there instead of an object.
-            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Pairs, E> {
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<KeyValuePairs, E> {
                 Err(E::custom("a string"))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<KeyValuePairs, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }
-                Ok(Pairs(pairs))
+                Ok(KeyValuePairs(pairs))
             }
         }
-        deserializer.deserialize_any(Collect)
+        deserializer.deserialize_any(PairsVisitor)
     }
 }
 
@@ -178,9 +178,9 @@ mod tests {
     #[test]
     fn the_guides_message_and_its_english_form_are_read() {
         let spanish = parse(r#"{"texto": "¿cómo va?", "valor": 0.5}"#.as_bytes()).unwrap();
-        assert_eq!(spanish, AskedQuestion { text: "¿cómo va?".into(), value: 0.5, id: None });
+        assert_eq!(spanish, Question { text: "¿cómo va?".into(), value: 0.5, id: None });
         let english = parse(br#" {"value": 1, "text": "hi", "id": "web:7_a.b-c"} "#).unwrap();
-        assert_eq!(english, AskedQuestion { text: "hi".into(), value: 1.0, id: Some("web:7_a.b-c".into()) });
+        assert_eq!(english, Question { text: "hi".into(), value: 1.0, id: Some("web:7_a.b-c".into()) });
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Questions in a run: answered over real HTTP or by the plugin itself, once each, the same in a replay that asks nobody.
+//! Questions in a run are answered over real HTTP or by the plugin itself, once each, the same in a replay that asks nobody.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod server;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use communicator::{Answered, Communicator};
+use communicator::{AnswerMessage, Communicator};
 use corec::channels::Journal;
 use corec_run::testing::{TestApp, TestRun};
 use serde_json::json;
@@ -36,7 +36,7 @@ fn start(config: &str, folder: &Path, threads: u32, journal: Option<Journal>) ->
     app.start().unwrap()
 }
 
-fn answers(run: &TestRun) -> Vec<Answered> {
+fn answers(run: &TestRun) -> Vec<AnswerMessage> {
     run.bus.published(OUT).iter().map(|answer| serde_json::from_slice(answer).unwrap()).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The chat client against a real server: what it sends, what it answers, what it retries.
+//! The chat client meets a real server: what it sends, what it answers, what it retries.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod server;
@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use communicator::chat::{
-    Answer, ChatClient, ChatError, ChatSettings, Question, SYSTEM, Secret, user_message,
+    ChatAnswer, ChatClient, ChatError, ChatQuestion, ChatSettings, SYSTEM, Secret, user_message,
 };
 use serde_json::{Value, json};
 use server::client::{KEY, ask, next, question, settings, start};
@@ -20,7 +20,7 @@ fn a_question_is_answered_and_sent_as_the_api_wants_it() {
     let client = start(settings(&server));
     assert_eq!(
         ask(&client, 7),
-        Ok(Answer { text: "all is well".into(), prompt_tokens: 30, completion_tokens: 12 })
+        Ok(ChatAnswer { text: "all is well".into(), prompt_tokens: 30, completion_tokens: 12 })
     );
     assert_eq!(client.tokens_used(), 42);
     let requests = server.requests();
@@ -67,7 +67,7 @@ fn injection_text_arrives_only_inside_the_json_of_the_user_message() {
     let server = Server::start(|_, _, stream| respond(stream, 200, "", &completion("no")));
     let client = start(settings(&server));
     let user = user_message(hostile, 1.0, &json!({"tick": 12}));
-    client.ask(Question { id: 1, system: SYSTEM, user }).unwrap();
+    client.ask(ChatQuestion { id: 1, system: SYSTEM, user }).unwrap();
     assert!(next(&client).outcome.is_ok());
     let requests = server.requests();
     assert_eq!(requests.len(), 1, "nothing was smuggled in as a second request");

@@ -1,4 +1,4 @@
-//! The chat client's limits against a real server: breaker, cost, rate, queue, and closing.
+//! The chat client's limits hold against a real server: breaker, cost, rate, queue, and closing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod server;
@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use communicator::chat::{ChatError, ChatSettings, Full, Reply};
+use communicator::chat::{ChatError, ChatReply, ChatSettings, QueueFull};
 use serde_json::json;
 use server::client::{ask, next, question, settings, start};
 use server::{Server, completion, keep_silent, respond};
@@ -105,7 +105,7 @@ fn a_full_queue_refuses_and_a_collected_reply_makes_room() {
     let client = start(ChatSettings { queue_max: 2, ..settings(&server) });
     client.ask(question(1)).unwrap();
     client.ask(question(2)).unwrap();
-    assert_eq!(client.ask(question(3)), Err(Full(2)), "answered or not, two are uncollected");
+    assert_eq!(client.ask(question(3)), Err(QueueFull(2)), "answered or not, two are uncollected");
     assert_eq!(next(&client).id, 1);
     client.ask(question(3)).unwrap();
     assert_eq!((next(&client).id, next(&client).id), (2, 3));
@@ -127,7 +127,7 @@ fn closing_gives_up_what_is_under_way_and_answers_every_open_question() {
     client.close();
     client.ask(question(5)).unwrap();
     let replies: Vec<_> = client.replies().collect();
-    let closed: Vec<_> = (0..6).map(|id| Reply { id, outcome: Err(ChatError::Closed) }).collect();
+    let closed: Vec<_> = (0..6).map(|id| ChatReply { id, outcome: Err(ChatError::Closed) }).collect();
     assert_eq!(replies, closed);
     client.close();
 }

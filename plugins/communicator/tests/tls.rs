@@ -1,4 +1,4 @@
-//! The chat client over HTTPS: a server the machine trusts is answered by, one it does not trust gets nothing.
+//! The chat client over HTTPS is answered by a server that the machine trusts; one it does not trust gets nothing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../../tests/support/skip.rs"]
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use communicator::chat::{Answer, ChatClient, ChatError, ChatSettings, Question, SYSTEM, Secret};
+use communicator::chat::{ChatAnswer, ChatClient, ChatError, ChatQuestion, ChatSettings, SYSTEM, Secret};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -51,10 +51,10 @@ fn serve(trusted: &Path) -> String {
     format!("https://localhost:{port}")
 }
 
-fn ask(base_url: String) -> Result<Answer, ChatError> {
+fn ask(base_url: String) -> Result<ChatAnswer, ChatError> {
     let settings = ChatSettings { base_url, retries_max: 0, timeout_seconds: 60.0, ..Default::default() };
     let client = ChatClient::start(settings, Secret::new("sk-0123456789"))?;
-    client.ask(Question { id: 1, system: SYSTEM, user: "{}".to_owned() }).unwrap();
+    client.ask(ChatQuestion { id: 1, system: SYSTEM, user: "{}".to_owned() }).unwrap();
     for _ in 0..12_000 {
         if let Some(reply) = client.replies().next() {
             return reply.outcome;
@@ -98,7 +98,7 @@ fn child_asks() {
     match std::env::var("CHAT_EXPECTED").unwrap().as_str() {
         "answered" => assert_eq!(
             outcome,
-            Ok(Answer { text: "over tls".into(), prompt_tokens: 1, completion_tokens: 2 })
+            Ok(ChatAnswer { text: "over tls".into(), prompt_tokens: 1, completion_tokens: 2 })
         ),
         _ => {
             let error = outcome.unwrap_err();

@@ -1,11 +1,11 @@
-//! Why there is no answer. No text here ever holds the key, and text from outside is escaped and cut.
+//! A chat error says why there is no answer. No text here ever holds the key, and text from outside is escaped and cut.
 
 use thiserror::Error;
 
 /// The queue is full: this many questions are open. Collect replies, or answer locally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("chat: found {0} open questions, must be fewer to ask another")]
-pub struct Full(pub usize);
+pub struct QueueFull(pub usize);
 
 /// Why a question got no answer.
 #[derive(Clone, Debug, PartialEq, Error)]

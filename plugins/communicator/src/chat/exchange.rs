@@ -1,4 +1,4 @@
-//! Exchange: one POST and its reply, within limits of time and size.
+//! An exchange is one POST and its reply, within limits of time and size.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::error::ChatError;
 use super::secret::Secret;
 use super::settings::ChatSettings;
 use super::wire;
-use super::{Answer, Question};
+use super::{ChatAnswer, ChatQuestion};
 
 /// The body of a failure is read this far: enough for its message.
 const FAILURE_BYTES_MAX: usize = 16 << 10;
@@ -65,7 +65,11 @@ impl Exchange {
     }
 
     /// Sends a question and reads the reply. The caller's time-out bounds it.
-    pub(super) async fn ask(&self, settings: &ChatSettings, question: &Question) -> Result<Answer, Failure> {
+    pub(super) async fn ask(
+        &self,
+        settings: &ChatSettings,
+        question: &ChatQuestion,
+    ) -> Result<ChatAnswer, Failure> {
         let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());

@@ -1,20 +1,22 @@
-//! Chat: asks any OpenAI-compatible chat-completions API, without ever blocking a tick.
+//! The chat client asks any OpenAI-compatible chat-completions API, without ever blocking a tick.
 //!
 //! [`ChatClient`] owns one thread with a current-thread tokio runtime and two bounded queues. Questions are answered one
-//! after another, in the order asked; each accepted question gets exactly one [`Reply`], also when the client is closed.
+//! after another, in the order asked; each accepted question gets exactly one [`ChatReply`], also when the client is closed.
 //! What comes back depends on the world outside: a run that must repeat records its replies, or answers locally.
 //!
 //! - `settings`: limits and their defaults; `secret`: the key; `prompt`: what is sent; `wire`: the JSON of both sides.
-//! - `pace`: rate limit, breaker, cost limit and backoff, pure over a clock they are handed.
+//! - `limits`: rate limit, breaker, cost limit and backoff, pure over a clock they are handed.
 //! - `exchange`: one HTTP request; `worker`: the thread, with retries.
 
 mod error;
-mod exchange;
-mod pace;
-mod prompt;
 mod secret;
 mod settings;
+
+mod prompt;
 mod wire;
+
+mod exchange;
+mod limits;
 mod worker;
 
 use std::iter;
@@ -25,7 +27,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use tokio::sync::watch;
 
-pub use error::{ChatError, Full};
+pub use error::{ChatError, QueueFull};
 pub use prompt::{SYSTEM, user_message};
 pub use secret::Secret;
 pub use settings::ChatSettings;
@@ -35,7 +37,7 @@ use worker::Worker;
 
 /// A question for the language model.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Question {
+pub struct ChatQuestion {
     /// Comes back with the reply. The client does not look at it.
     pub id: u64,
     /// The instructions. Static, so that nothing from outside can get in: [`SYSTEM`], or a constant of the caller's.
@@ -46,16 +48,16 @@ pub struct Question {
 
 /// What became of a question.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
+pub struct ChatReply {
     /// The question's.
     pub id: u64,
     /// The answer, or why there is none.
-    pub outcome: Result<Answer, ChatError>,
+    pub outcome: Result<ChatAnswer, ChatError>,
 }
 
 /// A language model's answer. Text from outside: data, to be shown and never obeyed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ChatAnswer {
     /// At most `answer_chars_max` characters; no control characters but line feed and tab.
     pub text: String,
     /// Tokens of the question, as billed, or estimated where the reply does not say.
@@ -67,11 +69,11 @@ pub struct Answer {
 /// The client: hands questions to its thread and collects replies, both without waiting.
 ///
 /// ```no_run
-/// use communicator::chat::{ChatClient, ChatSettings, Question, SYSTEM, Secret, user_message};
+/// use communicator::chat::{ChatClient, ChatSettings, ChatQuestion, SYSTEM, Secret, user_message};
 ///
 /// let client = ChatClient::start(ChatSettings::default(), Secret::new("KEY"))?;
 /// let user = user_message("how is it going?", 0.5, &serde_json::json!({"tick": 12, "fitness": 0.7}));
-/// if client.ask(Question { id: 1, system: SYSTEM, user }).is_err() {
+/// if client.ask(ChatQuestion { id: 1, system: SYSTEM, user }).is_err() {
 ///     // Too many questions are open: answer locally.
 /// }
 /// for reply in client.replies() {
@@ -84,9 +86,9 @@ pub struct Answer {
 /// ```
 #[derive(Debug)]
 pub struct ChatClient {
-    questions: Option<Sender<Question>>,
-    replies: Receiver<Reply>,
-    answered: Sender<Reply>,
+    questions: Option<Sender<ChatQuestion>>,
+    replies: Receiver<ChatReply>,
+    answered: Sender<ChatReply>,
     // Accepted and not yet collected. Never above queue_max, so neither queue can be full when the other side sends.
     open: AtomicUsize,
     queue_max: usize,
@@ -142,25 +144,25 @@ impl ChatClient {
     /// Hands a question to the thread. Never waits. After [`ChatClient::close`] it is answered [`ChatError::Closed`].
     ///
     /// # Errors
-    /// [`Full`]: `queue_max` questions are open, that is asked and their replies not yet collected.
-    pub fn ask(&self, question: Question) -> Result<(), Full> {
+    /// [`QueueFull`]: `queue_max` questions are open, that is asked and their replies not yet collected.
+    pub fn ask(&self, question: ChatQuestion) -> Result<(), QueueFull> {
         let below = |open: usize| (open < self.queue_max).then_some(open + 1);
         self.open
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, below)
-            .map_err(|_| Full(self.queue_max))?;
+            .map_err(|_| QueueFull(self.queue_max))?;
         let refused = match &self.questions {
             Some(questions) => questions.try_send(question).err().map(|refused| refused.into_inner().id),
             None => Some(question.id),
         };
         if let Some(id) = refused {
             // Only where the thread is gone; the count above keeps room for this reply.
-            let _ = self.answered.try_send(Reply { id, outcome: Err(ChatError::Closed) });
+            let _ = self.answered.try_send(ChatReply { id, outcome: Err(ChatError::Closed) });
         }
         Ok(())
     }
 
     /// The replies there are by now, oldest first. Never waits.
-    pub fn replies(&self) -> impl Iterator<Item = Reply> + '_ {
+    pub fn replies(&self) -> impl Iterator<Item = ChatReply> + '_ {
         iter::from_fn(|| {
             let reply = self.replies.try_recv().ok()?;
             self.open.fetch_sub(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Prompt: the constant instructions, and the data as one JSON object.
+//! A prompt is the constant instructions, and the data as one JSON object.
 //!
 //! Text from outside gets nowhere but into a JSON string of the user message: it can't close the string, the object or
 //! the message, since serde_json escapes quotes, backslashes and control characters.

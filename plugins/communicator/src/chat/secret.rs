@@ -1,4 +1,4 @@
-//! The key: never printed, never in an error.
+//! The key is a secret: it is never printed and never in an error.
 
 use std::fmt;
 

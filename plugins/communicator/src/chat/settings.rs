@@ -1,4 +1,4 @@
-//! Settings of the chat client: plain numbers with their units, checked once.
+//! The settings of the chat client are plain numbers with their units, checked once.
 
 use std::ops::RangeInclusive;
 

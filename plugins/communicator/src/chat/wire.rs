@@ -1,17 +1,17 @@
-//! Wire: the JSON of a request, and a tolerant reading of what comes back.
+//! The wire format is the JSON of a request, and a tolerant reading of what comes back.
 
 use serde_json::{Value, json};
 
 use super::error::ChatError;
 use super::secret::Secret;
 use super::settings::ChatSettings;
-use super::{Answer, Question};
+use super::{ChatAnswer, ChatQuestion};
 
 /// Characters of a server's own words that an error quotes.
 const MESSAGE_CHARS_MAX: usize = 200;
 
 /// The body of a request.
-pub(super) fn request(settings: &ChatSettings, question: &Question) -> Vec<u8> {
+pub(super) fn request(settings: &ChatSettings, question: &ChatQuestion) -> Vec<u8> {
     json!({
         "model": settings.model,
         "messages": [
@@ -32,7 +32,7 @@ pub(super) fn tokens_estimated(text: &str) -> u64 {
 }
 
 /// Tokens of a question, as estimated before it is sent: both texts, and some for the roles.
-pub(super) fn prompt_tokens_estimated(question: &Question) -> u64 {
+pub(super) fn prompt_tokens_estimated(question: &ChatQuestion) -> u64 {
     tokens_estimated(question.system) + tokens_estimated(&question.user) + 8
 }
 
@@ -40,9 +40,9 @@ pub(super) fn prompt_tokens_estimated(question: &Question) -> u64 {
 pub(super) fn answer(
     settings: &ChatSettings,
     key: &Secret,
-    question: &Question,
+    question: &ChatQuestion,
     body: &[u8],
-) -> Result<Answer, ChatError> {
+) -> Result<ChatAnswer, ChatError> {
     let reply: Value = serde_json::from_slice(body).map_err(|e| {
         // serde_json's own text quotes no part of the body but its line and column.
         ChatError::Reply(format!("found {} bytes that are no JSON ({e})", body.len()))
@@ -65,7 +65,7 @@ pub(super) fn answer(
         return Err(ChatError::Reply("found a piece of the key in the answer, must not be there".to_owned()));
     }
     let tokens = |field: &str| reply["usage"][field].as_u64();
-    Ok(Answer {
+    Ok(ChatAnswer {
         text,
         prompt_tokens: tokens("prompt_tokens").unwrap_or_else(|| prompt_tokens_estimated(question)),
         completion_tokens: tokens("completion_tokens").unwrap_or_else(|| tokens_estimated(whole)),
@@ -110,8 +110,8 @@ fn kind(value: &Value) -> &'static str {
 mod tests {
     use super::*;
 
-    fn read(body: &str) -> Result<Answer, String> {
-        let question = Question { id: 1, system: "rules", user: "{}".to_owned() };
+    fn read(body: &str) -> Result<ChatAnswer, String> {
+        let question = ChatQuestion { id: 1, system: "rules", user: "{}".to_owned() };
         let settings = ChatSettings { answer_chars_max: 10, ..Default::default() };
         answer(&settings, &Secret::new("sk-secret-0123456789"), &question, body.as_bytes())
             .map_err(|e| e.to_string())
@@ -123,7 +123,7 @@ mod tests {
             "usage": {"prompt_tokens": -3, "completion_tokens": 7}}"#;
         assert_eq!(
             read(body),
-            Ok(Answer { text: "well".into(), prompt_tokens: 11, completion_tokens: 7 }),
+            Ok(ChatAnswer { text: "well".into(), prompt_tokens: 11, completion_tokens: 7 }),
             "2 for the system text, 1 for the user's, 8 for the roles"
         );
         let body = r#"{"choices": [{"message": {"content": "well"}}]}"#;
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_key_taken_apart_by_control_characters_is_still_found() {
-        let question = Question { id: 1, system: "rules", user: "{}".to_owned() };
+        let question = ChatQuestion { id: 1, system: "rules", user: "{}".to_owned() };
         let body = br#"{"choices": [{"message": {"content": "sk-\u0000secret-01\u000023456789"}}]}"#;
         let key = Secret::new("sk-secret-0123456789");
         assert!(answer(&ChatSettings::default(), &key, &question, body).is_err());

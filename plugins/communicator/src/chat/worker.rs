@@ -1,4 +1,4 @@
-//! Worker: the thread. Takes questions in order and answers each exactly once.
+//! The worker is the thread that takes questions in order and answers each exactly once.
 //!
 //! One question at a time: the rate limit is a few requests a minute, and it leaves the breaker a single probe.
 
@@ -15,14 +15,14 @@ use tokio::time::{self, Instant};
 
 use super::error::ChatError;
 use super::exchange::{Exchange, Failure};
-use super::pace::{Breaker, Bucket, Cost, Passage, backoff};
+use super::limits::{BreakerState, CircuitBreaker, RateLimiter, TokenBudget, backoff};
 use super::settings::ChatSettings;
-use super::{Answer, Question, Reply, wire};
+use super::{ChatAnswer, ChatQuestion, ChatReply, wire};
 
 /// What the thread is started with.
 pub(super) struct Worker {
-    pub(super) asked: Receiver<Question>,
-    pub(super) answered: Sender<Reply>,
+    pub(super) asked: Receiver<ChatQuestion>,
+    pub(super) answered: Sender<ChatReply>,
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) tokens_used: Arc<AtomicU64>,
     pub(super) exchange: Exchange,
@@ -34,14 +34,14 @@ impl Worker {
     pub(super) fn run(self, runtime: Runtime) {
         let mut stopped = self.stopped.clone();
         // tokio's clock wants to be inside its runtime.
-        let mut answering = runtime.block_on(async { Answering::new(&self) });
+        let mut state = runtime.block_on(async { WorkerState::new(&self) });
         for question in self.asked.iter() {
             let outcome = runtime.block_on(async {
                 tokio::select! {
                     biased;
                     // An error here is a client that is gone: closed too.
                     _ = stopped.wait_for(|stopped| *stopped) => Err(ChatError::Closed),
-                    outcome = answering.answer(&question) => outcome,
+                    outcome = state.answer(&question) => outcome,
                 }
             });
             if let Err(error) = &outcome
@@ -50,7 +50,7 @@ impl Worker {
                 tracing::warn!(id = question.id, %error, "chat: no answer");
             }
             // The client keeps room for every open question, so this never waits; it fails where nobody listens.
-            let _ = self.answered.try_send(Reply { id: question.id, outcome });
+            let _ = self.answered.try_send(ChatReply { id: question.id, outcome });
         }
         // A name look-up that hangs runs on a thread of its own: leave it behind instead of waiting for it.
         runtime.shutdown_background();
@@ -58,18 +58,18 @@ impl Worker {
 }
 
 /// What one question leaves for the next.
-struct Answering<'a> {
+struct WorkerState<'a> {
     settings: &'a ChatSettings,
     exchange: &'a Exchange,
     started: Instant,
-    bucket: Bucket,
-    breaker: Breaker,
-    cost: Cost,
+    rate_limiter: RateLimiter,
+    breaker: CircuitBreaker,
+    token_budget: TokenBudget,
     // lint: allow(rand) for the waits between requests, which are in no result
     jitter: RandomState,
 }
 
-impl<'a> Answering<'a> {
+impl<'a> WorkerState<'a> {
     fn new(worker: &'a Worker) -> Self {
         let settings = &worker.settings;
         Self {
@@ -77,9 +77,9 @@ impl<'a> Answering<'a> {
             exchange: &worker.exchange,
             // lint: allow(clock) requests take wall time; their replies are in the journal
             started: Instant::now(),
-            bucket: Bucket::new(settings.requests_per_minute_max),
-            breaker: Breaker::new(settings),
-            cost: Cost::new(settings.tokens_max, Arc::clone(&worker.tokens_used)),
+            rate_limiter: RateLimiter::new(settings.requests_per_minute_max),
+            breaker: CircuitBreaker::new(settings),
+            token_budget: TokenBudget::new(settings.tokens_max, Arc::clone(&worker.tokens_used)),
             jitter: RandomState::new(),
         }
     }
@@ -89,9 +89,9 @@ impl<'a> Answering<'a> {
     }
 
     /// Answers a question, with retries, within every limit.
-    async fn answer(&mut self, question: &Question) -> Result<Answer, ChatError> {
-        let passage = self.breaker.pass(self.now())?;
-        let outcome = self.try_until_answered(question, passage).await;
+    async fn answer(&mut self, question: &ChatQuestion) -> Result<ChatAnswer, ChatError> {
+        let breaker_state = self.breaker.pass(self.now())?;
+        let outcome = self.try_until_answered(question, breaker_state).await;
         match &outcome {
             Ok(_) => self.breaker.succeeded(),
             Err(error) if error.trips_breaker() => {
@@ -110,10 +110,10 @@ impl<'a> Answering<'a> {
 
     async fn try_until_answered(
         &mut self,
-        question: &Question,
-        passage: Passage,
-    ) -> Result<Answer, ChatError> {
-        let retries_max = if passage == Passage::Probe { 0 } else { self.settings.retries_max };
+        question: &ChatQuestion,
+        breaker_state: BreakerState,
+    ) -> Result<ChatAnswer, ChatError> {
+        let retries_max = if breaker_state == BreakerState::HalfOpen { 0 } else { self.settings.retries_max };
         let mut retry = 0;
         let mut last = None;
         loop {
@@ -141,18 +141,20 @@ impl<'a> Answering<'a> {
         }
     }
 
-    async fn try_once(&mut self, question: &Question) -> Result<Answer, Failure> {
+    async fn try_once(&mut self, question: &ChatQuestion) -> Result<ChatAnswer, Failure> {
         let wanted = wire::prompt_tokens_estimated(question).saturating_add(self.settings.answer_tokens_max);
-        self.cost.fits(wanted)?;
+        self.token_budget.fits(wanted)?;
         let timeout = Duration::from_secs_f64(self.settings.timeout_seconds);
-        let wait = self.bucket.take(self.now(), timeout)?;
+        let wait = self.rate_limiter.take(self.now(), timeout)?;
         time::sleep(wait).await;
         let outcome = time::timeout(timeout, self.exchange.ask(self.settings, question))
             .await
             .unwrap_or_else(|_| Err(ChatError::TimedOut(self.settings.timeout_seconds).into()));
         match &outcome {
-            Ok(answer) => self.cost.add(answer.prompt_tokens.saturating_add(answer.completion_tokens)),
-            Err(failure) if failure.error.may_be_billed() => self.cost.add(wanted),
+            Ok(answer) => {
+                self.token_budget.add(answer.prompt_tokens.saturating_add(answer.completion_tokens))
+            }
+            Err(failure) if failure.error.may_be_billed() => self.token_budget.add(wanted),
             Err(_) => {}
         }
         outcome

@@ -1,4 +1,4 @@
-//! Answer: the text, from the state of the run.
+//! An answer is a text made from the state of the run.
 //!
 //! The question's own text is not handed in, so it can't come out. Names of blocks and changes come from a configuration:
 //! they are escaped and cut.
@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::bayes::Intent;
+use super::intent::Intent;
 use super::policy::{Action, Health};
 use super::words::Language;
 
@@ -29,7 +29,7 @@ pub struct RunState {
     /// Those of them that are active.
     pub active: u64,
     /// Anomalous blocks, the worst first; the first five are named.
-    pub anomalous: Vec<Anomalous>,
+    pub anomalous: Vec<AnomalousBlock>,
     /// Alerts since the start.
     pub alerts_raised: u64,
     /// Entities that failed since the question before.
@@ -42,7 +42,7 @@ pub struct RunState {
 
 /// A block that an audit found unlike the others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Anomalous {
+pub struct AnomalousBlock {
     /// Its name.
     pub block: String,
     /// Part of its entities that failed, 0 to 1.
@@ -53,25 +53,25 @@ pub struct Anomalous {
 
 /// The answer to a question of this intent, with what this action recommends: sentences on one line.
 pub fn compose(run: &RunState, intent: Intent, action: Action, language: Language) -> String {
-    let say = Say { run, language };
+    let sentences = Sentences { run, language };
     let (state, anomalies, changes, advice) =
-        (say.state(), say.anomalies(), say.changes(), say.advice(action));
+        (sentences.state(), sentences.anomalies(), sentences.changes(), sentences.advice(action));
     let sentences = match intent {
         Intent::State => [state, anomalies, changes, advice],
         Intent::Anomalies => [anomalies, changes, advice, state],
         Intent::Changes => [changes, state, anomalies, advice],
         Intent::Advice => [advice, anomalies, changes, state],
-        Intent::Other => [say.help() + " " + &state, anomalies, changes, advice],
+        Intent::Other => [sentences.help() + " " + &state, anomalies, changes, advice],
     };
     sentences.join(" ")
 }
 
-struct Say<'a> {
+struct Sentences<'a> {
     run: &'a RunState,
     language: Language,
 }
 
-impl Say<'_> {
+impl Sentences<'_> {
     fn either<'t>(&self, spanish: &'t str, english: &'t str) -> &'t str {
         match self.language {
             Language::Spanish => spanish,
@@ -122,7 +122,7 @@ impl Say<'_> {
         text
     }
 
-    fn block(&self, block: &Anomalous) -> String {
+    fn block(&self, block: &AnomalousBlock) -> String {
         let name = plain(&block.block, NAME_CHARS_MAX);
         let faults = self.either("fallos", "faults");
         format!("{name} ({faults} {}, fitness {})", figure(block.fault_ratio), figure(block.fitness))
@@ -237,7 +237,7 @@ mod tests {
             fitness_before: Some(0.7021),
             entities: 980_000,
             active: 979_000,
-            anomalous: vec![Anomalous { block: "enjambre".into(), fault_ratio: 0.12345, fitness: 0.31 }],
+            anomalous: vec![AnomalousBlock { block: "enjambre".into(), fault_ratio: 0.12345, fitness: 0.31 }],
             alerts_raised: 3,
             faults_since: 0,
             repairs_since: 12,
@@ -296,7 +296,7 @@ mod tests {
     fn five_blocks_are_named_and_hostile_names_are_escaped_and_cut() {
         let name = |n| format!("b{n}\n\u{1b}[31m{}", "x".repeat(100_000));
         let run = RunState {
-            anomalous: (0..9).map(|n| Anomalous { block: name(n), ..Default::default() }).collect(),
+            anomalous: (0..9).map(|n| AnomalousBlock { block: name(n), ..Default::default() }).collect(),
             ..run()
         };
         let text = compose(&run, Intent::State, Action::Answer, Language::English);

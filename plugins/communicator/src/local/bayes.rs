@@ -1,4 +1,4 @@
-//! Bayes: tells what a question is about, by multinomial naive Bayes over its words.
+//! The classifier tells what a question is about, by multinomial naive Bayes over its words.
 //!
 //! Source: C. D. Manning, P. Raghavan, H. Schütze, "Introduction to Information Retrieval", 2008, chapter 13, with
 //! add-one smoothing. A word counts once a text (binarised counts: S. Wang, C. D. Manning, "Baselines and Bigrams", ACL
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::examples::EXAMPLES;
+use super::intent::Intent;
 use super::words::words;
 
 /// Distinct words the classifier knows; those that come later are not learned.
@@ -16,41 +17,20 @@ pub const VOCABULARY_MAX: usize = 4096;
 
 const INTENTS: usize = Intent::ALL.len();
 
-/// What a question is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Intent {
-    /// How the run is going. Spanish: estado.
-    State,
-    /// What is wrong. Spanish: anomalías.
-    Anomalies,
-    /// What changed. Spanish: cambios.
-    Changes,
-    /// What to do. Spanish: consejo.
-    Advice,
-    /// Anything else. Spanish: otro.
-    Other,
-}
-
-impl Intent {
-    /// Every intent, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::State, Self::Anomalies, Self::Changes, Self::Advice, Self::Other];
-}
-
 /// The classifier: counts of texts and words by intent. Serialises to a few kilobytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bayes {
+pub struct NaiveBayes {
     texts: [u32; INTENTS],
     words: BTreeMap<String, [u32; INTENTS]>,
 }
 
-impl Default for Bayes {
+impl Default for NaiveBayes {
     fn default() -> Self {
         Self::trained()
     }
 }
 
-impl Bayes {
+impl NaiveBayes {
     /// A classifier that knows nothing: every text is [`Intent::Other`].
     pub fn untrained() -> Self {
         Self { texts: [0; INTENTS], words: BTreeMap::new() }
@@ -147,7 +127,7 @@ mod tests {
             (Intent::Other, "what's the weather like tomorrow?"),
             (Intent::Other, "thanks, bye"),
         ];
-        let bayes = Bayes::trained();
+        let bayes = NaiveBayes::trained();
         let wrong: Vec<_> = unseen
             .iter()
             .map(|(intent, text)| (bayes.classify(text), intent, text))
@@ -158,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_example_is_classified_as_what_it_was_learned_as() {
-        let bayes = Bayes::trained();
+        let bayes = NaiveBayes::trained();
         for (intent, texts) in EXAMPLES {
             for text in *texts {
                 assert_eq!(bayes.classify(text), *intent, "{text}");
@@ -168,7 +148,7 @@ mod tests {
 
     #[test]
     fn learning_changes_a_classification() {
-        let mut bayes = Bayes::trained();
+        let mut bayes = NaiveBayes::trained();
         let text = "termita en el enjambre";
         let before = bayes.classify(text);
         assert_ne!(before, Intent::Anomalies);
@@ -180,22 +160,22 @@ mod tests {
 
     #[test]
     fn accents_and_case_make_no_difference() {
-        let bayes = Bayes::trained();
+        let bayes = NaiveBayes::trained();
         assert_eq!(bayes.classify("¿QUÉ ANOMALÍAS HAY?"), bayes.classify("que anomalias hay"));
     }
 
     #[test]
     fn a_text_without_a_known_word_is_other() {
-        let bayes = Bayes::trained();
+        let bayes = NaiveBayes::trained();
         for text in ["", "🦀🦀", "\u{0}\u{1b}", "xyzzy plugh"] {
             assert_eq!(bayes.classify(text), Intent::Other, "{text:?}");
         }
-        assert_eq!(Bayes::untrained().classify("fitness"), Intent::Other);
+        assert_eq!(NaiveBayes::untrained().classify("fitness"), Intent::Other);
     }
 
     #[test]
     fn a_word_shouted_a_thousand_times_counts_once() {
-        let (mut said, mut shouted) = (Bayes::trained(), Bayes::trained());
+        let (mut said, mut shouted) = (NaiveBayes::trained(), NaiveBayes::trained());
         said.learn("fitness", Intent::Other);
         shouted.learn(&"fitness ".repeat(400), Intent::Other);
         assert_eq!(said, shouted);
@@ -203,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_vocabulary_is_bounded_and_keeps_what_came_first() {
-        let mut bayes = Bayes::untrained();
+        let mut bayes = NaiveBayes::untrained();
         for text in 0..100 {
             let words: Vec<String> = (0..100).map(|n| format!("w{text}x{n}")).collect();
             bayes.learn(&words.join(" "), Intent::State);
@@ -215,9 +195,9 @@ mod tests {
 
     #[test]
     fn it_comes_back_from_json_as_it_was() {
-        let mut bayes = Bayes::trained();
+        let mut bayes = NaiveBayes::trained();
         bayes.learn("el enjambre está raro", Intent::Anomalies);
         let json = serde_json::to_string(&bayes).unwrap();
-        assert_eq!(serde_json::from_str::<Bayes>(&json).unwrap(), bayes);
+        assert_eq!(serde_json::from_str::<NaiveBayes>(&json).unwrap(), bayes);
     }
 }

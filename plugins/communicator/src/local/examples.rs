@@ -1,6 +1,6 @@
-//! Examples: the questions the classifier knows from the start, eight an intent and language.
+//! The examples are the questions that the classifier knows from the start, eight an intent and language.
 
-use super::bayes::Intent;
+use super::intent::Intent;
 
 /// What the classifier learns first. The intents have equally many, so that none is likelier before a word is read.
 pub(super) const EXAMPLES: &[(Intent, &[&str])] = &[

@@ -1,29 +1,34 @@
-//! Local: answers questions by itself, the same answers from the same log, state and seed.
+//! The local answerer answers questions by itself, with the same answers from the same log, state and seed.
 //!
-//! - `words`: a text as words, and its language. - `bayes`: what it is about. - `policy`: what to do about it.
+//! - `words`: a text as words, and its language. - `intent`, `bayes`: what it is about. - `policy`: what to do about it.
 //! - `answer`: the text, made from the state of the run and nothing else.
 //!
 //! No clock and no generator: randomness is `draw(id, n)`, a function of the question's number and the draw's.
 
-pub mod answer;
-pub mod bayes;
-mod examples;
-pub mod policy;
+pub mod intent;
 pub mod words;
+
+mod examples;
+
+pub mod bayes;
+pub mod policy;
+
+pub mod answer;
 
 use serde::{Deserialize, Serialize};
 
-use crate::question::AskedQuestion;
+use crate::question::Question;
 use answer::{RunState, compose};
-use bayes::{Bayes, Intent};
+use bayes::NaiveBayes;
+use intent::Intent;
 use policy::{Action, Health, Policy, PolicySettings, Situation};
 use words::{language, words};
 
 /// The local answerer: a classifier and a policy. Serialise it to save what it learned; a format that keeps every bit of
 /// an `f64` (postcard, or serde_json with `float_roundtrip`) keeps its answers too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Local {
-    bayes: Bayes,
+pub struct LocalAnswerer {
+    bayes: NaiveBayes,
     policy: Policy,
 }
 
@@ -38,10 +43,10 @@ pub struct LocalAnswer {
     pub action: Action,
 }
 
-impl Local {
+impl LocalAnswerer {
     /// An answerer that knows the built-in examples.
     pub fn new(settings: PolicySettings) -> Self {
-        Self { bayes: Bayes::trained(), policy: Policy::new(settings) }
+        Self { bayes: NaiveBayes::trained(), policy: Policy::new(settings) }
     }
 
     /// Learns from a line of the log: this text was about that.
@@ -54,18 +59,18 @@ impl Local {
     /// `draw(id, n)` gives the n-th random number of question `id`, in 0..1.
     ///
     /// ```
-    /// use communicator::local::{Local, answer::RunState};
+    /// use communicator::local::{LocalAnswerer, answer::RunState};
     /// use communicator::question::parse;
     ///
     /// let question = parse(r#"{"texto": "how is it going?", "valor": 0.5}"#.as_bytes())?;
     /// let run = RunState { tick: 12, fitness: Some(0.7314), entities: 1000, active: 990, ..Default::default() };
-    /// let answer = Local::default().answer(&question, &run, 1, &|_, _| 0.5);
+    /// let answer = LocalAnswerer::default().answer(&question, &run, 1, &|_, _| 0.5);
     /// assert!(answer.text.starts_with("Tick 12: mean fitness 0.731, 1000 entities, 990 active."));
     /// # Ok::<(), communicator::question::QuestionError>(())
     /// ```
     pub fn answer(
         &mut self,
-        question: &AskedQuestion,
+        question: &Question,
         run: &RunState,
         id: u64,
         draw: &impl Fn(u64, u16) -> f32,
@@ -82,11 +87,11 @@ impl Local {
 mod tests {
     use proptest::prelude::*;
 
-    use super::answer::Anomalous;
+    use super::answer::AnomalousBlock;
     use super::*;
 
-    fn asked(text: &str) -> AskedQuestion {
-        AskedQuestion { text: text.to_owned(), value: 0.5, id: None }
+    fn asked(text: &str) -> Question {
+        Question { text: text.to_owned(), value: 0.5, id: None }
     }
 
     fn run(tick: u64) -> RunState {
@@ -96,7 +101,7 @@ mod tests {
             fitness_before: Some(0.5),
             entities: 1000,
             active: 900,
-            anomalous: vec![Anomalous { block: "nodo".to_owned(), fault_ratio: 0.12, fitness: 0.3 }],
+            anomalous: vec![AnomalousBlock { block: "nodo".to_owned(), fault_ratio: 0.12, fitness: 0.3 }],
             alerts_raised: 2,
             repairs_since: 12,
             ..RunState::default()
@@ -112,8 +117,8 @@ mod tests {
         }
     }
 
-    fn conversation(seed: u64, texts: &[String]) -> (Vec<LocalAnswer>, Local) {
-        let mut local = Local::default();
+    fn conversation(seed: u64, texts: &[String]) -> (Vec<LocalAnswer>, LocalAnswerer) {
+        let mut local = LocalAnswerer::default();
         let draw = draws(seed);
         let mut answers = Vec::new();
         for (id, text) in (0..).zip(texts) {
@@ -133,7 +138,7 @@ mod tests {
 
     #[test]
     fn learning_from_the_log_changes_an_answer() {
-        let mut local = Local::default();
+        let mut local = LocalAnswerer::default();
         let question = asked("the swarm smells funny");
         let before = local.clone().answer(&question, &run(0), 0, &|_, _| 0.5);
         assert_ne!(before.intent, Intent::Anomalies);
@@ -156,7 +161,7 @@ mod tests {
             String::new(),
         ];
         for text in hostile {
-            let answer = Local::default().answer(&asked(&text), &run(3), 3, &|_, _| 0.5);
+            let answer = LocalAnswerer::default().answer(&asked(&text), &run(3), 3, &|_, _| 0.5);
             let plain = compose(&run(3), answer.intent, answer.action, language(&words(&text)));
             assert_eq!(answer.text, plain);
             assert!(!answer.text.chars().any(char::is_control));
@@ -168,8 +173,8 @@ mod tests {
     fn it_comes_back_from_json_and_answers_on_as_before() {
         let texts: Vec<String> = ["¿cómo va?", "any alerts?", "qué hago"].map(str::to_owned).to_vec();
         let (_, mut local) = conversation(9, &texts);
-        let mut back: Local = serde_json::from_str(&serde_json::to_string(&local).unwrap()).unwrap();
-        let next = |local: &mut Local| local.answer(&asked("what changed?"), &run(4), 4, &draws(9));
+        let mut back: LocalAnswerer = serde_json::from_str(&serde_json::to_string(&local).unwrap()).unwrap();
+        let next = |local: &mut LocalAnswerer| local.answer(&asked("what changed?"), &run(4), 4, &draws(9));
         assert_eq!(next(&mut local), next(&mut back));
     }
 
@@ -185,8 +190,8 @@ mod tests {
             text in "\\PC{12,80}|[\\x00-\\x1f]{12,40}|[a-z¿? ]{12,80}",
             value in 0.0..=1.0_f64,
         ) {
-            let question = AskedQuestion { value, ..asked(&text) };
-            let answer = Local::default().answer(&question, &run(1), 1, &draws(1)).text;
+            let question = Question { value, ..asked(&text) };
+            let answer = LocalAnswerer::default().answer(&question, &run(1), 1, &draws(1)).text;
             prop_assert!(answer.starts_with(|c: char| c.is_alphabetic()) && answer.ends_with('.'), "{}", answer);
             prop_assert!(!answer.chars().any(char::is_control) && !answer.contains(&text), "{}", answer);
         }

@@ -1,4 +1,4 @@
-//! Policy: what to do about a question, learned by Q-learning from what happened after earlier ones.
+//! The policy decides what to do about a question, learned by Q-learning from what happened after earlier ones.
 //!
 //! Source: C. Watkins, P. Dayan, "Q-learning", Machine Learning 8, 1992. After action a in state s, with reward r and
 //! next state s': `Q(s,a) += alpha * (r + gamma * max Q(s',.) - Q(s,a))`. The next state is that of the next question,
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use corec::prelude::{JsonSchema, schemars};
 use serde::{Deserialize, Serialize};
 
-use super::bayes::Intent;
+use super::intent::Intent;
 
 const ACTIONS: usize = Action::ALL.len();
 
@@ -122,12 +122,12 @@ impl PolicySettings {
 pub struct Policy {
     settings: PolicySettings,
     values: BTreeMap<u8, [f64; ACTIONS]>,
-    last: Option<Taken>,
+    last: Option<PendingAction>,
 }
 
 /// An action that waits for its reward.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Taken {
+struct PendingAction {
     state: u8,
     action: Action,
     value: f64,
@@ -145,16 +145,16 @@ impl Policy {
     /// `draw(id, n)` gives the n-th random number of question `id`, in 0..1: 0 decides whether to explore, 1 what.
     pub fn act(&mut self, situation: &Situation, id: u64, draw: &impl Fn(u64, u16) -> f32) -> Action {
         let state = situation.state();
-        if let Some(taken) = self.last {
-            let reward = reward(taken.value, taken.fitness, situation.fitness);
-            self.update(taken.state, taken.action, reward, state);
+        if let Some(pending) = self.last {
+            let reward = reward(pending.value, pending.fitness, situation.fitness);
+            self.update(pending.state, pending.action, reward, state);
         }
         let action = if f64::from(draw(id, 0)) < self.settings.epsilon {
             Action::ALL[((draw(id, 1) * ACTIONS as f32) as usize).min(ACTIONS - 1)]
         } else {
             self.best(state)
         };
-        self.last = Some(Taken { state, action, value: situation.value, fitness: situation.fitness });
+        self.last = Some(PendingAction { state, action, value: situation.value, fitness: situation.fitness });
         action
     }
 

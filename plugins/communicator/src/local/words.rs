@@ -1,4 +1,4 @@
-//! Words: a text as lower-case ASCII-like words, and the language it is in.
+//! The words of a text are lower-case and ASCII-like; they tell the language that it is in.
 //!
 //! Only the first [`TEXT_CHARS_MAX`] characters count, so that a text of any size costs the same.
 

@@ -1,10 +1,10 @@
-//! A client for tests, and waiting for what it says.
+//! A client for tests asks, and waits for the reply.
 
 use std::thread;
 use std::time::Duration;
 
 use communicator::chat::{
-    Answer, ChatClient, ChatError, ChatSettings, Question, Reply, SYSTEM, Secret, user_message,
+    ChatAnswer, ChatClient, ChatError, ChatQuestion, ChatReply, ChatSettings, SYSTEM, Secret, user_message,
 };
 use serde_json::json;
 
@@ -28,12 +28,12 @@ pub fn start(settings: ChatSettings) -> ChatClient {
     ChatClient::start(settings, Secret::new(KEY)).unwrap()
 }
 
-pub fn question(id: u64) -> Question {
-    Question { id, system: SYSTEM, user: user_message("how is it going?", 0.5, &json!({"tick": id})) }
+pub fn question(id: u64) -> ChatQuestion {
+    ChatQuestion { id, system: SYSTEM, user: user_message("how is it going?", 0.5, &json!({"tick": id})) }
 }
 
 /// Waits for one reply, a minute at most.
-pub fn next(client: &ChatClient) -> Reply {
+pub fn next(client: &ChatClient) -> ChatReply {
     for _ in 0..12_000 {
         if let Some(reply) = client.replies().next() {
             return reply;
@@ -43,7 +43,7 @@ pub fn next(client: &ChatClient) -> Reply {
     panic!("no reply after a minute");
 }
 
-pub fn ask(client: &ChatClient, id: u64) -> Result<Answer, ChatError> {
+pub fn ask(client: &ChatClient, id: u64) -> Result<ChatAnswer, ChatError> {
     client.ask(question(id)).unwrap();
     let reply = next(client);
     assert_eq!(reply.id, id);

@@ -1,4 +1,4 @@
-//! A server for tests: hand-written HTTP/1.1 over real sockets, one thread a connection. It ends with the test.
+//! A server for tests speaks hand-written HTTP/1.1 over real sockets, one thread a connection. It ends with the test.
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

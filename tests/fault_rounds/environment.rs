@@ -1,4 +1,4 @@
-//! The world changed between a kill and a restore: the input edited, the run's folder moved or copied, another folder to stand in.
+//! The environment changes between a kill and a restore: the input edited, the run's folder moved or copied, another folder to stand in.
 //!
 //! What does not touch the rows that were taken makes no difference: the end is that of a run that was never killed. What does is refused
 //! with exit status 2 and its first difference; `--input-changed accept` goes on all the same.
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::ledger::{Bystander, Ledger, read_json, rows_in_journal};
 use crate::process::{Process, corec};
-use crate::round::{Outcome, Round, Subject, Verdict, ensure, words, wrong};
+use crate::round::{Outcome, Round, Subject, Verdict, ensure, to_strings, wrong};
 use crate::setup::{Feed, Setup};
 use crate::tree::{self, Tree};
 
@@ -20,7 +20,7 @@ pub const SUBJECTS: &[Subject] = &[
 ];
 
 /// Changes of the table: of what was taken, and of what was not.
-const EDITS: [&str; 12] = [
+const TABLE_EDITS: [&str; 12] = [
     "none",
     "taken-row-changed",
     "later-row-changed",
@@ -37,14 +37,15 @@ const EDITS: [&str; 12] = [
 
 fn killed_run(round: &mut Round, setup: &Setup, run: &str) -> Result<u64, Outcome> {
     let tick = round.draws.number("killed_at", 20..=setup.ticks - 20);
-    let killed = round.run("killed", &[setup.run(run), words(["--kill-at", &tick.to_string()])].concat())?;
-    ensure(killed.signal == Some(9), || killed.told())?;
+    let killed =
+        round.run("killed", &[setup.run(run), to_strings(["--kill-at", &tick.to_string()])].concat())?;
+    ensure(killed.signal == Some(9), || killed.describe())?;
     Ok(tick)
 }
 
 fn edited_input(round: &mut Round) -> Verdict {
     let setup = Setup::draw(&mut round.draws, &[Feed::Table]);
-    let edit = round.draws.pick("edit", &EDITS);
+    let edit = round.draws.pick("edit", &TABLE_EDITS);
     let is_accepted = round.draws.once_in("accepted", 4);
     let is_renamed = round.draws.once_in("by_another_name", 4) && edit != "file-gone";
     let mut ledger = Ledger::open(round, &setup);
@@ -56,14 +57,14 @@ fn edited_input(round: &mut Round) -> Verdict {
     let name = if is_renamed { "renamed.csv" } else { "table.csv" };
     if is_renamed {
         fs::remove_file(round.path("table.csv")).unwrap();
-        arguments.extend(words(["--input", name]));
+        arguments.extend(to_strings(["--input", name]));
     }
     match edit {
         "file-gone" => fs::remove_file(round.path(name)).unwrap(),
         _ => fs::write(round.path(name), lines.concat()).unwrap(),
     }
     if is_accepted {
-        arguments.extend(words(["--input-changed", "accept"]));
+        arguments.extend(to_strings(["--input-changed", "accept"]));
     }
     let restored = round.run("restored", &arguments)?;
     let is_beyond = matches!(edit, "none" | "later-row-changed" | "later-rows-gone" | "rows-appended");
@@ -71,26 +72,26 @@ fn edited_input(round: &mut Round) -> Verdict {
     match restored.code {
         Some(0) if edit == "none" => ledger.check(round, "run"),
         Some(0) if touches_taken && is_accepted => {
-            round.run_well("replay", &words(["replay", "run"])).map(|_| ())
+            round.run_well("replay", &to_strings(["replay", "run"])).map(|_| ())
         }
         Some(0) if touches_taken => {
             // By name, or from the journal: it may be right all the same.
             ledger
                 .check(round, "run")
-                .map_err(|_| wrong(format!("{edit} went unnoticed: {}", restored.told())))
+                .map_err(|_| wrong(format!("{edit} went unnoticed: {}", restored.describe())))
         }
         Some(0) => as_from_the_start(round, name, &setup),
         Some(2) if touches_taken => {
             ensure(names_difference(&restored.err, edit), || {
-                format!("{}; must name the difference", restored.told())
+                format!("{}; must name the difference", restored.describe())
             })?;
             let may_refuse =
                 !is_accepted || edit.starts_with("column") || edit == "file-gone" || edit.ends_with("gone");
-            ensure(may_refuse, || format!("accepted, and {}", restored.told()))?;
+            ensure(may_refuse, || format!("accepted, and {}", restored.describe()))?;
             // As it should be: noticed and named.
             Ok(())
         }
-        _ => Err(wrong(format!("{edit}: {}", restored.told()))),
+        _ => Err(wrong(format!("{edit}: {}", restored.describe()))),
     }
 }
 
@@ -165,11 +166,11 @@ fn as_from_the_start(round: &Round, table: &str, setup: &Setup) -> Verdict {
             format!("{key}: found {}, must be {}", found[key], expected[key])
         })?;
     }
-    round.run_well("replay", &words(["replay", "run"])).map(|_| ())
+    round.run_well("replay", &to_strings(["replay", "run"])).map(|_| ())
 }
 
 /// What happens to the folder.
-const MOVES: [&str; 6] = [
+const FOLDER_MOVES: [&str; 6] = [
     "moved",
     "copied",
     "other-folder-to-stand-in",
@@ -180,7 +181,7 @@ const MOVES: [&str; 6] = [
 
 fn moved_folder(round: &mut Round) -> Verdict {
     let setup = Setup::draw(&mut round.draws, &[Feed::Population, Feed::Table]);
-    let how = round.draws.pick("how", &MOVES);
+    let how = round.draws.pick("how", &FOLDER_MOVES);
     let mut ledger = Ledger::open(round, &setup);
     killed_run(round, &setup, "run")?;
     match how {
@@ -210,8 +211,8 @@ fn moved_folder(round: &mut Round) -> Verdict {
             // A relative path of a table is one to where the run was started.
             let may_refuse =
                 setup.feed == Feed::Table && restored.code == Some(2) && restored.err.contains("table.csv");
-            ensure(may_refuse, || restored.told())?;
-            let named = [setup.restore("../run"), words(["--input", "../table.csv"])].concat();
+            ensure(may_refuse, || restored.describe())?;
+            let named = [setup.restore("../run"), to_strings(["--input", "../table.csv"])].concat();
             restore_from(round, "elsewhere", &named)?.must_exit(0)?;
             ledger.check(round, "run")
         }
@@ -226,7 +227,7 @@ fn restore_from(
 ) -> Result<crate::process::Finished, Outcome> {
     let mut command = corec(&round.folder(), arguments);
     command.current_dir(round.path(folder));
-    Process::start(&round.words(), "restored", command).end()
+    Process::start(&round.output_folder(), "restored", command).end()
 }
 
 /// A snapshot's file says which run it is of; where that is another run now, that one must not be touched.
@@ -260,9 +261,9 @@ fn among_other_runs(round: &Round, ledger: &Ledger, newest: &str) -> Verdict {
     let other =
         Setup { feed: Feed::Population, entities: 700, ..ledger.setup.clone().apart_from(&ledger.setup) };
     let own = Bystander::lay_at(round, &other, Path::new("project/run"));
-    let mut arguments = [ledger.setup.restore("s.corec"), words(["--out", "on"])].concat();
+    let mut arguments = [ledger.setup.restore("s.corec"), to_strings(["--out", "on"])].concat();
     if ledger.setup.feed == Feed::Table {
-        arguments.extend(words(["--input", "../table.csv"]));
+        arguments.extend(to_strings(["--input", "../table.csv"]));
     }
     let restored = restore_from(round, "project", &arguments)?;
     own.check()?;
@@ -270,7 +271,7 @@ fn among_other_runs(round: &Round, ledger: &Ledger, newest: &str) -> Verdict {
     own.check()?;
     let is_clean = |code| matches!(code, Some(0 | 2));
     ensure(is_clean(restored.code) && is_clean(without.code), || {
-        format!("{}; {}", restored.told(), without.told())
+        format!("{}; {}", restored.describe(), without.describe())
     })?;
     match restored.code {
         Some(0) => {
@@ -278,6 +279,6 @@ fn among_other_runs(round: &Round, ledger: &Ledger, newest: &str) -> Verdict {
             let (found, expected) = (&summary["state_digest"], ledger.control.digest());
             ensure(found == expected, || format!("on: found the digest {found}, must be {expected}"))
         }
-        _ => Err(Outcome::Refused(restored.told())),
+        _ => Err(Outcome::Refused(restored.describe())),
     }
 }

@@ -1,6 +1,6 @@
-//! Scoring: every entity through the net, in one pass over the blocks; alerts for blocks, samples for log and training.
+//! Scoring takes every entity through the net, in one pass over the blocks, raises alerts for blocks and trains the net.
 
-use std::collections::VecDeque;
+mod samples;
 
 use corec::channels::recorded;
 use corec::prelude::*;
@@ -11,21 +11,13 @@ use crate::network::{Network, Shape};
 use crate::pytorch;
 use crate::reference::{Training, train};
 
+use samples::{LOG_FILE, Sample, Samples, sample, training_log};
+
 /// The weights, and what PyTorch may have left in their place.
-const WEIGHTS: &str = "models/nn.safetensors";
-const PYTORCH: &str = "models/nn.pt";
-/// The log of predictions, one JSON object a line as the guide has it.
-const LOG: &str = "data/training.log";
-/// Lines that the log keeps, the newest: about 600 KB.
-const LOG_LINES_MAX: usize = 10_000;
-/// Samples kept of a run.
-const SAMPLES_MAX: usize = 2000;
-/// Samples taken in one look at the run.
-const SAMPLES_PER_LOOK: usize = 16;
+const WEIGHTS_FILE: &str = "models/nn.safetensors";
+const PYTORCH_FILE: &str = "models/nn.pt";
 /// Rows whose scores are in flight: they stay in the first-level cache.
-const CHUNK: usize = 1024;
-/// Deviations from its block's mean at which a value counts as an anomaly to train on.
-const OUTLIER_DEVIATIONS: f32 = 3.0;
+const CHUNK_ROWS: usize = 1024;
 
 /// What the net sees of an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,27 +57,12 @@ impl Saved for Model {
 }
 
 #[derive(Resource)]
-struct Settings {
+struct ScoreSettings {
     shape: Shape,
     inputs: Vec<Input>,
     alert_enter: f64,
     alert_leave: f64,
     training: Training,
-}
-
-/// What the net said of an entity, and whether it was an anomaly.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Sample {
-    inputs: Vec<f32>,
-    output: f32,
-    is_anomaly: bool,
-}
-
-#[derive(Resource, Default, Serialize, Deserialize)]
-struct Samples(VecDeque<Sample>);
-
-impl Saved for Samples {
-    const NAME: &'static str = "analyzer.samples";
 }
 
 /// The predictions of a block.
@@ -107,7 +84,7 @@ pub struct BlockScores(pub Vec<BlockScore>);
 
 pub(crate) fn build(analyzer: &Analyzer, app: &mut App) {
     let shape = Shape::new(analyzer.inputs.len(), analyzer.hidden).expect("checked with the config");
-    app.insert_resource(Settings {
+    app.insert_resource(ScoreSettings {
         shape,
         inputs: analyzer.inputs.clone(),
         alert_enter: analyzer.alert_enter,
@@ -117,7 +94,7 @@ pub(crate) fn build(analyzer: &Analyzer, app: &mut App) {
     app.insert_resource(Model(None)).init_resource::<Samples>().init_resource::<BlockScores>();
     app.save_resource::<Model>().save_resource::<Samples>();
     app.add_systems(Startup, load)
-        .add_systems(Update, (score, tell, sample).chain().in_set(Phase::Measure))
+        .add_systems(Update, (score, raise_alerts, sample).chain().in_set(Phase::Measure))
         .add_systems(Shutdown, save);
 }
 
@@ -125,23 +102,23 @@ pub(crate) fn build(analyzer: &Analyzer, app: &mut App) {
 fn load(world: &mut World) -> Result {
     let dir = world.resource::<PluginDirs>().of::<Analyzer>();
     let bytes = recorded::<Analyzer>(world, || {
-        if let Some(bytes) = dir.read(WEIGHTS)? {
+        if let Some(bytes) = dir.read(WEIGHTS_FILE)? {
             return Ok(bytes);
         }
-        match dir.path(PYTORCH)?.filter(|path| path.is_file()) {
+        match dir.path(PYTORCH_FILE)?.filter(|path| path.is_file()) {
             Some(path) => Ok(pytorch::read(&path)?.to_bytes()),
             None => Ok(Vec::new()),
         }
     })?;
-    let (shape, seed) = (world.resource::<Settings>().shape, world.resource::<RunScenario>().0.seed);
+    let (shape, seed) = (world.resource::<ScoreSettings>().shape, world.resource::<RunScenario>().0.seed);
     let network = match &bytes[..] {
         [] => Network::init(shape, &Draws::new(seed, "analyzer.weights")),
-        bytes => Network::from_bytes(WEIGHTS, bytes)?,
+        bytes => Network::from_bytes(WEIGHTS_FILE, bytes)?,
     };
     if network.shape() != shape {
         let (found, wanted) = (network.shape(), shape);
         return Err(format!(
-            "{WEIGHTS}: found a net of {}-{}-1, must be {}-{}-1 as inputs and hidden in config.json say",
+            "{WEIGHTS_FILE}: found a net of {}-{}-1, must be {}-{}-1 as inputs and hidden in config.json say",
             found.inputs(),
             found.hidden(),
             wanted.inputs(),
@@ -156,7 +133,7 @@ fn load(world: &mut World) -> Result {
 /// Scores every entity with a signal.
 fn score(
     model: Res<Model>,
-    settings: Res<Settings>,
+    settings: Res<ScoreSettings>,
     stats: Res<Stats>,
     blocks: Blocks<&Signal>,
     // lint: allow(unsaved) filled anew in every call
@@ -169,8 +146,8 @@ fn score(
     blocks.par_fold_blocks(&mut scores.0, |score, view, signals| {
         let stats = stats.of(view.id());
         let mut first = 0;
-        for signals in signals.chunks(CHUNK) {
-            let mut out = [0f32; CHUNK];
+        for signals in signals.chunks(CHUNK_ROWS) {
+            let mut out = [0f32; CHUNK_ROWS];
             let out = &mut out[..signals.len()];
             if is_plain {
                 kernel::score_signal(network, signals, stats.fitness, out);
@@ -185,7 +162,7 @@ fn score(
 
 /// Scores a chunk with any inputs: those of a block are the same for all its rows.
 fn score_any(network: &Network, inputs: &[Input], signals: &[Signal], stats: &BlockStats, out: &mut [f32]) {
-    let (mut columns, rows) = ([[0f32; CHUNK]; crate::network::INPUTS_MAX], signals.len());
+    let (mut columns, rows) = ([[0f32; CHUNK_ROWS]; crate::network::INPUTS_MAX], signals.len());
     for (input, column) in inputs.iter().zip(&mut columns) {
         match input.of(stats) {
             Some(value) => column[..rows].fill(value),
@@ -216,9 +193,9 @@ impl BlockScore {
 }
 
 /// Tells of blocks whose mean prediction is high, once for each event, and keeps the worst one in the store.
-fn tell(
+fn raise_alerts(
     scores: Res<BlockScores>,
-    settings: Res<Settings>,
+    settings: Res<ScoreSettings>,
     population: Res<Population>,
     mut out: Outbox<Analyzer>,
 ) -> Result {
@@ -246,45 +223,10 @@ fn tell(
     Ok(())
 }
 
-/// Keeps some entities and what was said of them: drawn anew in every look.
-fn sample(
-    tick: Res<Tick>,
-    scenario: Res<RunScenario>,
-    model: Res<Model>,
-    settings: Res<Settings>,
-    stats: Res<Stats>,
-    blocks: Blocks<(&StableId, &Signal, &Health)>,
-    mut samples: ResMut<Samples>,
-) {
-    let Some(network) = &model.0 else { return };
-    let count = blocks.population().block_count() as u32;
-    let draws = Draws::new(scenario.0.seed, "analyzer.samples");
-    let wanted: Vec<u32> =
-        (0..SAMPLES_PER_LOOK as u64).map(|at| rng::below(draws.words(at, tick.0, 0)[0], count)).collect();
-    blocks.for_each_block(|view, (ids, signals, healths)| {
-        let (id, stats) = (view.id().0, stats.of(view.id()));
-        for _ in wanted.iter().filter(|wanted| **wanted == id && stats.is_measured == 1) {
-            let row = rng::below(draws.words(ids[0].0, tick.0, 1)[0], ids.len() as u32) as usize;
-            let (signal, health) = (signals[row], healths[row]);
-            let inputs: Vec<f32> =
-                settings.inputs.iter().map(|input| input.of(&stats).unwrap_or(signal.value)).collect();
-            let columns: Vec<&[f32]> = inputs.iter().map(std::slice::from_ref).collect();
-            let mut output = [0f32];
-            kernel::score(network, &columns, &mut output);
-            let is_outlier = (signal.value - stats.mean).abs() > OUTLIER_DEVIATIONS * stats.deviation;
-            let is_anomaly = !health.is_active() || is_outlier;
-            if samples.0.len() == SAMPLES_MAX {
-                samples.0.pop_front();
-            }
-            samples.0.push_back(Sample { inputs, output: output[0], is_anomaly });
-        }
-    });
-}
-
 /// Shutdown: trains the net if asked to, and keeps weights and log.
 fn save(
     dirs: Res<PluginDirs>,
-    settings: Res<Settings>,
+    settings: Res<ScoreSettings>,
     mut model: ResMut<Model>,
     mut samples: ResMut<Samples>,
     mut out: Outbox<Analyzer>,
@@ -301,47 +243,14 @@ fn save(
         tracing::info!(loss, samples = kept.len(), "trained");
         out.metric("training_loss", loss.into());
     }
-    dir.write(WEIGHTS, &network.to_bytes())?;
-    let old = dir.read(LOG)?.unwrap_or_default();
-    Ok(dir.write(LOG, &log(&old, &kept))?)
-}
-
-/// A line of the log, in the guide's words.
-#[derive(Serialize)]
-struct Line<'a> {
-    entrada: &'a [f32],
-    salida: f32,
-}
-
-/// The log with the new samples at its end, the newest lines of it.
-fn log(old: &[u8], samples: &[Sample]) -> Vec<u8> {
-    let old: Vec<&[u8]> = old.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
-    let kept = old.len().min(LOG_LINES_MAX.saturating_sub(samples.len()));
-    let mut text = Vec::new();
-    for line in &old[old.len() - kept..] {
-        text.extend_from_slice(line);
-        text.push(b'\n');
-    }
-    for Sample { inputs, output, .. } in samples {
-        serde_json::to_writer(&mut text, &Line { entrada: inputs, salida: *output })
-            .expect("numbers fit in memory");
-        text.push(b'\n');
-    }
-    text
+    dir.write(WEIGHTS_FILE, &network.to_bytes())?;
+    let old = dir.read(LOG_FILE)?.unwrap_or_default();
+    Ok(dir.write(LOG_FILE, &training_log(&old, &kept))?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_log_keeps_the_newest_lines() {
-        let sample = |output| Sample { inputs: vec![0.25, 0.5], output, is_anomaly: false };
-        let text = log(b"{\"entrada\":[1],\"salida\":2}\n", &[sample(0.5)]);
-        assert_eq!(text, b"{\"entrada\":[1],\"salida\":2}\n{\"entrada\":[0.25,0.5],\"salida\":0.5}\n");
-        let old = b"x\n".repeat(LOG_LINES_MAX + 5);
-        assert_eq!(log(&old, &[sample(0.5)]).split(|b| *b == b'\n').count(), LOG_LINES_MAX + 1);
-    }
 
     #[test]
     fn a_block_of_any_inputs_scores_as_its_rows_do() {

@@ -1,5 +1,5 @@
-//! Full disks and limits of a file's size: the run goes on without what it can do without, or ends and says why; what was good stays, and
-//! once there is room it goes on to the undisturbed run's end.
+//! Full disks and limits of a file's size are survived: the run goes on without what it can do without, or ends and says why; what was
+//! good stays, and once there is room it goes on to the undisturbed run's end.
 //!
 //! The small disk is a tmpfs in a namespace of the round's own: the round is played by a process of this same program, so that nothing
 //! stays mounted whatever happens.
@@ -12,8 +12,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ledger::Ledger;
-use crate::process::{Finished, Process, Words, sleep_ms, through};
-use crate::round::{Asked, Outcome, Round, Subject, Verdict, ensure, words, wrong};
+use crate::options::Options;
+use crate::process::{Finished, OutputTarget, Process, sleep_ms, through};
+use crate::round::{Outcome, Round, Subject, Verdict, ensure, to_strings, wrong};
 use crate::setup::{Feed, Setup};
 use crate::tree;
 
@@ -36,7 +37,7 @@ fn can_mount() -> bool {
 }
 
 fn full_disk(round: &mut Round) -> Verdict {
-    if Asked::is_inner() {
+    if Options::is_inner() {
         return on_small_disk(round);
     }
     // The same draws as in there, for this round's line.
@@ -48,7 +49,7 @@ fn full_disk(round: &mut Round) -> Verdict {
     let output = Command::new("unshare")
         .args(["-rm", "--"])
         .arg(program)
-        .envs(Asked::inner("full_disk", round.seed))
+        .envs(Options::inner("full_disk", round.seed))
         .env("TMPDIR", round.folder())
         .output()
         .unwrap();
@@ -100,9 +101,9 @@ fn on_small_disk(round: &mut Round) -> Verdict {
     let url = |folder: &Path| format!("sqlite://{}/store.db", folder.display());
     let (run, more) = match fault.on_disk {
         "run" => ("disk/run", vec![]),
-        "run-without-store" => ("disk/run", words(["--store", &url(&round.folder())])),
-        "snapshots" => ("run", words(["--snapshot", "disk"])),
-        _ => ("run", words(["--store", &url(&disk)])),
+        "run-without-store" => ("disk/run", to_strings(["--store", &url(&round.folder())])),
+        "snapshots" => ("run", to_strings(["--snapshot", "disk"])),
+        _ => ("run", to_strings(["--store", &url(&disk)])),
     };
     ledger.more = more.clone();
     let process = round.start("run", &[fault.setup.run(run), more].concat());
@@ -121,11 +122,11 @@ fn on_small_disk(round: &mut Round) -> Verdict {
     })?;
     _ = fs::remove_file(&fill);
     ensure(has_snapshot() || !had_snapshot, || {
-        format!("{}; the last good snapshot is gone", finished.told())
+        format!("{}; the last good snapshot is gone", finished.describe())
     })?;
     judge(round, &mut ledger, run, &finished, fault.on_disk == "snapshots")?;
     if fault.on_disk == "snapshots" && !tree::names(&disk).is_empty() {
-        round.run_well("inspect", &words(["inspect", "disk"]))?;
+        round.run_well("inspect", &to_strings(["inspect", "disk"]))?;
     }
     Ok(())
 }
@@ -153,10 +154,10 @@ fn judge(round: &Round, ledger: &mut Ledger, run: &str, finished: &Finished, goe
     if finished.code == Some(0) {
         return ledger.check(round, run);
     }
-    ensure(matches!(finished.code, Some(1 | 2)), || finished.told())?;
+    ensure(matches!(finished.code, Some(1 | 2)), || finished.describe())?;
     let reasons = ["No space left", "disk is full", "File too large", "disk I/O error"];
     let has_reason = reasons.iter().any(|reason| finished.err.contains(reason));
-    ensure(has_reason, || format!("{}: no reason", finished.told()))?;
+    ensure(has_reason, || format!("{}: no reason", finished.describe()))?;
     if goes_on {
         ledger.check_last_tick(round, run)?;
     }
@@ -171,12 +172,17 @@ fn file_size_limit(round: &mut Round) -> Verdict {
     let has_store = round.draws.once_in("store_in_memory", 2);
     let mut ledger = Ledger::open(round, &setup);
     if has_store {
-        ledger.more = words(["--store", "memory"]);
+        ledger.more = to_strings(["--store", "memory"]);
     }
     let limit = format!("ulimit -f {blocks}; exec \"$@\"");
     let arguments = [setup.run("run"), ledger.more.clone()].concat();
     let command = through(&round.folder(), &["sh", "-c", &limit, "sh"], &arguments);
-    let limited =
-        Process::start_with(&round.words(), "limited", command, [Words::Read, Words::Read]).end()?;
+    let limited = Process::start_with(
+        &round.output_folder(),
+        "limited",
+        command,
+        [OutputTarget::Pipe, OutputTarget::Pipe],
+    )
+    .end()?;
     judge(round, &mut ledger, "run", &limited, false)
 }

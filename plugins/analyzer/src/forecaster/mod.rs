@@ -1,4 +1,4 @@
-//! Forecast: a small neural net per column, trained online, whose normalised error is the column's score.
+//! A forecaster is a small neural net of one column, trained online, whose normalised error is the column's score.
 //!
 //! One [`Forecaster`] follows one column. For every sample it
 //!
@@ -7,15 +7,21 @@
 //! 3. learns from it: one step of stochastic gradient descent on the squared error.
 //!
 //! What it learns from, and later forecasts from, is not the sample but what it *trusts* of it: the forecast plus the
-//! error, the error no larger than [`Settings::trust`] scales. So one spike moves neither weights nor lags far, and a
+//! error, the error no larger than [`ForecastSettings::trust`] scales. So one spike moves neither weights nor lags far, and a
 //! fault that lasts is not taken for normal at once (the clipped innovation of robust filters: Masreliez and Martin
 //! 1977, "Robust Bayesian estimation for the linear model and robustifying the Kalman filter").
 //!
 //! Steps use + - * / sqrt, comparisons and a fixed order of sums, nothing else: the same samples give the same bits.
 //! A step allocates nothing. [`RowScore`] turns the residuals of a row's columns into the row's score.
 
+mod settings;
+
+mod row_score;
+
 use bytemuck::{Pod, Zeroable};
-use serde::{Deserialize, Serialize};
+
+pub use row_score::{RowScore, aggregate};
+pub use settings::{Aggregate, ForecastSettings};
 
 /// Lags that a forecast is made from.
 pub const INPUTS: usize = 12;
@@ -31,79 +37,6 @@ pub const RESIDUAL_MAX: f32 = 1e6;
 pub const TOP_MAX: usize = 16;
 /// Highest size of an input or an error that the net sees, in deviations of the column.
 const INPUT_MAX: f32 = 4.0;
-
-/// How forecasters learn and how rows are scored. One setting serves every data set.
-///
-/// The numbers were chosen on train files only: the one that finds most of the anomalies injected there
-/// (see plugins/analyzer/README.md). In the comments of [`Settings::default`] a pair is the mean average precision on the
-/// machines (SMD) / on the channels (SMAP) with that number, all others as they are. Other injections move both by more
-/// than neighbours differ (.333/.393 for these settings), so neighbours are as good as equal.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// Lags in samples, each within `1..=RING`.
-    pub lags: [u32; INPUTS],
-    /// Step size of the first sample, as a part of the error; normalised steps turn unstable near 2.
-    pub rate_first: f32,
-    /// Lowest step size: `rate = max(rate_first / (1 + n / rate_halving_samples), rate_last)`.
-    pub rate_last: f32,
-    /// Samples after which the step size has halved.
-    pub rate_halving_samples: f32,
-    /// Lowest weight of a sample in the running mean and variance; the `n`-th weighs `1 / n` before.
-    pub level_rate: f32,
-    /// Lowest weight of an error in the running scale; the `n`-th weighs `1 / n` before.
-    pub scale_rate: f32,
-    /// Scales up to which an error is trusted, by the weights, the lags and the scale itself.
-    pub trust: f32,
-    /// Lowest scale and deviation, as a part of the column's trusted range so far.
-    pub floor: f32,
-    /// Samples before the first score; their errors are trusted up to the whole range.
-    pub warmup_samples: u32,
-    /// Residual above which a column's share of a row's score grows no more, in scales.
-    pub residual_max: f32,
-    /// What a row's score is of its columns' clipped residuals.
-    pub aggregate: Aggregate,
-    /// Weight of a row in the running mean that is its score; 1 leaves rows as they are.
-    pub row_rate: f32,
-}
-
-/// One number from the clipped residuals of a row's columns.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Aggregate {
-    /// The mean of that many highest, at most [`TOP_MAX`].
-    Top(u32),
-    /// The mean of all, each to that power.
-    MeanPower(u32),
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            // .364/.493; dense 1..=12 .321/.499; from 4, 16, 32 samples back .351/.499, .344/.487, .324/.489.
-            lags: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64],
-            // .01 .333/.479, .03 .339/.488, .1 .364/.493, .3 .354/.432.
-            rate_first: 0.1,
-            // No matter up to .001; .003 .362/.493, .01 .344/.493.
-            rate_last: 0.001,
-            // 100 .322/.490, 300 .364/.493, 1000 .364/.464.
-            rate_halving_samples: 300.0,
-            // .0001 .364/.493, .001 .353/.492, .003 .284/.493, .01 .281/.487.
-            level_rate: 0.0001,
-            // .0001 .345/.477, .0003 .369/.477, .001 .364/.493, .003 .293/.510.
-            scale_rate: 0.001,
-            // 1 .060/.290, 3 .211/.451, 5 .311/.499, 7 .364/.493, 10 .350/.475, 30 .330/.478, no bound .266/.437.
-            trust: 7.0,
-            // .001 .364/.493, .003 .323/.499, .01 .260/.429, .1 .194/.131; less was not tried.
-            floor: 0.001,
-            // Not searched: two turns of the ring.
-            warmup_samples: 128,
-            // With the next two searched together; sums: the mean of all .648, of their squares .673, of the two
-            // highest .782, the highest .846 at 20 and .2.
-            residual_max: 20.0,
-            aggregate: Aggregate::Top(1),
-            row_rate: 0.2,
-        }
-    }
-}
 
 /// The state of one column, a plain row of 740 bytes. All zeros means not yet initialised: see [`Forecaster::init`].
 #[derive(Pod, Zeroable, Clone, Copy, PartialEq, Debug)]
@@ -133,7 +66,7 @@ pub struct Forecaster {
 }
 
 /// What one forward pass computed.
-struct Pass {
+struct ForwardPass {
     hidden: [f32; HIDDEN],
     /// The forecast, in deviations from the column's mean.
     forecast: f32,
@@ -158,7 +91,7 @@ impl Forecaster {
     ///
     /// 0 during the warm-up and as long as the column has been constant; the first change of a constant column is
     /// `1 / floor`. A sample that is missing (not finite, or beyond [`SAMPLE_MAX`]) is 0 and changes nothing.
-    pub fn step(&mut self, sample: f32, settings: &Settings) -> f32 {
+    pub fn step(&mut self, sample: f32, settings: &ForecastSettings) -> f32 {
         // False for NaN too.
         let is_present = sample.abs() <= SAMPLE_MAX;
         if !is_present {
@@ -197,7 +130,7 @@ impl Forecaster {
     }
 
     /// What it expects of the next sample, in the column's unit.
-    pub fn forecast(&self, settings: &Settings) -> f32 {
+    pub fn forecast(&self, settings: &ForecastSettings) -> f32 {
         let least = (settings.floor * (self.highest - self.lowest)).max(f32::MIN_POSITIVE);
         let unit = self.variance.sqrt().max(least);
         self.origin + self.mean + unit * self.forward(&self.inputs(unit, &settings.lags)).forecast
@@ -223,7 +156,7 @@ impl Forecaster {
         })
     }
 
-    fn forward(&self, inputs: &[f32; INPUTS]) -> Pass {
+    fn forward(&self, inputs: &[f32; INPUTS]) -> ForwardPass {
         let mut hidden = self.hidden_bias;
         let mut forecast = self.out_bias;
         for ((hidden, weights), out) in hidden.iter_mut().zip(&self.hidden_weights).zip(&self.out_weights) {
@@ -233,14 +166,14 @@ impl Forecaster {
             *hidden = hidden.max(0.0);
             forecast += out * *hidden;
         }
-        Pass { hidden, forecast }
+        ForwardPass { hidden, forecast }
     }
 
     /// Moves every weight along the gradient of the forecast, so far that the forecast moves by about `push`.
     ///
     /// The step is divided by the gradient's squared length, as in normalised LMS (Nagumo and Noda 1967, "A learning
     /// method for system identification"): it needs no tuning to a column's unit and stays stable.
-    fn learn(&mut self, inputs: &[f32; INPUTS], pass: &Pass, push: f32) {
+    fn learn(&mut self, inputs: &[f32; INPUTS], pass: &ForwardPass, push: f32) {
         let mut input_power = 1.0;
         for input in inputs {
             input_power += input * input;
@@ -266,7 +199,7 @@ impl Forecaster {
     }
 
     /// Takes a trusted sample and the size of its trusted error into the running numbers and the ring.
-    fn remember(&mut self, sample: f32, error_size: f32, settings: &Settings) {
+    fn remember(&mut self, sample: f32, error_size: f32, settings: &ForecastSettings) {
         let first = 1.0 / self.seen as f32;
         let weight = first.max(settings.level_rate);
         let off = sample - self.mean;
@@ -278,64 +211,6 @@ impl Forecaster {
         self.ring[self.head as usize] = sample;
         self.head = (self.head + 1) % RING as u32;
     }
-}
-
-impl Settings {
-    /// The step size of the `seen`-th sample.
-    fn rate(&self, seen: u32) -> f32 {
-        (self.rate_first / (1.0 + seen as f32 / self.rate_halving_samples)).max(self.rate_last)
-    }
-}
-
-/// The running score of rows: a plain row of 4 bytes, all zeros at the start.
-#[derive(Pod, Zeroable, Serialize, Deserialize, Clone, Copy, Default, PartialEq, Debug)]
-#[repr(C)]
-pub struct RowScore {
-    smoothed: f32,
-}
-
-impl RowScore {
-    /// The score of a row from the residuals of its columns: their aggregate, averaged over about `1 / row_rate`
-    /// rows, within `0..=residual_max` (to its power).
-    pub fn step(&mut self, residuals: &[f32], settings: &Settings) -> f32 {
-        self.smoothed += settings.row_rate * (aggregate(residuals, settings) - self.smoothed);
-        self.smoothed
-    }
-}
-
-/// A row's score on its own: one number from its columns' residuals, each clipped at `residual_max`. 0 for no columns.
-pub fn aggregate(residuals: &[f32], settings: &Settings) -> f32 {
-    let clipped = residuals.iter().map(|residual| residual.min(settings.residual_max));
-    match settings.aggregate {
-        Aggregate::Top(columns) => {
-            let columns = (columns as usize).min(TOP_MAX).min(residuals.len());
-            let mut highest = [0.0f32; TOP_MAX];
-            for mut residual in clipped {
-                for kept in &mut highest[..columns] {
-                    if residual > *kept {
-                        std::mem::swap(&mut residual, kept);
-                    }
-                }
-            }
-            mean(highest[..columns].iter().copied())
-        }
-        Aggregate::MeanPower(power) => mean(clipped.map(|residual| {
-            let mut product = 1.0;
-            for _ in 0..power {
-                product *= residual;
-            }
-            product
-        })),
-    }
-}
-
-fn mean(values: impl Iterator<Item = f32>) -> f32 {
-    let (mut sum, mut count) = (0.0f32, 0.0f32);
-    for value in values {
-        sum += value;
-        count += 1.0;
-    }
-    if count > 0.0 { sum / count } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -377,7 +252,7 @@ mod tests {
 
     #[test]
     fn learns_a_sine() {
-        let settings = Settings::default();
+        let settings = ForecastSettings::default();
         let mut forecaster = fresh(1);
         for sample in sine(20_000) {
             forecaster.step(sample, &settings);
@@ -393,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_spike_scores_above_everything() {
-        let settings = Settings::default();
+        let settings = ForecastSettings::default();
         let mut forecaster = fresh(2);
         let mut noise = uniform(3);
         let mut samples: Vec<f32> = sine(5_000).iter().map(|value| value + 0.1 * noise()).collect();
@@ -419,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_level_that_stays_goes_on_scoring() {
-        let settings = Settings::default();
+        let settings = ForecastSettings::default();
         let mut forecaster = fresh(4);
         let mut noise = uniform(5);
         let mut score = |level: f32, samples: usize| {
@@ -433,7 +308,7 @@ mod tests {
 
     #[test]
     fn an_absurd_reading_does_not_deafen_the_column() {
-        let settings = Settings::default();
+        let settings = ForecastSettings::default();
         let mut forecaster = fresh(6);
         let mut noise = uniform(7);
         for _ in 0..1_000 {
@@ -449,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_constant_column_scores_zero_and_its_first_change_scores_one_over_the_floor() {
-        let settings = Settings::default();
+        let settings = ForecastSettings::default();
         let mut forecaster = fresh(8);
         for _ in 0..1_000 {
             assert_eq!(forecaster.step(7.0, &settings), 0.0);
@@ -460,7 +335,7 @@ mod tests {
 
     #[test]
     fn the_unit_and_the_origin_of_a_column_do_not_matter() {
-        let settings = Settings::default();
+        let settings = ForecastSettings::default();
         let (mut plain, mut scaled) = (fresh(9), fresh(9));
         for sample in sine(3_000) {
             // 1024 and whole sixteenths: both exact in f32.
@@ -473,7 +348,7 @@ mod tests {
     #[test]
     fn the_same_samples_give_the_same_bits() {
         let run = || {
-            let settings = Settings::default();
+            let settings = ForecastSettings::default();
             let mut forecaster = fresh(10);
             let mut noise = uniform(11);
             let bits: Vec<u32> = (0..3_000).map(|_| forecaster.step(noise(), &settings).to_bits()).collect();
@@ -484,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_missing_sample_changes_nothing() {
-        let settings = Settings::default();
+        let settings = ForecastSettings::default();
         let mut forecaster = fresh(12);
         let mut noise = uniform(13);
         for _ in 0..500 {
@@ -499,7 +374,7 @@ mod tests {
 
     #[test]
     fn no_finite_sample_makes_a_residual_or_a_weight_that_is_not_finite() {
-        let settings = Settings::default();
+        let settings = ForecastSettings::default();
         let extremes = [0.0, 1e-45, -1e-38, 1e-30, 1.0, -1e5, 1e18, -1e18, 1e-20];
         for seed in 0..20 {
             let mut forecaster = fresh(seed);
@@ -560,17 +435,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn a_rows_score_is_the_highest_clipped_residual_at_first() {
-        let settings = Settings { row_rate: 1.0, ..Settings::default() };
-        assert_eq!(aggregate(&[1.0, 3.0, 2.0], &settings), 3.0);
-        assert_eq!(aggregate(&[1.0, 30.0, 2.0], &settings), settings.residual_max);
-        assert_eq!(aggregate(&[], &settings), 0.0);
-        let top = Settings { aggregate: Aggregate::Top(2), ..settings };
-        assert_eq!(aggregate(&[1.0, 3.0, 2.0], &top), 2.5);
-        let squares = Settings { aggregate: Aggregate::MeanPower(2), ..settings };
-        assert_eq!(aggregate(&[1.0, 3.0], &squares), 5.0);
     }
 }

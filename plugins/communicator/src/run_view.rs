@@ -1,8 +1,8 @@
-//! What is known of the run when a question comes.
+//! A view of the run is what is known of it when a question comes.
 
 use corec::prelude::*;
 
-use crate::local::answer::{Anomalous, RunState};
+use crate::local::answer::{AnomalousBlock, RunState};
 
 /// Blocks that an answer names.
 const ANOMALOUS_MAX: usize = 5;
@@ -20,7 +20,7 @@ pub(crate) struct RunView<'w> {
 
 /// How the run was at a question.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Before {
+pub(crate) struct RunFigures {
     fitness: Option<f64>,
     faults: u64,
     repairs: u64,
@@ -42,16 +42,16 @@ impl RunView<'_> {
         rng::unit(Draws::new(self.scenario.0.seed, "communicator").words(id, 0, n)[0])
     }
 
-    pub fn before(&self) -> Before {
+    pub fn figures(&self) -> RunFigures {
         let Totals { faults, repairs, .. } = *self.totals;
-        Before { fitness: self.fitness(), faults, repairs, alerts: self.alerts.raised() }
+        RunFigures { fitness: self.fitness(), faults, repairs, alerts: self.alerts.raised() }
     }
 
     /// The state for an answer: what changed is counted from `before`.
-    pub fn state(&self, before: Option<&Before>) -> RunState {
-        let now = self.before();
+    pub fn state(&self, before: Option<&RunFigures>) -> RunState {
+        let now = self.figures();
         let measured = self.stats.blocks.iter().filter(|block| block.is_measured == 1);
-        let since = |now: u64, then: fn(&Before) -> u64| now - before.map_or(0, then).min(now);
+        let since = |now: u64, then: fn(&RunFigures) -> u64| now - before.map_or(0, then).min(now);
         RunState {
             tick: self.tick.0,
             fitness: now.fitness,
@@ -67,7 +67,7 @@ impl RunView<'_> {
     }
 
     /// The blocks beyond what their group's repair allows (the default one where it is off), the worst first.
-    fn anomalous(&self) -> Vec<Anomalous> {
+    fn anomalous(&self) -> Vec<AnomalousBlock> {
         let beyond = |block: &corec::prelude::Block| {
             let stats = self.stats.of(block.id());
             let allowed = self.population.group(block.group()).settings().repair.unwrap_or_default();
@@ -78,7 +78,7 @@ impl RunView<'_> {
         let mut worst: Vec<(f32, f32, BlockId)> = self.population.blocks().filter_map(beyond).collect();
         worst.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
         worst.truncate(ANOMALOUS_MAX);
-        let named = |(fault_ratio, fitness, id): (f32, f32, BlockId)| Anomalous {
+        let named = |(fault_ratio, fitness, id): (f32, f32, BlockId)| AnomalousBlock {
             block: self.population.block_name(id),
             fault_ratio: fault_ratio.into(),
             fitness: fitness.into(),

@@ -1,4 +1,4 @@
-//! Pace: how often, how much, and when to leave the server alone.
+//! The limits say how often and how much to ask, and when to leave the server alone.
 //!
 //! All four take the time since the client's start as an argument, so that tests need no clock.
 
@@ -11,13 +11,13 @@ use super::settings::ChatSettings;
 
 /// A token bucket: full at the start, refilled evenly.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct RateLimiter {
     capacity: f64,
     filled: f64,
     at_seconds: f64,
 }
 
-impl Bucket {
+impl RateLimiter {
     pub(super) fn new(requests_per_minute_max: u32) -> Self {
         let capacity = f64::from(requests_per_minute_max);
         Self { capacity, filled: capacity, at_seconds: 0.0 }
@@ -40,7 +40,7 @@ impl Bucket {
 
 /// A circuit breaker: after failures in a row it lets nothing through, then one probe.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub(super) struct CircuitBreaker {
     failures_max: u32,
     pause: Duration,
     failures: u32,
@@ -49,23 +49,23 @@ pub(super) struct Breaker {
 
 /// What the breaker lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Passage {
-    /// Closed: a question with its retries.
-    Free,
-    /// Half open: one question, one try. Its outcome decides.
-    Probe,
+pub(super) enum BreakerState {
+    /// A question with its retries.
+    Closed,
+    /// One question, one try. Its outcome decides.
+    HalfOpen,
 }
 
-impl Breaker {
+impl CircuitBreaker {
     pub(super) fn new(settings: &ChatSettings) -> Self {
         let pause = Duration::from_secs_f64(settings.breaker_pause_seconds);
         Self { failures_max: settings.breaker_failures, pause, failures: 0, opened: None }
     }
 
-    pub(super) fn pass(&self, now: Duration) -> Result<Passage, ChatError> {
+    pub(super) fn pass(&self, now: Duration) -> Result<BreakerState, ChatError> {
         match self.opened {
-            None => Ok(Passage::Free),
-            Some(opened) if now.saturating_sub(opened) >= self.pause => Ok(Passage::Probe),
+            None => Ok(BreakerState::Closed),
+            Some(opened) if now.saturating_sub(opened) >= self.pause => Ok(BreakerState::HalfOpen),
             Some(_) => Err(ChatError::BreakerOpen(self.failures)),
         }
     }
@@ -84,12 +84,12 @@ impl Breaker {
 
 /// The cost limit of a run.
 #[derive(Debug)]
-pub(super) struct Cost {
+pub(super) struct TokenBudget {
     max: u64,
     used: Arc<AtomicU64>,
 }
 
-impl Cost {
+impl TokenBudget {
     pub(super) fn new(max: u64, used: Arc<AtomicU64>) -> Self {
         Self { max, used }
     }
@@ -137,40 +137,40 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_gives_its_fill_at_once_and_then_one_by_one() {
-        let mut bucket = Bucket::new(2);
-        assert_eq!(bucket.take(s(0), s(0)), Ok(s(0)));
-        assert_eq!(bucket.take(s(0), s(0)), Ok(s(0)));
-        assert_eq!(bucket.take(s(0), s(20)), Err(ChatError::RateLimited(30.0)));
-        assert_eq!(bucket.take(s(0), s(30)), Ok(s(30)), "a wait within patience is taken");
-        assert_eq!(bucket.take(s(30), s(60)), Ok(s(30)), "and the next one comes after it");
-        assert_eq!(bucket.take(s(3600), s(0)), Ok(s(0)));
-        assert_eq!(bucket.take(s(0), s(0)), Ok(s(0)), "a clock that goes back fills nothing");
-        assert!(bucket.take(s(3600), s(29)).is_err(), "an idle hour fills two, not 120");
+    fn the_rate_limiter_gives_its_fill_at_once_and_then_one_by_one() {
+        let mut rate_limiter = RateLimiter::new(2);
+        assert_eq!(rate_limiter.take(s(0), s(0)), Ok(s(0)));
+        assert_eq!(rate_limiter.take(s(0), s(0)), Ok(s(0)));
+        assert_eq!(rate_limiter.take(s(0), s(20)), Err(ChatError::RateLimited(30.0)));
+        assert_eq!(rate_limiter.take(s(0), s(30)), Ok(s(30)), "a wait within patience is taken");
+        assert_eq!(rate_limiter.take(s(30), s(60)), Ok(s(30)), "and the next one comes after it");
+        assert_eq!(rate_limiter.take(s(3600), s(0)), Ok(s(0)));
+        assert_eq!(rate_limiter.take(s(0), s(0)), Ok(s(0)), "a clock that goes back fills nothing");
+        assert!(rate_limiter.take(s(3600), s(29)).is_err(), "an idle hour fills two, not 120");
     }
 
     #[test]
     fn the_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through() {
         let settings =
             ChatSettings { breaker_failures: 2, breaker_pause_seconds: 10.0, ..Default::default() };
-        let mut breaker = Breaker::new(&settings);
+        let mut breaker = CircuitBreaker::new(&settings);
         breaker.failed(s(0));
         breaker.succeeded();
         breaker.failed(s(1));
-        assert_eq!(breaker.pass(s(1)), Ok(Passage::Free), "the success between them broke the row");
+        assert_eq!(breaker.pass(s(1)), Ok(BreakerState::Closed), "the success between them broke the row");
         breaker.failed(s(2));
         assert_eq!(breaker.pass(s(11)), Err(ChatError::BreakerOpen(2)));
-        assert_eq!(breaker.pass(s(12)), Ok(Passage::Probe));
+        assert_eq!(breaker.pass(s(12)), Ok(BreakerState::HalfOpen));
         breaker.failed(s(12));
         assert_eq!(breaker.pass(s(21)), Err(ChatError::BreakerOpen(3)), "a failed probe opens it anew");
-        assert_eq!(breaker.pass(s(22)), Ok(Passage::Probe));
+        assert_eq!(breaker.pass(s(22)), Ok(BreakerState::HalfOpen));
         breaker.succeeded();
-        assert_eq!(breaker.pass(s(22)), Ok(Passage::Free));
+        assert_eq!(breaker.pass(s(22)), Ok(BreakerState::Closed));
     }
 
     #[test]
     fn the_cost_limit_counts_what_a_question_may_take() {
-        let cost = Cost::new(100, Arc::default());
+        let cost = TokenBudget::new(100, Arc::default());
         assert_eq!(cost.fits(100), Ok(()));
         cost.add(40);
         assert_eq!(cost.fits(60), Ok(()));
