@@ -6,7 +6,7 @@ use std::time::Duration;
 use corec::prelude::*;
 use corec_run::scenarios;
 use corec_run::settings::Threads;
-use corec_telemetry::feed::TableInput;
+use corec_telemetry::feed::Feed;
 use corec_telemetry::table::TableReader;
 use criterion::{BatchSize, Criterion, Throughput};
 
@@ -107,10 +107,10 @@ pub fn telemetry(c: &mut Criterion) {
         scenario.threads = Threads::Count(1);
         let table = TableReader::open(&file).expect("a table");
         scenario.blocks[0].entities = 3 * COLUMNS;
-        let input = std::sync::Mutex::new(Some(TableInput::new(table, None)));
+        let input = std::sync::Mutex::new(Some(Feed::new(table, None)));
         simulation(scenario, move |app: &mut App| {
             if let Some(input) = input.lock().expect("built once").take() {
-                app.insert_resource(input);
+                corec_telemetry::insert(app.world_mut(), input);
             }
         })
     };

@@ -10,7 +10,7 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AlertRule, AlertSignal, ConfigError, Scenario};
+use crate::config::{AlertRule, ConfigError, FAULT_RATIO, FITNESS, Scenario};
 use crate::digest::Saved;
 use crate::units::{Epoch, seconds_to_ticks};
 
@@ -74,6 +74,9 @@ pub struct Alerts {
     epoch: Epoch,
     #[serde(skip)]
     rules: Vec<Rule>,
+    /// Every signal that a rule is about, and the places of those rules.
+    #[serde(skip)]
+    signals: Vec<(String, Vec<usize>)>,
     /// (rule, subject) -> state, for subjects that are past `enter` or raised.
     states: BTreeMap<(u16, u32), State>,
     /// (who, name, subject) of alerts that no rule clears.
@@ -82,6 +85,10 @@ pub struct Alerts {
     raised: u64,
     outbox: Vec<Alert>,
 }
+
+/// The rules about a signal, as a run has them.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched(Option<usize>);
 
 #[derive(Debug)]
 struct Rule {
@@ -99,9 +106,15 @@ struct State {
 #[derive(Resource, Default)]
 pub struct PluginRules(pub(crate) Vec<AlertRule>);
 
-/// The signals that plugins tell of in this run, beside the engine's.
-#[derive(Resource, Default)]
-pub struct ToldSignals(BTreeSet<AlertSignal>);
+/// The signals that somebody in this run tells, by name; each with the section without which it is not told.
+#[derive(Resource)]
+pub struct ToldSignals(BTreeMap<&'static str, Option<&'static str>>);
+
+impl Default for ToldSignals {
+    fn default() -> Self {
+        Self([(FAULT_RATIO, None), (FITNESS, None)].into())
+    }
+}
 
 /// Adds alert rules to an app, and signals for them.
 pub trait AddAlertRule {
@@ -111,7 +124,10 @@ pub trait AddAlertRule {
 
     /// Declares that a system tells `signal` (`Outbox::observe`): without that, a rule about it would wait for ever and is
     /// refused.
-    fn tells(&mut self, signal: AlertSignal) -> &mut Self;
+    fn tells(&mut self, signal: &'static str) -> &mut Self;
+
+    /// As [`AddAlertRule::tells`], in runs whose scenario has the section `section`.
+    fn tells_with(&mut self, signal: &'static str, section: &'static str) -> &mut Self;
 }
 
 impl AddAlertRule for App {
@@ -120,8 +136,13 @@ impl AddAlertRule for App {
         self
     }
 
-    fn tells(&mut self, signal: AlertSignal) -> &mut Self {
-        self.world_mut().get_resource_or_init::<ToldSignals>().0.insert(signal);
+    fn tells(&mut self, signal: &'static str) -> &mut Self {
+        self.world_mut().get_resource_or_init::<ToldSignals>().0.insert(signal, None);
+        self
+    }
+
+    fn tells_with(&mut self, signal: &'static str, section: &'static str) -> &mut Self {
+        self.world_mut().get_resource_or_init::<ToldSignals>().0.insert(signal, Some(section));
         self
     }
 }
@@ -129,28 +150,24 @@ impl AddAlertRule for App {
 impl ToldSignals {
     /// Whether every rule, of the scenario or of a plugin, is about a signal that is told in its run.
     pub(crate) fn check(&self, scenario: &Scenario, of_plugins: &[AlertRule]) -> Result<(), ConfigError> {
-        let mut told = self.0.clone();
-        told.extend([AlertSignal::FaultRatio, AlertSignal::Fitness]);
-        if scenario.telemetry.is_some() {
-            told.extend([AlertSignal::RowScore, AlertSignal::ColumnScore]);
-        }
+        let is_told = |section: &Option<&str>| section.is_none_or(|name| scenario.has_section(name));
+        let told: Vec<&str> =
+            self.0.iter().filter(|(_, section)| is_told(section)).map(|(name, _)| *name).collect();
         let of_scenario = scenario.alerts.iter().enumerate();
-        let of_scenario = of_scenario.map(|(i, rule)| (scenario.name.as_str(), format!("alerts[{i}]"), rule));
+        let of_scenario = of_scenario.map(|(i, rule)| (scenario.source(), format!("alerts[{i}]"), rule));
         let of_plugins = of_plugins
             .iter()
             .map(|rule| ("a plugin's alert rule", rule.name.escape_debug().to_string(), rule));
-        let untold = of_scenario.chain(of_plugins).find(|(.., rule)| !told.contains(&rule.signal));
+        let untold = of_scenario.chain(of_plugins).find(|(.., rule)| !told.contains(&rule.signal.as_str()));
         let Some((source, path, rule)) = untold else { return Ok(()) };
-        let by = match rule.signal {
-            AlertSignal::ValueMax | AlertSignal::ValueMin => "the plugin 'alerts' would",
-            AlertSignal::RowScore | AlertSignal::ColumnScore => "a scenario with a table (telemetry) would",
-            AlertSignal::FaultRatio | AlertSignal::Fitness => "the engine would",
-        };
-        let told: Vec<&str> = told.iter().map(|signal| signal.as_str()).collect();
+        let with = self.0.get(rule.signal.as_str()).copied().flatten();
+        let by = with.map_or("a plugin may tell others".into(), |section| {
+            format!("a scenario with the section '{section}' would tell it")
+        });
         Err(ConfigError::Value {
             source_name: source.into(),
             path: format!("{path}.signal"),
-            found: format!("{}, which nothing in this run tells", rule.signal.as_str()),
+            found: format!("'{}', which nothing in this run tells", rule.signal.escape_debug()),
             allowed: format!("one of {} ({by})", told.join(", ")),
         })
     }
@@ -181,27 +198,40 @@ impl Alerts {
             rule: rule.clone(),
             hold_ticks: if rule.hold > 0.0 { seconds_to_ticks(rule.hold, scenario.tick_seconds) } else { 0 },
         };
-        Self {
-            instance: scenario.instance_id.clone(),
-            rules: scenario.alerts.iter().chain(more).map(rule).collect(),
-            ..Self::default()
+        let rules: Vec<Rule> = scenario.alerts.iter().chain(more).map(rule).collect();
+        let mut signals: Vec<(String, Vec<usize>)> = Vec::new();
+        for (at, Rule { rule, .. }) in rules.iter().enumerate() {
+            match signals.iter_mut().find(|(name, _)| *name == rule.signal) {
+                Some((_, places)) => places.push(at),
+                None => signals.push((rule.signal.clone(), vec![at])),
+            }
         }
+        Self { instance: scenario.instance_id.clone(), rules, signals, ..Self::default() }
     }
 
-    /// Shows every rule about `signal` the value of a subject at `tick`. `name` is asked when an alert goes out.
+    /// The rules about a signal, for [`Alerts::observe`].
+    pub fn watched(&self, signal: &str) -> Watched {
+        Watched(self.signals.iter().position(|(name, _)| name == signal))
+    }
+
+    /// Shows every rule about a signal the value of a subject at `tick`. `name` is asked when an alert goes out.
     pub fn observe(
         &mut self,
-        signal: AlertSignal,
+        signal: Watched,
         subject: u32,
         value: f64,
         tick: u64,
         name: impl Fn() -> String,
     ) {
-        for at in 0..self.rules.len() {
-            let Rule { rule, hold_ticks } = &self.rules[at];
-            if rule.signal != signal {
-                continue;
-            }
+        let Some(signal) = signal.0 else { return };
+        for at in 0..self.signals[signal].1.len() {
+            self.judge(self.signals[signal].1[at], subject, value, tick, &name);
+        }
+    }
+
+    /// Shows one rule the value of a subject.
+    fn judge(&mut self, at: usize, subject: u32, value: f64, tick: u64, name: &impl Fn() -> String) {
+        let Rule { rule, hold_ticks } = &self.rules[at];
             let too_high = rule.enter > rule.leave;
             let entered = if too_high { value >= rule.enter } else { value <= rule.enter };
             let left = if too_high { value <= rule.leave } else { value >= rule.leave };
@@ -227,7 +257,6 @@ impl Alerts {
                 }
                 Some(_) => {}
             }
-        }
     }
 
     /// Raises an alert that has no rule: once for each name and subject, until it is cleared. `by` is the plugin that says so, for
@@ -355,8 +384,8 @@ impl Saved for Alerts {
     const NAME: &'static str = "alerts";
 
     fn restore(&mut self, saved: Self) {
-        let (instance, rules) = (std::mem::take(&mut self.instance), std::mem::take(&mut self.rules));
-        *self = Self { instance, rules, epoch: self.epoch, ..saved };
+        let Self { instance, rules, signals, epoch, .. } = std::mem::take(self);
+        *self = Self { instance, rules, signals, epoch, ..saved };
     }
 }
 
@@ -367,7 +396,7 @@ mod tests {
     fn alerts(enter: f64, leave: f64, hold: f64) -> Alerts {
         let rule = AlertRule {
             name: "hot".into(),
-            signal: AlertSignal::FaultRatio,
+            signal: FAULT_RATIO.into(),
             enter,
             leave,
             hold,
@@ -377,8 +406,9 @@ mod tests {
     }
 
     fn feed(alerts: &mut Alerts, values: &[f64]) -> Vec<(u64, &'static str)> {
+        let signal = alerts.watched(FAULT_RATIO);
         for (tick, &value) in values.iter().enumerate() {
-            alerts.observe(AlertSignal::FaultRatio, 7, value, tick as u64, || "seven".into());
+            alerts.observe(signal, 7, value, tick as u64, || "seven".into());
         }
         alerts.take_outbox().map(|a| (a.tick, a.state.as_str())).collect()
     }

@@ -259,13 +259,13 @@ fn with_flags(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, RunErr
         }
         scenario.blocks.iter_mut().for_each(|group| group.load = load);
     }
-    match (args.entities, &scenario.telemetry) {
-        (Some(_), Some(_)) => {
+    match (args.entities, scenario.has_section("telemetry")) {
+        (Some(_), true) => {
             return Err(usage(
                 "--entities: a table decides how many twins there are; set replicas in the scenario".into(),
             ));
         }
-        (Some(total), None) => scale(&mut scenario, total).map_err(usage)?,
+        (Some(total), false) => scale(&mut scenario, total).map_err(usage)?,
         (None, _) => {}
     }
     scenario.seed = args.seed.unwrap_or(scenario.seed);

@@ -15,20 +15,12 @@ pub(super) const RANGES: &[(&str, &str)] = &[
     ("store_interval", "within 1e-6..=1e9 seconds"),
     ("publish_interval", "within 1e-6..=1e9 seconds, or null"),
     ("channel", "a whole number within -128..=127"),
-    ("entities", "a whole number within 1..=1,000,000,000"),
-    ("replicas", "a whole number within 1..=100000"),
+    ("entities", "a whole number within 0..=1,000,000,000"),
     ("entities_per_block", "a whole number within 1..=4096"),
     ("block_bytes_max", "a whole number of at least 0, or null"),
     ("load", "within 0..=1"),
-    ("coupling", "within 0..=1"),
-    ("noise", "within 0..=1"),
-    ("fault_rate", "within 0..=1"),
-    ("fault_ratio_max", "within 0..=1"),
-    ("fitness_min", "within 0..=1"),
     ("hold", "within 0..=1e9 seconds"),
     ("severity", "a whole number within 1..=5"),
-    ("warmup", "a whole number of at least 2"),
-    ("deviation_floor", "within 0..=1"),
 ];
 /// Groups, and alert rules, that a scenario may have.
 const LIST_MAX: usize = 1000;
@@ -98,39 +90,11 @@ impl Scenario {
             }
             rule.check().or_else(|(key, found, allowed)| fail(at(key), found, allowed))?;
         }
-        if let Some(t) = &self.telemetry {
-            if !(t.window_min >= 2.0 && t.window_min <= 1e9) {
-                return fail("telemetry.window_min".into(), t.window_min.to_string(), "within 2..=1e9 rows");
-            }
-            if !(t.window_max >= t.window_min && t.window_max <= 1e9) {
-                return fail(
-                    "telemetry.window_max".into(),
-                    t.window_max.to_string(),
-                    "within window_min..=1e9 rows",
-                );
-            }
-            if t.warmup < 2 {
-                return fail("telemetry.warmup".into(), t.warmup.to_string(), "at least 2");
-            }
-            if !(0.0..=1.0).contains(&t.deviation_floor) {
-                return fail(
-                    "telemetry.deviation_floor".into(),
-                    t.deviation_floor.to_string(),
-                    "within 0..=1",
-                );
-            }
-            if !(t.score_max > 0.0 && t.score_max.is_finite()) {
-                return fail("telemetry.score_max".into(), t.score_max.to_string(), "above 0");
-            }
-        }
         for (i, group) in self.blocks.iter().enumerate() {
             group.check(source, &format!("blocks[{i}]."))?;
             if self.blocks[..i].iter().any(|g| g.id == group.id) {
                 let found = format!("'{}' again", group.id);
                 return fail(format!("blocks[{i}].id"), found, "a name no other group has");
-            }
-            if group.entities == 0 && self.telemetry.is_none() {
-                return fail(format!("blocks[{i}].entities"), "0".into(), "at least 1");
             }
         }
         let total = self.blocks.iter().try_fold(0u64, |sum, g| sum.checked_add(g.entities));
@@ -197,23 +161,12 @@ impl BlockGroup {
         if self.entities > ENTITIES_MAX {
             return fail("entities", self.entities.to_string(), "at most 1,000,000,000");
         }
-        if !(1..=100_000).contains(&self.replicas) {
-            return fail("replicas", self.replicas.to_string(), "within 1..=100000");
-        }
         if !(1..=BLOCK_ROWS_MAX).contains(&self.entities_per_block) {
             return fail("entities_per_block", self.entities_per_block.to_string(), "within 1..=4096");
         }
-        let shares = [
-            ("load", self.load),
-            ("dynamics.coupling", self.dynamics.coupling),
-            ("dynamics.noise", self.dynamics.noise),
-            ("dynamics.fault_rate", self.dynamics.fault_rate),
-            ("repair.fault_ratio_max", self.repair.map_or(0.0, |r| r.fault_ratio_max)),
-            ("repair.fitness_min", self.repair.map_or(0.0, |r| r.fitness_min)),
-        ];
-        match shares.iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
-            Some((key, share)) => fail(key, share.to_string(), "within 0..=1"),
-            None => Ok(()),
+        if !(0.0..=1.0).contains(&self.load) {
+            return fail("load", self.load.to_string(), "within 0..=1");
         }
+        Ok(())
     }
 }

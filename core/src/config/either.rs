@@ -1,9 +1,7 @@
-//! Settings that are a word or something else: "all" or a number, "auto" or a list, false or an object.
+//! Settings that are a word or something else: "all" or a number, "auto" or a list.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::RepairPolicy;
 
 /// How many worker threads a run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,52 +94,5 @@ impl JsonSchema for Plugins {
         schemars::json_schema!({
             "oneOf": [{ "const": "auto" }, { "type": "array", "items": { "type": "string" } }]
         })
-    }
-}
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum RepairOrFalse {
-    Policy(RepairPolicy),
-    Off(bool),
-}
-
-pub(super) mod repair_or_false {
-    use std::fmt;
-
-    use serde::de::value::MapAccessDeserializer;
-    use serde::de::{Error, MapAccess, Visitor};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::super::RepairPolicy;
-
-    pub fn serialize<S: Serializer>(policy: &Option<RepairPolicy>, to: S) -> Result<S::Ok, S::Error> {
-        match policy {
-            Some(policy) => policy.serialize(to),
-            None => to.serialize_bool(false),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RepairPolicy>, D::Error> {
-        from.deserialize_any(PolicyOrFalse)
-    }
-
-    /// Visits the object in place, so that an error knows which of its keys it is about.
-    struct PolicyOrFalse;
-
-    impl<'de> Visitor<'de> for PolicyOrFalse {
-        type Value = Option<RepairPolicy>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("false or an object of limits")
-        }
-
-        fn visit_bool<E: Error>(self, is_on: bool) -> Result<Self::Value, E> {
-            Ok(is_on.then(RepairPolicy::default))
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, limits: A) -> Result<Self::Value, A::Error> {
-            RepairPolicy::deserialize(MapAccessDeserializer::new(limits)).map(Some)
-        }
     }
 }

@@ -1,54 +1,15 @@
 //! From a scenario's text to checked settings.
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use thiserror::Error;
+use serde_json::{Map, Value};
 
+use super::error::ConfigError;
 use super::messages::{plain, printable};
+use super::scenario::{BLOCKS, GROUP_KEYS, SCENARIO_KEYS};
 use super::{Scenario, check, names, parse_json, variables};
 
 /// Bytes a scenario's text may have.
 pub const TEXT_BYTES_MAX: u64 = 16 << 20;
-
-/// Why a scenario is refused: where, what was found, what is allowed. Nothing that a terminal would obey comes out of its text,
-/// whatever the file holds.
-#[derive(Debug, Error, PartialEq)]
-pub enum ConfigError {
-    /// Not JSON.
-    #[error("{}: line {line}, column {column}: {}", printable(.source_name), printable(.message))]
-    Syntax {
-        /// The file or built-in scenario.
-        source_name: String,
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-        /// What the parser met.
-        message: String,
-    },
-    /// A value that is not allowed.
-    #[error("{}: {}: found {}, must be {}", printable(.source_name), printable(.path), printable(.found), printable(.allowed))]
-    Value {
-        /// The file or built-in scenario.
-        source_name: String,
-        /// The JSON path.
-        path: String,
-        /// What was found.
-        found: String,
-        /// What is allowed.
-        allowed: String,
-    },
-    /// A value or key that is not allowed, in one sentence.
-    #[error("{}: {}: {}", printable(.source_name), printable(.path), printable(.message))]
-    Text {
-        /// The file or built-in scenario.
-        source_name: String,
-        /// The JSON path.
-        path: String,
-        /// What is wrong and what would be right.
-        message: String,
-    },
-}
 
 /// A scenario and what its reader should know.
 #[derive(Debug, Default)]
@@ -87,8 +48,9 @@ pub fn load(
     // First, so that what a variable brings into a URL is encoded like the rest.
     variables::expand(source, "", &mut root, lookup)?;
     names::translate(source, &mut root, &mut warnings)?;
-    refuse_lists(source, &root)?;
-    let scenario: Scenario = deserialize(source, root, check::RANGES)?;
+    set_sections_apart(source, &mut root)?;
+    let mut scenario: Scenario = deserialize(source, root, check::RANGES)?;
+    scenario.source = source.into();
     scenario.check(source)?;
     for (i, group) in scenario.blocks.iter().enumerate() {
         if let Some(plugin) = &group.plugin {
@@ -115,26 +77,37 @@ pub(super) fn parse(source: &str, text: &str, allowed: &str) -> Result<Value, Co
     if root.is_object() { Ok(root) } else { fail(kind_of(&root).into(), allowed.into()) }
 }
 
-/// Refuses a list where an object belongs: serde would take its items for the keys in their order.
-fn refuse_lists(source: &str, root: &Value) -> Result<(), ConfigError> {
-    let items = |key: &str| root[key].as_array().into_iter().flatten().enumerate();
-    let mut objects = vec![("telemetry".to_string(), &root["telemetry"])];
-    objects.extend(items("alerts").map(|(i, rule)| (format!("alerts[{i}]"), rule)));
-    for (i, group) in items("blocks") {
-        objects.push((format!("blocks[{i}]"), group));
-        objects.push((format!("blocks[{i}].dynamics"), &group["dynamics"]));
-    }
-    match objects.into_iter().find(|(_, object)| object.is_array()) {
-        None => Ok(()),
-        Some((path, _)) => {
-            let message = "found a list, must be an object".into();
-            Err(ConfigError::Text { source_name: source.into(), path, message })
+/// Puts what is not of the frame under the key of the sections, and refuses a list where an object belongs: serde would take its items
+/// for the keys in their order.
+fn set_sections_apart(source: &str, root: &mut Value) -> Result<(), ConfigError> {
+    let Value::Object(scenario) = root else { return Ok(()) };
+    let frame = |key: &str| SCENARIO_KEYS.contains(&key) || key == BLOCKS;
+    split(scenario, frame);
+    for (list, of_groups) in [("alerts", false), (BLOCKS, true)] {
+        let items = scenario.get_mut(list).and_then(Value::as_array_mut);
+        for (i, item) in items.into_iter().flatten().enumerate() {
+            if item.is_array() {
+                let (path, message) = (format!("{list}[{i}]"), "found a list, must be an object".into());
+                return Err(ConfigError::Text { source_name: source.into(), path, message });
+            }
+            if let (Value::Object(group), true) = (item, of_groups) {
+                split(group, |key| GROUP_KEYS.contains(&key));
+            }
         }
     }
+    Ok(())
+}
+
+/// Moves all keys that are not of the frame into an object of their own.
+pub(super) fn split(object: &mut Map<String, Value>, is_of_frame: impl Fn(&str) -> bool) {
+    let (frame, sections): (Map<String, Value>, Map<String, Value>) =
+        std::mem::take(object).into_iter().partition(|(key, _)| is_of_frame(key));
+    *object = frame;
+    object.insert("sections".into(), Value::Object(sections));
 }
 
 /// Settings from JSON, with the path of what does not fit. `ranges` are the keys whose range is narrower than their type's.
-pub(super) fn deserialize<T: DeserializeOwned>(
+pub(crate) fn deserialize<T: DeserializeOwned>(
     source: &str,
     root: Value,
     ranges: &[(&str, &str)],
@@ -157,17 +130,6 @@ fn kind_of(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
-}
-
-/// Says that `found` is not among `known`, and which of them is the nearest.
-pub(super) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|k| (strsim::damerau_levenshtein(found, k), k))
-        .min()
-        .filter(|(distance, k)| *distance <= k.len().max(4) / 2);
-    let hint = nearest.map(|(_, k)| format!("did you mean '{k}'? ")).unwrap_or_default();
-    format!("unknown {what} '{}': {hint}known are {}", found.escape_debug(), known.join(", "))
 }
 
 #[cfg(test)]
@@ -202,23 +164,17 @@ mod tests {
         assert_eq!(scenario.role, "generic");
         assert_eq!(scenario.blocks.iter().map(|g| g.entities).sum::<u64>(), 1_001_000);
         assert_eq!(scenario.blocks[0].block_bytes_max, Some(1_000_000));
-        assert_eq!(scenario.blocks[1].repair, Some(RepairPolicy { fault_ratio_max: 0.02, fitness_min: 0.5 }));
+        let repair = json!({ "fault_ratio_max": 0.02, "fitness_min": 0.5 });
+        assert_eq!(scenario.blocks[1].sections["repair"], repair);
         assert_eq!(scenario.store, "postgres://postgres:your_password@localhost:5432/corec_db");
         assert_eq!(scenario.bus, "redis://corec_user:secure_password@localhost:6379");
         assert_eq!(warnings.len(), 2, "modules and the missing plugin: {warnings:?}");
         assert!(warnings[1].contains("procesador_inteligente"));
     }
 
-    use super::super::{RepairPolicy, redact_url};
+    use serde_json::json;
 
-    #[test]
-    fn an_unknown_key_names_the_nearest_known_one() {
-        let text = error(r#"{"blocks": [{"id": "a", "entitys": 10}]}"#);
-        assert!(
-            text.starts_with("s.json: blocks[0].entitys: unknown key 'entitys': did you mean 'entities'?"),
-            "{text}"
-        );
-    }
+    use super::super::redact_url;
 
     #[test]
     fn both_languages_at_once_are_refused() {
@@ -231,7 +187,6 @@ mod tests {
         for (json, path, allowed) in [
             (r#"{"blocks": []}"#, "blocks", "at least one group"),
             (r#"{"ticks": 0, "blocks": [{"id": "a", "entities": 1}]}"#, "ticks", "at least 1"),
-            (r#"{"blocks": [{"id": "a", "entities": 0}]}"#, "blocks[0].entities", "at least 1"),
             (r#"{"blocks": [{"id": "a/b", "entities": 1}]}"#, "blocks[0].id", "letters"),
             (
                 r#"{"blocks": [{"id": "a", "entities": 1, "entities_per_block": 5000}]}"#,
@@ -246,16 +201,6 @@ mod tests {
             (r#"{"blocks": [{"id": "a", "entities": -3}]}"#, "blocks[0].entities", "1,000,000,000"),
             (r#"{"threads": 0, "blocks": [{"id": "a", "entities": 1}]}"#, "threads", "1..=1024"),
             (r#"{"memory_max": "much", "blocks": [{"id": "a", "entities": 1}]}"#, "memory_max", "1GiB"),
-            (
-                r#"{"blocks": [{"id": "a", "entities": 1, "repair": {"fitness_min": 2}}]}"#,
-                "blocks[0].repair.fitness_min",
-                "0..=1",
-            ),
-            (
-                r#"{"blocks": [{"id": "a", "entities": 1, "repair": 7}]}"#,
-                "blocks[0].repair",
-                "false or an object",
-            ),
             (
                 r#"{"blocks": [{"id": "a", "entities": 1}, {"id": "a", "entities": 1}]}"#,
                 "blocks[1].id",
@@ -296,12 +241,6 @@ mod tests {
             let shown = redact_url(url);
             assert!(!shown.contains("a/b") && !shown.contains("a%2F") && shown.contains("***"), "{shown}");
         }
-    }
-
-    #[test]
-    fn repair_false_turns_it_off() {
-        let text = r#"{"blocks": [{"id": "a", "entities": 1, "repair": false}]}"#;
-        assert_eq!(load("s.json", text, &|_| None).unwrap().scenario.blocks[0].repair, None);
     }
 
     #[test]

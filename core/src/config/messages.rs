@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::load::unknown;
-
 /// Letters of a text that an error shows.
 const SHOWN_CHARS: usize = 60;
 
@@ -83,6 +81,17 @@ fn type_in_words(expected: &str) -> &str {
         _ if expected.starts_with("struct ") && !expected.contains(" with ") => "an object",
         _ => expected,
     }
+}
+
+/// Says that `found` is not among `known`, and which of them is the nearest.
+pub(crate) fn unknown(what: &str, found: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|k| (strsim::damerau_levenshtein(found, k), k))
+        .min()
+        .filter(|(distance, k)| *distance <= k.len().max(4) / 2);
+    let hint = nearest.map(|(_, k)| format!("did you mean '{k}'? ")).unwrap_or_default();
+    format!("unknown {what} '{}': {hint}known are {}", found.escape_debug(), known.join(", "))
 }
 
 #[cfg(test)]

@@ -4,22 +4,32 @@
 //! A plugin's config.json goes the same way to a [`PluginConfig`].
 //! Every refusal is a [`ConfigError`]: where, what was found, what is allowed.
 
-mod check;
-mod either;
-mod json;
-mod load;
 mod messages;
-mod names;
-mod plugin;
+
+mod error;
+
+mod alert_rule;
+mod either;
 mod scenario;
+
+mod check;
+mod json;
+mod names;
 mod variables;
+
+mod load;
+
+mod plugin;
 
 pub use either::{Plugins, Threads};
 pub use json::parse_json;
-pub use load::{ConfigError, Loaded, TEXT_BYTES_MAX, load};
-pub(crate) use messages::printable;
+pub use error::ConfigError;
+pub(crate) use load::deserialize;
+pub use load::{Loaded, TEXT_BYTES_MAX, load};
+pub(crate) use messages::{printable, unknown};
 pub use plugin::{PluginConfig, load_plugin};
-pub use scenario::{
-    AlertRule, AlertSignal, BlockGroup, Dynamics, OnPluginError, RepairPolicy, Scenario, Telemetry,
-};
+pub use alert_rule::{AlertRule, FAULT_RATIO, FITNESS};
+pub use scenario::{BlockGroup, OnPluginError, Scenario, SectionValues};
+pub(crate) use scenario::{GROUP_KEYS, SCENARIO_KEYS};
+
 pub use variables::{redact_url, redacted};

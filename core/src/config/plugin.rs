@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::load::{deserialize, parse, unknown};
+use super::load::{deserialize, parse, split};
+use super::messages::unknown;
+use super::scenario::GROUP_KEYS;
 use super::{BlockGroup, ConfigError, check, names, variables};
 
 /// Keys of the plugin's group of blocks.
@@ -105,6 +107,8 @@ pub fn load_plugin(
     let group: Map<String, Value> =
         GROUP.iter().filter_map(|key| Some(((*key).to_string(), own.shift_remove(*key)?))).collect();
     let has_entities = group.contains_key("entities");
+    let mut group = group;
+    split(&mut group, |key| GROUP_KEYS.contains(&key));
     let mut group: BlockGroup = deserialize(source, Value::Object(group), check::RANGES)?;
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.chars().count() > 64 || !name.chars().all(plain) {

@@ -1,13 +1,45 @@
-//! The scenario: plain settings with defaults.
+//! The scenario's frame: plain settings with defaults. What is beside it are sections.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::either::{Plugins, RepairOrFalse, Threads, repair_or_false};
+use super::alert_rule::AlertRule;
+use super::either::{Plugins, Threads};
 use crate::units::ChannelId;
 
+/// Sections as they were written, by name: the keys of a scenario or of a group that are not of the frame.
+pub type SectionValues = serde_json::Map<String, serde_json::Value>;
+
+/// The keys of a scenario that are not sections.
+pub(crate) const SCENARIO_KEYS: [&str; 19] = [
+    "name",
+    "instance_id",
+    "role",
+    "seed",
+    "ticks",
+    "tick_seconds",
+    "tick_seconds_max",
+    "threads",
+    "bus",
+    "store",
+    "store_interval",
+    "publish_interval",
+    "input_stream",
+    "plugins",
+    "on_plugin_error",
+    "max_failures",
+    "memory_max",
+    "snapshot_memory_max",
+    "alerts",
+];
+/// The key of the groups, and theirs that are not sections.
+pub(super) const BLOCKS: &str = "blocks";
+pub(crate) const GROUP_KEYS: [&str; 8] =
+    ["id", "kind", "channel", "entities", "entities_per_block", "load", "block_bytes_max", "plugin"];
+
 /// A whole run: what lives, how it behaves, where its output goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scenario {
     /// The scenario's name, as it appears in summaries.
@@ -51,11 +83,15 @@ pub struct Scenario {
     pub snapshot_memory_max: String,
     /// When an alert is raised and cleared.
     pub alerts: Vec<AlertRule>,
-    /// Set for a scenario that replays a table of telemetry (`--input`); null for any other.
-    pub telemetry: Option<Telemetry>,
+    /// What else it says, for whoever has registered it: see [`Section`](crate::section::Section).
+    #[schemars(skip)]
+    pub sections: SectionValues,
     /// What lives: groups of blocks.
     #[doc(alias = "bloques")]
     pub blocks: Vec<BlockGroup>,
+    /// Where it was read from, for errors; empty for one made in code.
+    #[serde(skip)]
+    pub(super) source: String,
 }
 
 impl Default for Scenario {
@@ -80,8 +116,9 @@ impl Default for Scenario {
             memory_max: "90%".into(),
             snapshot_memory_max: "256MB".into(),
             alerts: AlertRule::defaults(),
-            telemetry: None,
+            sections: SectionValues::new(),
             blocks: Vec::new(),
+            source: String::new(),
         }
     }
 }
@@ -96,8 +133,8 @@ pub enum OnPluginError {
     FailRun,
 }
 
-/// A group of blocks of one kind that share channel, load, dynamics and repair.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// A group of blocks of one kind that share channel, load and sections.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BlockGroup {
     /// The group's name, unique in the scenario; its blocks are `id/0`, `id/1`, ...
@@ -107,11 +144,9 @@ pub struct BlockGroup {
     /// The stream channel, -128..=127.
     #[doc(alias = "canal")]
     pub channel: ChannelId,
-    /// Entities in all blocks of the group together. A group of twins takes it from its input.
+    /// Entities in all blocks of the group together. A group of twins takes it from its input; one of a recycled kind may start with none.
     #[doc(alias = "entidades")]
     pub entities: u64,
-    /// Twins for each column of the input table, at least 1. Only for a group of twins.
-    pub replicas: u32,
     /// Entities in one block, 1..=4096; about 1000 is best.
     #[doc(alias = "entidades_por_bloque")]
     pub entities_per_block: u32,
@@ -122,13 +157,9 @@ pub struct BlockGroup {
     pub block_bytes_max: Option<u64>,
     /// A plugin named by an old file for this group; the default dynamics run all the same.
     pub plugin: Option<String>,
-    /// The default dynamics.
-    pub dynamics: Dynamics,
-    /// When the group's blocks are repaired; false for never.
-    #[doc(alias = "autoreparacion")]
-    #[serde(with = "repair_or_false")]
-    #[schemars(with = "RepairOrFalse")]
-    pub repair: Option<RepairPolicy>,
+    /// What else it says, for whoever has registered it: see [`Section`](crate::section::Section).
+    #[schemars(skip)]
+    pub sections: SectionValues,
 }
 
 impl Default for BlockGroup {
@@ -138,175 +169,80 @@ impl Default for BlockGroup {
             kind: "cell".into(),
             channel: ChannelId(1),
             entities: 0,
-            replicas: 1,
             entities_per_block: 1000,
             load: 0.5,
             block_bytes_max: None,
             plugin: None,
-            dynamics: Dynamics::default(),
-            repair: Some(RepairPolicy::default()),
+            sections: SectionValues::new(),
         }
     }
 }
 
-/// The default dynamics of one entity:
-/// `value += gain * (target - value) + coupling * (block mean - value) + noise`, kept within 0..=1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Dynamics {
-    /// Share of the distance to the block's mean covered in a tick, 0..=1.
-    pub coupling: f32,
-    /// Largest random change of a value in a tick, 0..=1; drawn evenly from -noise..noise.
-    pub noise: f32,
-    /// Chance that an entity fails in a tick in which it is processed, 0..=1.
-    pub fault_rate: f32,
-}
-
-impl Default for Dynamics {
-    fn default() -> Self {
-        Self { coupling: 0.05, noise: 0.02, fault_rate: 0.001 }
+impl Scenario {
+    /// What errors call it: where it was read from, else its name.
+    pub fn source(&self) -> &str {
+        if self.source.is_empty() { &self.name } else { &self.source }
     }
 }
 
-/// When a block is repaired.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct RepairPolicy {
-    /// A block with a larger share of inactive entities is repaired, 0..=1.
-    #[doc(alias = "max_errores")]
-    pub fault_ratio_max: f32,
-    /// A block with a lower fitness is repaired, 0..=1.
-    #[doc(alias = "min_fitness")]
-    pub fitness_min: f32,
-}
-
-impl Default for RepairPolicy {
-    fn default() -> Self {
-        Self { fault_ratio_max: 0.05, fitness_min: 0.2 }
+/// As it is read: sections stand beside the frame's keys.
+impl Serialize for Scenario {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("name", &self.name)?;
+        map.serialize_entry("instance_id", &self.instance_id)?;
+        map.serialize_entry("role", &self.role)?;
+        map.serialize_entry("seed", &self.seed)?;
+        map.serialize_entry("ticks", &self.ticks)?;
+        map.serialize_entry("tick_seconds", &self.tick_seconds)?;
+        map.serialize_entry("tick_seconds_max", &self.tick_seconds_max)?;
+        map.serialize_entry("threads", &self.threads)?;
+        map.serialize_entry("bus", &self.bus)?;
+        map.serialize_entry("store", &self.store)?;
+        map.serialize_entry("store_interval", &self.store_interval)?;
+        map.serialize_entry("publish_interval", &self.publish_interval)?;
+        map.serialize_entry("input_stream", &self.input_stream)?;
+        map.serialize_entry("plugins", &self.plugins)?;
+        map.serialize_entry("on_plugin_error", &self.on_plugin_error)?;
+        map.serialize_entry("max_failures", &self.max_failures)?;
+        map.serialize_entry("memory_max", &self.memory_max)?;
+        map.serialize_entry("snapshot_memory_max", &self.snapshot_memory_max)?;
+        map.serialize_entry("alerts", &self.alerts)?;
+        self.sections.iter().try_for_each(|(name, section)| map.serialize_entry(name, section))?;
+        map.serialize_entry(BLOCKS, &self.blocks)?;
+        map.end()
     }
 }
 
-/// What an alert rule looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AlertSignal {
-    /// A block's share of inactive entities, 0..=1.
-    FaultRatio,
-    /// A block's fitness, 0..=1.
-    Fitness,
-    /// The highest value of a block's active entities. Told by the plugin `alerts`.
-    ValueMax,
-    /// The lowest value of a block's active entities. Told by the plugin `alerts`.
-    ValueMin,
-    /// The anomaly score of a table's row: the mean of its three highest columns.
-    RowScore,
-    /// The anomaly score of a column of a table: the highest |z| of its twins.
-    ColumnScore,
-}
-
-impl AlertSignal {
-    /// As a scenario has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FaultRatio => "fault_ratio",
-            Self::Fitness => "fitness",
-            Self::ValueMax => "value_max",
-            Self::ValueMin => "value_min",
-            Self::RowScore => "row_score",
-            Self::ColumnScore => "column_score",
-        }
+/// As it is read: sections stand beside the frame's keys.
+impl Serialize for BlockGroup {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("kind", &self.kind)?;
+        map.serialize_entry("channel", &self.channel)?;
+        map.serialize_entry("entities", &self.entities)?;
+        map.serialize_entry("entities_per_block", &self.entities_per_block)?;
+        map.serialize_entry("load", &self.load)?;
+        map.serialize_entry("block_bytes_max", &self.block_bytes_max)?;
+        map.serialize_entry("plugin", &self.plugin)?;
+        self.sections.iter().try_for_each(|(name, section)| map.serialize_entry(name, section))?;
+        map.end()
     }
 }
 
-/// When an alert is raised and when it is cleared again.
-///
-/// `enter` above `leave` watches for values that are too high, `enter` below `leave` for values that are too low.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AlertRule {
-    /// The alert's kind, the guide's `tipo`; unique in the scenario.
-    #[doc(alias = "tipo")]
-    pub name: String,
-    /// What is watched.
-    pub signal: AlertSignal,
-    /// The value at which the alert is raised.
-    pub enter: f64,
-    /// The value at which it is cleared. The distance to `enter` keeps it from flapping.
-    pub leave: f64,
-    /// Simulated seconds for which the value must stay past `enter` before the alert is raised.
-    #[serde(default)]
-    pub hold: f64,
-    /// How urgent: 1 is the most, 5 the least.
-    #[doc(alias = "prioridad")]
-    #[serde(default = "AlertRule::severity_default")]
-    pub severity: u8,
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
 
-impl AlertRule {
-    fn severity_default() -> u8 {
-        2
-    }
+    use super::*;
 
-    /// Whether its values make sense.
-    ///
-    /// # Errors
-    /// The key, what was found, what is allowed.
-    pub fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        let is_name = (1..=64).contains(&self.name.len()) && !self.name.chars().any(char::is_control);
-        if !is_name {
-            return Err(("name", format!("'{}'", self.name.escape_debug()), "1 to 64 bytes of text"));
-        }
-        if !(self.enter.is_finite() && self.leave.is_finite()) || self.enter == self.leave {
-            return Err(("enter", self.enter.to_string(), "a number other than leave"));
-        }
-        if !(self.hold >= 0.0 && self.hold <= 1e9) {
-            return Err(("hold", self.hold.to_string(), "within 0..=1e9 seconds"));
-        }
-        if !(1..=5).contains(&self.severity) {
-            return Err(("severity", self.severity.to_string(), "within 1..=5"));
-        }
-        Ok(())
-    }
-
-    /// The rules of a scenario that names none.
-    pub fn defaults() -> Vec<Self> {
-        let rule = |name: &str, signal, enter, leave, severity| Self {
-            name: name.into(),
-            signal,
-            enter,
-            leave,
-            hold: 0.0,
-            severity,
-        };
-        vec![
-            rule("block_faults", AlertSignal::FaultRatio, 0.15, 0.10, 2),
-            rule("block_fitness", AlertSignal::Fitness, 0.20, 0.25, 2),
-        ]
-    }
-}
-
-/// How a twin learns what is normal for its column.
-///
-/// A twin keeps an exponentially weighted mean and deviation of its column. Its score is
-/// `|value - mean| / deviation`, taken before the value is learned. The replicas of a column learn at different
-/// speeds: their windows are spread evenly, on a logarithmic scale, from `window_min` to `window_max`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Telemetry {
-    /// Rows over which the quickest replica averages, at least 2. A single replica uses the geometric middle.
-    pub window_min: f64,
-    /// Rows over which the slowest replica averages, at least `window_min`.
-    pub window_max: f64,
-    /// Values of its column a twin sees before it scores, at least 2.
-    pub warmup: u32,
-    /// The least deviation, as a share of the column's range so far, 0..=1: a quiet column may stir a little.
-    pub deviation_floor: f64,
-    /// The largest score a twin gives, above 0: one wild column must not drown the others.
-    pub score_max: f64,
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Self { window_min: 200.0, window_max: 2000.0, warmup: 100, deviation_floor: 0.01, score_max: 20.0 }
+    #[test]
+    fn the_keys_of_the_frame_are_those_that_are_written_and_read() {
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let scenario = json!(Scenario::default());
+        assert_eq!(keys(&scenario), SCENARIO_KEYS.iter().chain(&[BLOCKS]).copied().collect::<Vec<_>>());
+        assert_eq!(keys(&json!(BlockGroup::default())), GROUP_KEYS);
+        assert_eq!(serde_json::from_value::<Scenario>(scenario).unwrap(), Scenario::default());
     }
 }

@@ -6,6 +6,10 @@
 
 use corec::prelude::*;
 
+/// The signals of the highest and the lowest value of a block's active entities.
+const VALUE_MAX: &str = "value_max";
+const VALUE_MIN: &str = "value_min";
+
 /// Tells of blocks with extreme values.
 #[derive(Deserialize, JsonSchema)]
 #[serde(default)]
@@ -17,9 +21,9 @@ pub struct BlockAlerts {
 impl Default for BlockAlerts {
     /// Values are within 0..=1 under the default dynamics, and start around their targets of 0.2 to 0.8.
     fn default() -> Self {
-        let rule = |name: &str, signal, enter, leave| AlertRule {
+        let rule = |name: &str, signal: &str, enter, leave| AlertRule {
             name: name.into(),
-            signal,
+            signal: signal.into(),
             enter,
             leave,
             hold: 5.0,
@@ -27,8 +31,8 @@ impl Default for BlockAlerts {
         };
         Self {
             rules: vec![
-                rule("block_value_high", AlertSignal::ValueMax, 0.999, 0.99),
-                rule("block_value_low", AlertSignal::ValueMin, 0.0, 0.001),
+                rule("block_value_high", VALUE_MAX, 0.999, 0.99),
+                rule("block_value_low", VALUE_MIN, 0.0, 0.001),
             ],
         }
     }
@@ -37,7 +41,7 @@ impl Default for BlockAlerts {
 impl Plugin for BlockAlerts {
     fn build(&self, app: &mut App) {
         self.rules.iter().for_each(|rule| _ = app.add_alert_rule(rule.clone()));
-        app.tells(AlertSignal::ValueMax).tells(AlertSignal::ValueMin);
+        app.tells(VALUE_MAX).tells(VALUE_MIN);
         app.init_resource::<BlockExtremes>().add_systems(Update, watch.in_set(Phase::Measure));
     }
 }
@@ -65,8 +69,8 @@ fn watch(
     });
     for (at, found) in extremes.0.iter().enumerate() {
         let Some((low, high)) = found.0 else { continue };
-        out.observe(AlertSignal::ValueMax, BlockId(at as u32), high.into());
-        out.observe(AlertSignal::ValueMin, BlockId(at as u32), low.into());
+        out.observe(VALUE_MAX, BlockId(at as u32), high.into());
+        out.observe(VALUE_MIN, BlockId(at as u32), low.into());
     }
 }
 

@@ -94,7 +94,7 @@ impl Analyzer {
             return Ok(());
         }
         let name = &run.scenario.name;
-        if run.scenario.telemetry.is_none() {
+        if !run.scenario.has_section("telemetry") {
             return Err(format!(
                 "mode: found 'forecast' with scenario '{name}', which takes no table, must be 'score' there; a table is \
                  forecast by: corec run telemetry --input FILE"

@@ -348,7 +348,7 @@ fn what(args: &VerifyArgs) -> Result<(Scenario, Option<RecordedRun>), RunError> 
     if let Some(total) = args.entities {
         scale(&mut scenario, total).map_err(RunError::Usage)?;
     }
-    if scenario.telemetry.is_some() {
+    if scenario.has_section("telemetry") {
         let message = format!("{}: takes a table: run it, then verify the run's folder", args.what);
         return Err(RunError::Usage(message));
     }

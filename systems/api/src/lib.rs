@@ -41,13 +41,14 @@ pub mod prelude {
     pub use corec_core::block::{Block, BlockId, GroupId, Population};
     pub use corec_core::blocks::{BlockView, Blocks};
     pub use corec_core::column::{Health, Signal, StableId, Trait};
-    pub use corec_core::config::{AlertRule, AlertSignal, BlockGroup, Dynamics, RepairPolicy, Scenario};
+    pub use corec_core::config::{AlertRule, BlockGroup, Scenario};
     pub use corec_core::digest::{Digest, SaveResource, Saved};
     pub use corec_core::kind::{AddKind, Kind};
     pub use corec_core::phase::{Phase, Shutdown};
     pub use corec_core::plugin::{NamedPlugin, PlannedRun, PluginDir, PluginDirs};
     pub use corec_core::rng::{self, Draws};
     pub use corec_core::rows::{RowError, Rows};
+    pub use corec_core::section::{AddSection, GroupSettings, ScenarioSettings, Section};
     pub use corec_core::simulation::{Ending, RunScenario, Simulation, SimulationError};
     pub use corec_core::stats::{BlockStats, Stats, Totals};
     pub use corec_core::units::{ChannelId, Tick};

@@ -10,7 +10,6 @@ use bevy_ecs::system::{Deferred, SystemBuffer, SystemMeta, SystemParam};
 use bevy_ecs::world::DeferredWorld;
 use corec_core::alert::Alerts;
 use corec_core::block::{BlockId, Population};
-use corec_core::config::AlertSignal;
 use corec_core::outputs::Outputs;
 use corec_core::plugin::NamedPlugin;
 use corec_core::store::{Batch, KeyValue, Metric};
@@ -58,8 +57,8 @@ impl<P: NamedPlugin> Outbox<'_, P> {
         self.said.push(Statement::Clear { name: cut(name), subject: cut(subject), value });
     }
 
-    /// Shows the alert rules about `signal` the value of a block.
-    pub fn observe(&mut self, signal: AlertSignal, block: BlockId, value: f64) {
+    /// Shows the alert rules about `signal` the value of a block: one that the plugin has declared with `app.tells(..)`.
+    pub fn observe(&mut self, signal: &'static str, block: BlockId, value: f64) {
         self.said.push(Statement::Observe { signal, block, value });
     }
 
@@ -124,7 +123,7 @@ fn cut(text: &str) -> String {
 enum Statement {
     Alert { name: String, subject: String, value: f64, severity: u8 },
     Clear { name: String, subject: String, value: f64 },
-    Observe { signal: AlertSignal, block: BlockId, value: f64 },
+    Observe { signal: &'static str, block: BlockId, value: f64 },
     RowScore { method: &'static str, score: f32 },
     Message { channel: &'static str, json: Vec<u8> },
     Bytes { stream: String, data: Vec<u8> },
@@ -146,6 +145,7 @@ impl Statement {
             Self::Observe { signal, block, value } => {
                 world.resource_scope(|world, mut alerts: Mut<Alerts>| {
                     let name = || world.resource::<Population>().block_name(block);
+                    let signal = alerts.watched(signal);
                     alerts.observe(signal, block.0, value, tick, name);
                 })
             }

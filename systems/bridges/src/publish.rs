@@ -13,7 +13,7 @@ use corec_core::block::{BlockId, Population};
 use corec_core::blocks::Blocks;
 use corec_core::bus::RunBus;
 use corec_core::column::{Health, Signal, StableId};
-use corec_core::config::AlertSignal;
+use corec_core::config::{FAULT_RATIO, FITNESS};
 use corec_core::message::{Frame, FrameColumn};
 use corec_core::outputs::{ENGINE, Outputs};
 use corec_core::simulation::{Ending, RunScenario};
@@ -36,10 +36,11 @@ const FRAME_ENTITIES: usize = 65_536;
 
 /// Shows the alert rules every block.
 pub fn watch(stats: Res<Stats>, population: Res<Population>, tick: Res<Tick>, mut alerts: ResMut<Alerts>) {
+    let (fault_ratio, fitness) = (alerts.watched(FAULT_RATIO), alerts.watched(FITNESS));
     for (at, block) in stats.blocks.iter().enumerate().filter(|(_, block)| block.is_measured == 1) {
         let name = || population.block_name(BlockId(at as u32));
-        alerts.observe(AlertSignal::FaultRatio, at as u32, f64::from(block.fault_ratio), tick.0, name);
-        alerts.observe(AlertSignal::Fitness, at as u32, f64::from(block.fitness), tick.0, name);
+        alerts.observe(fault_ratio, at as u32, f64::from(block.fault_ratio), tick.0, name);
+        alerts.observe(fitness, at as u32, f64::from(block.fitness), tick.0, name);
     }
 }
 

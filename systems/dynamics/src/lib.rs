@@ -1,17 +1,19 @@
 //! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`repair`];
 //! [`birth`] comes before the first.
 //!
-//! [`Dynamics`] registers what they need; whoever builds the tick puts the systems in their phases.
+//! [`DynamicsPlugin`] registers what they need; whoever builds the tick puts the systems in their phases.
 //!
 //! ```
 //! use bevy_app::App;
 //! use bevy_ecs::schedule::IntoScheduleConfigs;
 //! use corec_core::phase::Phase;
 //! let mut app = App::new();
-//! app.add_plugins(corec_dynamics::Dynamics);
+//! app.add_plugins(corec_dynamics::DynamicsPlugin);
 //! app.add_systems(bevy_app::Update, corec_dynamics::process::process.in_set(Phase::Process));
 //! ```
 #![forbid(unsafe_code)]
+
+pub mod settings;
 
 pub mod birth;
 pub mod process;
@@ -25,14 +27,16 @@ use bevy_ecs::world::World;
 use corec_core::column::{Signal, Trait};
 use corec_core::kind::{AddKind, Kind};
 use corec_core::replace::Replacements;
+use corec_core::section::AddSection;
 
 /// The kinds that the built-in behaviour is for: `cell`, and `full`, whose rows are as large as a million of them may be in 1 GiB.
-pub struct Dynamics;
+pub struct DynamicsPlugin;
 
-impl Plugin for Dynamics {
+impl Plugin for DynamicsPlugin {
     fn build(&self, app: &mut App) {
         app.add_kind(Kind::new("cell").with::<Signal>().with::<Trait>())
             .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>());
+        app.add_group_section::<settings::Dynamics>().add_group_section::<settings::Repair>();
     }
 }
 

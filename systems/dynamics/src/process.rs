@@ -10,10 +10,13 @@ use corec_core::blocks::Blocks;
 use corec_core::column::{Health, Signal, StableId, Trait};
 use corec_core::maths::{finite_mask, pick};
 use corec_core::rng::{Draws, STRIP, Strips, unit};
+use corec_core::section::GroupSettings;
 use corec_core::simulation::RunScenario;
 use corec_core::stats::{Stats, Totals};
 use corec_core::units::Tick;
 use corec_core::width::{Kernel, Simd, Width};
+
+use crate::settings::Dynamics;
 
 /// What a block's processing counted.
 #[derive(Clone, Copy, Default)]
@@ -37,6 +40,7 @@ impl FromWorld for ProcessDraws {
 /// Processes every due entity.
 pub fn process(
     blocks: Blocks<(&StableId, &Trait, &mut Signal, &mut Health)>,
+    settings: Res<GroupSettings<Dynamics>>,
     draws: Res<ProcessDraws>,
     tick: Res<Tick>,
     stats: Res<Stats>,
@@ -47,7 +51,7 @@ pub fn process(
     counts.resize(blocks.population().block_count(), Counts::default());
     let simd = Simd::widest();
     blocks.due().par_fold_blocks(&mut counts, |counts, view, (ids, traits, signals, healths)| {
-        let (dynamics, block) = (&view.group.settings().dynamics, stats.of(view.id()));
+        let (dynamics, block) = (settings.of(view.group_id()), stats.of(view.id()));
         // Before the first Measure, and in a block without an active entity, there is no mean to tend to.
         let coupling = if block.active > 0 { dynamics.coupling } else { 0.0 };
         let force = Force {

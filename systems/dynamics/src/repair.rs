@@ -10,16 +10,18 @@
 use std::sync::Mutex;
 
 use bevy_ecs::prelude::*;
-use corec_core::block::Directory;
+use corec_core::block::{Directory, GroupId};
 use corec_core::blocks::Blocks;
 use corec_core::column::{Health, Signal, StableId, Trait};
 use corec_core::replace::{Replaced, Replacements};
 use corec_core::rng::{Draws, below, unit};
+use corec_core::section::GroupSettings;
 use corec_core::simulation::RunScenario;
 use corec_core::stats::{BlockStats, Stats, Totals};
 use corec_core::units::Tick;
 
 use crate::birth::{BirthDraws, GAIN};
+use crate::settings::Repair;
 
 /// Candidates of which the fittest becomes the parent.
 const CANDIDATES: usize = 4;
@@ -43,6 +45,7 @@ impl FromWorld for RepairDraws {
 #[expect(clippy::too_many_arguments, reason = "each is a resource the system declares that it uses")]
 pub fn repair(
     mut blocks: Blocks<(&StableId, &mut Health, &mut Signal, Option<&mut Trait>)>,
+    settings: Res<GroupSettings<Repair>>,
     draws: Res<RepairDraws>,
     births: Res<BirthDraws>,
     tick: Res<Tick>,
@@ -52,21 +55,21 @@ pub fn repair(
     mut replacements: ResMut<Replacements>,
     mut first_ids: Local<Vec<u64>>,
 ) {
-    let needs = |stats: &BlockStats, policy: Option<corec_core::config::RepairPolicy>| {
-        policy.is_some_and(|policy| {
+    let needs = |stats: &BlockStats, group: GroupId| {
+        settings.of(group).0.is_some_and(|policy| {
             stats.active < stats.live
                 && (stats.fault_ratio > policy.fault_ratio_max || stats.fitness < policy.fitness_min)
         })
     };
     let population = blocks.population();
-    if !population.blocks().any(|b| needs(&stats.of(b.id()), population.group(b.group()).settings().repair)) {
+    if !population.blocks().any(|b| needs(&stats.of(b.id()), b.group())) {
         return;
     }
     // New ids are numbered in block and row order: count first, then each block knows where its own begin.
     first_ids.clear();
     first_ids.resize(population.block_count(), 0);
     blocks.reborrow().par_fold_blocks(&mut first_ids, |count, view, (_, healths, ..)| {
-        if needs(&stats.of(view.id()), view.group.settings().repair) {
+        if needs(&stats.of(view.id()), view.group_id()) {
             let fresh = healths.iter().filter(|h| !h.is_active() && h.failures >= FAILURES_MAX).count();
             *count = fresh as u64;
         }
@@ -78,7 +81,7 @@ pub fn repair(
     let repairs = Mutex::new((&mut totals.repairs, &mut replacements.0));
     blocks.par_fold_blocks(&mut first_ids, |next_id, view, (ids, healths, signals, traits)| {
         let stats = stats.of(view.id());
-        if !needs(&stats, view.group.settings().repair) {
+        if !needs(&stats, view.group_id()) {
             return;
         }
         let mut rows = BlockRows { ids, healths, signals, traits };

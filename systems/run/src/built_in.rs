@@ -15,8 +15,8 @@ use corec_core::phase::{Close, Owner, Phase};
 use corec_core::replace::replace;
 use corec_core::simulation::Ending;
 use corec_core::store::{Batch, RunRecord};
-use corec_dynamics::{Dynamics, birth, measure, process, remember, repair};
-use corec_telemetry::{Telemetry, feed, scores, twin};
+use corec_dynamics::{DynamicsPlugin, birth, measure, process, remember, repair};
+use corec_telemetry::{TelemetryPlugin, feed, scores, twin};
 
 /// The built-in kinds and systems, in their phases.
 ///
@@ -27,7 +27,7 @@ pub struct CorecPlugin;
 impl Plugin for CorecPlugin {
     fn build(&self, app: &mut App) {
         observers::watch(app.world_mut());
-        app.add_plugins((Dynamics, Telemetry));
+        app.add_plugins((DynamicsPlugin, TelemetryPlugin));
         app.init_resource::<InputCursor>().save_resource::<InputCursor>();
         app.init_resource::<Batch>();
         channels::prepare(app);

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use corec_core::config::Scenario;
 use corec_core::journal::Journal;
+use corec_core::section::Section;
 use corec_core::stop::Stop;
 use corec_telemetry::feed::Feed;
+use corec_telemetry::settings::{Replicas, Telemetry};
 use corec_telemetry::source::is_pipe;
 use corec_telemetry::table::TableReader;
 use corec_telemetry::table_error::TableError;
@@ -23,21 +25,21 @@ pub(crate) fn open_table(
     stop: &Stop,
 ) -> Result<Option<Feed>, RunError> {
     let usage = |text: String| Err(RunError::Usage(text));
-    match (&scenario.telemetry, input) {
-        (None, Some(_)) => {
+    match (scenario.has_section(Telemetry::NAME), input) {
+        (false, Some(_)) => {
             return usage(format!(
                 "--input: scenario '{}' takes no table: corec run telemetry --input FILE.csv",
                 scenario.name
             ));
         }
-        (Some(_), None) => {
+        (true, None) => {
             return usage(
                 "--input: missing, must be a table: corec run telemetry --input FILE.csv[.gz]".into(),
             );
         }
-        (None, None) if windows.is_some() => return usage("--windows: needs --input FILE.csv[.gz]".into()),
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) => {}
+        (false, None) if windows.is_some() => return usage("--windows: needs --input FILE.csv[.gz]".into()),
+        (false, None) => return Ok(None),
+        (true, Some(_)) => {}
     }
     let path = input.unwrap_or(Path::new(""));
     let table = TableReader::open_until(path, stop);
@@ -53,7 +55,7 @@ pub(crate) fn open_table(
         None => None,
     };
     for group in scenario.blocks.iter_mut().filter(|g| g.kind == "twin") {
-        group.entities = table.width() as u64 * u64::from(group.replicas);
+        group.entities = table.width() as u64 * u64::from(group.section::<Replicas>()?.0);
     }
     if let Some(group) = scenario.blocks.iter().find(|g| g.entities == 0) {
         return usage(format!(

@@ -81,6 +81,13 @@ pub const SUMMARY: &str = "summary.json";
 /// Ticks between two recorded digests, unless asked otherwise.
 pub const DIGEST_INTERVAL: u64 = 10;
 
+/// The JSON schema of a scenario with the built-in sections.
+pub fn schema() -> serde_json::Value {
+    let mut app = bevy_app::App::new();
+    app.add_plugins(CorecPlugin);
+    app.world().resource::<corec_core::section::Sections>().schema().to_value()
+}
+
 /// The plugins of a run, of a folder, of a source tree.
 pub mod plugins {
     pub use crate::about::{About, about, check};

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use corec_bridges::store;
 use corec_core::config::Scenario;
+use corec_core::section::Section;
 use corec_core::snapshot::Snapshot;
 use corec_core::stop::Stop;
 use corec_core::store::RunRecord;
 use corec_core::units::RunId;
 use corec_telemetry::feed::Feed;
+use corec_telemetry::settings::Telemetry;
 use corec_telemetry::source::is_pipe;
 
 use crate::JOURNAL;
@@ -51,7 +53,7 @@ impl Origin {
             }
             check_copy(run, &plan.options, &plan.scenario)?;
         }
-        let has_input = plan.scenario.telemetry.is_some() || plan.scenario.input_stream.is_some();
+        let has_input = plan.scenario.has_section(Telemetry::NAME) || plan.scenario.input_stream.is_some();
         if run.is_none() && snapshot.is_some() && has_input {
             let message = "--restore: the run of this snapshot is not here, and its journal has the run's inputs: name its folder";
             return Err(RunError::Usage(message.into()));

@@ -11,6 +11,7 @@ use corec_core::block::Population;
 use corec_core::bus::RunBus;
 use corec_core::config::{Scenario, redact_url};
 use corec_core::journal::JournalPrefix;
+use corec_core::section::Sections;
 use corec_core::simulation::Simulation;
 use corec_core::snapshot::{About, SnapshotFolder};
 use corec_core::stats::Totals;
@@ -40,6 +41,11 @@ use crate::{DIGEST_INTERVAL, SNAPSHOTS, SUMMARY};
 /// What kept it from starting.
 pub(crate) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Started, Attendants), RunError> {
     check_here()?;
+    if !app.is_plugin_added::<CorecPlugin>() {
+        app.add_plugins(CorecPlugin);
+    }
+    // Before anything is waited for.
+    app.world().resource::<Sections>().complete(&mut plan.scenario)?;
     let mut origin = Origin::of(&mut plan)?;
     let options = origin.options(&plan);
     let table = origin.table(&mut plan, &options, stop)?;
@@ -67,13 +73,10 @@ pub(crate) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Sta
     Start { plan, origin, options, simulation, folder, manifest, store, memory_max, last_tick }.finish(record)
 }
 
-/// Gives the app what a run has: the built-in systems, its table, its bus. Looks whether its store is one.
+/// Gives the app its table and its bus. Looks whether its store is one.
 fn prepare(app: &mut App, scenario: &Scenario, table: Option<Feed>) -> Result<(), RunError> {
     let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
     store::parse(&scenario.store).map_err(|e| RunError::Usage(e.to_string()))?;
-    if !app.is_plugin_added::<CorecPlugin>() {
-        app.add_plugins(CorecPlugin);
-    }
     if let Some(table) = table {
         corec_telemetry::insert(app.world_mut(), table);
     }

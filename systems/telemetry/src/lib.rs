@@ -10,6 +10,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod settings;
+
 mod cell;
 mod header;
 mod live;
@@ -35,18 +37,24 @@ pub mod scores;
 use bevy_app::{App, Plugin};
 use bevy_ecs::world::World;
 use corec_api::row::TableRow;
+use corec_core::alert::AddAlertRule;
 use corec_core::column::Signal;
 use corec_core::digest::SaveResource;
 use corec_core::kind::{AddKind, Kind};
+use corec_core::section::{AddSection, Section};
 
 /// The kind `twin`, and what a run with a table keeps beside it.
-pub struct Telemetry;
+pub struct TelemetryPlugin;
 
-impl Plugin for Telemetry {
+impl Plugin for TelemetryPlugin {
     fn build(&self, app: &mut App) {
         app.add_kind(Kind::new("twin").with::<Signal>().with::<twin::Twin>());
         app.init_resource::<scores::Scores>().save_resource::<scores::Scores>();
         app.init_resource::<detection::Detectors>();
+        app.add_section::<settings::Telemetry>().add_group_section::<settings::Replicas>();
+        for signal in [scores::ROW_SCORE, scores::COLUMN_SCORE] {
+            app.tells_with(signal, settings::Telemetry::NAME);
+        }
     }
 }
 

@@ -11,18 +11,22 @@ use bevy_ecs::prelude::*;
 use corec_api::row::TableRow;
 use corec_core::alert::Alerts;
 use corec_core::blocks::Blocks;
-use corec_core::config::AlertSignal;
 use corec_core::digest::Saved;
 use corec_core::outputs::{ENGINE, Outputs};
-use corec_core::simulation::RunScenario;
+use corec_core::section::ScenarioSettings;
 use corec_core::store::{Batch, Metric};
 use corec_core::units::Tick;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::detection::{Detector, Detectors, areas};
+use crate::settings::Telemetry;
 use crate::twin::Twin;
 
+/// The signal of a table's row: the mean of its three highest columns, or what a plugin scores it.
+pub const ROW_SCORE: &str = "row_score";
+/// The signal of a column of a table: the highest |z| of its twins.
+pub const COLUMN_SCORE: &str = "column_score";
 /// Columns whose mean is a row's score.
 const HIGHEST: usize = 3;
 
@@ -95,7 +99,7 @@ fn in_order(score: f32) -> u32 {
 pub fn score(
     row: Option<ResMut<TableRow>>,
     blocks: Blocks<&Twin>,
-    scenario: Res<RunScenario>,
+    settings: Res<ScenarioSettings<Telemetry>>,
     mut detectors: ResMut<Detectors>,
     mut scores: ResMut<Scores>,
     mut highest: Local<Vec<f32>>,
@@ -106,7 +110,7 @@ pub fn score(
         // A gap has no score of its own.
         *score = if value.is_nan() { f32::NAN } else { 0.0 };
     }
-    let warmup = scenario.0.telemetry.map_or(0, |settings| u64::from(settings.warmup));
+    let warmup = settings.0.as_ref().map_or(0, |settings| u64::from(settings.warmup));
     let mut is_warm = false;
     blocks.for_each(|twins| {
         for twin in twins {
@@ -143,12 +147,13 @@ pub fn report(
     mut batch: ResMut<Batch>,
 ) {
     let Some(row) = row else { return };
+    let (column_score, row_score) = (alerts.watched(COLUMN_SCORE), alerts.watched(ROW_SCORE));
     for (at, score) in row.column_scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
         let name = || format!("column {}", row.columns()[at]);
-        alerts.observe(AlertSignal::ColumnScore, at as u32, f64::from(*score), tick.0, name);
+        alerts.observe(column_score, at as u32, f64::from(*score), tick.0, name);
     }
     let value = f64::from(row.score);
-    alerts.observe(AlertSignal::RowScore, 0, value, tick.0, || "row".into());
+    alerts.observe(row_score, 0, value, tick.0, || "row".into());
     outputs.note(ENGINE, "metrics", tick.0, &[b"row_score", &value.to_bits().to_le_bytes()]);
     batch.metrics.push(Metric { tick: tick.0, name: "row_score".into(), value });
 }

@@ -11,10 +11,11 @@ use bytemuck::{Pod, Zeroable};
 use corec_api::row::TableRow;
 use corec_core::blocks::Blocks;
 use corec_core::column::{Signal, StableId};
-use corec_core::config::Telemetry;
-use corec_core::simulation::RunScenario;
+use corec_core::section::{GroupSettings, ScenarioSettings};
 use corec_core::stats::Totals;
 use libm::pow;
+
+use crate::settings::{Replicas, Telemetry};
 
 /// What a twin knows of its column.
 #[derive(Component, Pod, Zeroable, Clone, Copy, Default, PartialEq, Debug)]
@@ -43,14 +44,15 @@ pub struct Twin {
 /// Gives every twin its column and window. The twins of a column follow each other.
 pub fn assign(
     row: Option<Res<TableRow>>,
-    scenario: Res<RunScenario>,
+    settings: Res<ScenarioSettings<Telemetry>>,
+    replicas: Res<GroupSettings<Replicas>>,
     blocks: Blocks<(&StableId, &mut Twin)>,
 ) {
-    let (Some(row), Some(settings)) = (row, scenario.0.telemetry) else { return };
+    let (Some(row), Some(settings)) = (row, settings.0.as_ref()) else { return };
     let columns = row.values.len() as u32;
     let mut first = None;
     blocks.for_each_block(|view, (ids, twins)| {
-        let replicas = view.group.settings().replicas;
+        let replicas = replicas.of(view.group_id()).0;
         // Ids of a group are consecutive; a second group starts at column 0 again.
         if first.is_none_or(|(group, _)| group != view.group_id()) {
             first = Some((view.group_id(), ids[0].0));
@@ -59,7 +61,7 @@ pub fn assign(
         for (id, twin) in ids.iter().zip(twins) {
             let at = (id.0 - first_id) as u32;
             twin.column = (at / replicas).min(columns - 1);
-            twin.window = window(&settings, at % replicas, replicas);
+            twin.window = window(settings, at % replicas, replicas);
         }
     });
 }
@@ -73,15 +75,15 @@ pub fn window(settings: &Telemetry, k: u32, n: u32) -> f32 {
 /// Process: lets every twin follow its column. Its value is how normal it finds it: 1 at its mean, 0.5 at a score of 3.
 pub fn follow(
     row: Option<Res<TableRow>>,
-    scenario: Res<RunScenario>,
+    settings: Res<ScenarioSettings<Telemetry>>,
     blocks: Blocks<(&mut Twin, &mut Signal)>,
     mut totals: ResMut<Totals>,
 ) {
-    let (Some(row), Some(settings)) = (row, scenario.0.telemetry) else { return };
+    let (Some(row), Some(settings)) = (row, settings.0.as_ref()) else { return };
     let mut updates = vec![0u64; blocks.population().block_count()];
     blocks.par_fold_blocks(&mut updates, |updates, _, (twins, signals)| {
         *updates += twins.len() as u64;
-        follow_kernel(&settings, &row.values, twins, signals);
+        follow_kernel(settings, &row.values, twins, signals);
     });
     totals.entity_updates += updates.iter().sum::<u64>();
 }
