@@ -25,37 +25,11 @@ use bevy_ecs::world::World;
 use fixedbitset::FixedBitSet;
 
 use super::reach::reaches_others;
-use super::report::{Reports, ScheduleReport, TimingCell, Touched, display_name, lock};
+use super::report::{Ambiguity, Reports, ScheduleReport, TimingCell, Touched, display_name, lock};
 use crate::phase::{Owner, Owners, Phase};
 use crate::units::Tick;
 
 pub(super) type Shared = Arc<Mutex<Captured>>;
-
-/// Two systems of one owner that conflict and have no declared order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ambiguity {
-    /// The schedule they are in.
-    pub schedule: String,
-    /// One system.
-    pub first: String,
-    /// The other.
-    pub second: String,
-    /// What both access, at least one of them writing.
-    pub shared: String,
-    /// Whether it is an error; between systems of plain Bevy plugins it is a warning, and the order is that of adding.
-    pub is_error: bool,
-}
-
-impl fmt::Display for Ambiguity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { schedule, first, second, shared, .. } = self;
-        write!(
-            f,
-            "{schedule}: systems '{first}' and '{second}' both use {shared} and have no declared order: add .before() or .after(), or \
-             .ambiguous_with_all() where it does not matter (.ambiguous_with(set) is not seen by this check)"
-        )
-    }
-}
 
 /// What the pass leaves for the executor.
 pub(super) struct Captured {

@@ -5,10 +5,11 @@
 //! resulting graph on the current thread's team (`run`), where systems may use rayon themselves. Panics and errors of
 //! systems are caught and kept (`report`); every system is timed.
 
-mod capture;
-mod plan;
 mod reach;
 mod report;
+
+mod capture;
+mod plan;
 mod run;
 
 use std::sync::Arc;
@@ -16,9 +17,8 @@ use std::sync::Arc;
 use bevy_ecs::intern::Interned;
 use bevy_ecs::schedule::{Schedule, ScheduleLabel};
 
-pub use capture::Ambiguity;
 pub(crate) use report::Touched;
-pub use report::{Failure, FailureKind, Reports, Running, SystemTiming};
+pub use report::{Ambiguity, Failure, FailureKind, Reports, Running, SystemTiming};
 
 use capture::{CapturePass, Captured, Shared};
 use run::TeamExecutor;

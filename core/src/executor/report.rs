@@ -11,7 +11,6 @@ use bevy_ecs::query::InvertibleComponentIdSet;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::system::SystemAccess;
 
-use super::capture::Ambiguity;
 use crate::phase::{Owner, Phase};
 use crate::team;
 use crate::trace::{Trace, What, now};
@@ -130,6 +129,32 @@ impl fmt::Display for Failure {
             FailureKind::Panic => "panicked",
         };
         write!(f, "system '{}' {how}: {}", self.system, self.message)
+    }
+}
+
+/// Two systems of one owner that conflict and have no declared order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguity {
+    /// The schedule they are in.
+    pub schedule: String,
+    /// One system.
+    pub first: String,
+    /// The other.
+    pub second: String,
+    /// What both access, at least one of them writing.
+    pub shared: String,
+    /// Whether it is an error; between systems of plain Bevy plugins it is a warning, and the order is that of adding.
+    pub is_error: bool,
+}
+
+impl fmt::Display for Ambiguity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { schedule, first, second, shared, .. } = self;
+        write!(
+            f,
+            "{schedule}: systems '{first}' and '{second}' both use {shared} and have no declared order: add .before() or .after(), or \
+             .ambiguous_with_all() where it does not matter (.ambiguous_with(set) is not seen by this check)"
+        )
     }
 }
 
