@@ -13,44 +13,53 @@
 #[cfg(target_endian = "big")]
 compile_error!("rows, digests and kernels are little endian");
 
+pub mod units;
+
 pub mod config;
 pub mod file;
-pub mod units;
+
+pub mod maths;
+pub mod width;
+
+pub mod rng;
 
 pub mod phase;
 
-pub mod maths;
-pub mod rng;
-pub mod width;
-
-pub mod block;
-pub mod blocks;
-pub mod column;
 pub mod guard;
-#[expect(unsafe_code, reason = "a parameter of a system that accesses nothing")]
-mod interval;
+
+pub mod column;
 pub mod kind;
 pub mod location;
+
+pub mod block;
 #[expect(unsafe_code, reason = "copies rows inside a table, which bevy_ecs has no safe call for")]
 mod raw;
 pub mod replace;
-pub mod rows;
+
+pub mod trace;
+
 #[expect(unsafe_code, reason = "others take part in work that is on one thread's stack")]
 pub mod team;
-pub mod trace;
+
+pub mod digest;
+
+mod clock;
+pub mod outputs;
 mod turns;
 
+#[expect(unsafe_code, reason = "a parameter of a system that accesses nothing")]
+mod interval;
+pub mod rows;
+
+pub mod blocks;
 #[expect(unsafe_code, reason = "runs systems with disjoint accesses on one world at the same time")]
 pub mod executor;
 #[expect(unsafe_code, reason = "calls observers with the event that bevy_ecs hands over")]
 pub mod observers;
 pub mod plugin;
-
-mod clock;
-pub mod digest;
-pub mod outputs;
-pub mod populate;
 pub mod snapshot;
+
+pub mod populate;
 pub mod stats;
 pub mod suspects;
 
