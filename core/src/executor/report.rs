@@ -13,7 +13,7 @@ use bevy_ecs::system::SystemAccess;
 
 use crate::phase::{Owner, Phase};
 use crate::team;
-use crate::trace::{Trace, What, now};
+use crate::trace::{SpanLabel, Trace, now};
 
 /// The reports of all schedules of a run. Clones share one list.
 #[derive(Resource, Clone, Default)]
@@ -325,7 +325,11 @@ impl TimingCell {
         let nanoseconds = end.duration_since(start.since).as_nanos() as u64 * stands_for;
         self.nanoseconds.store(self.nanoseconds.load(Ordering::Relaxed) + nanoseconds, Ordering::Relaxed);
         if let Some(trace) = trace {
-            trace.add(|| What::System(Arc::clone(&self.name), Arc::clone(&self.phase)), start.since, end);
+            trace.add(
+                || SpanLabel::System(Arc::clone(&self.name), Arc::clone(&self.phase)),
+                start.since,
+                end,
+            );
         }
         Free { since: end, ..start }
     }

@@ -1,0 +1,25 @@
+//! The view of a block that a system gets beside its rows.
+
+use crate::block::{Block, BlockId, Group, GroupId};
+
+/// A block, as a system meets it.
+pub struct BlockView<'p> {
+    /// The block.
+    pub block: &'p Block,
+    /// Its group.
+    pub group: &'p Group,
+    /// The first of the rows at hand, counted from the block's own first row.
+    pub first_row: u32,
+}
+
+impl BlockView<'_> {
+    /// The block's id.
+    pub fn id(&self) -> BlockId {
+        self.block.id()
+    }
+
+    /// The group's id.
+    pub fn group_id(&self) -> GroupId {
+        self.block.group()
+    }
+}
