@@ -52,7 +52,6 @@ mod interval;
 pub mod rows;
 
 pub mod blocks;
-#[expect(unsafe_code, reason = "runs systems with disjoint accesses on one world at the same time")]
 pub mod executor;
 #[expect(unsafe_code, reason = "calls observers with the event that bevy_ecs hands over")]
 pub mod observers;

@@ -56,7 +56,8 @@ impl Plan {
         let mut plan =
             Self { version: captured.version, sets_of: vec![Vec::new(); systems.len()], ..Self::default() };
         plan.deferred = systems.iter().map(System::has_deferred).collect();
-        // A set's conditions are asked just before its first member.
+        // A set's conditions are asked once, just before its first member: members are sorted.
+        // Systems are met in the pinned order, so a node's place is its place in that order too.
         let mut node_of = vec![0; systems.len()];
         for (system, node) in node_of.iter_mut().enumerate() {
             for (set, conditions) in captured.set_conditions.iter().enumerate() {
@@ -76,7 +77,7 @@ impl Plan {
         plan
     }
 
-    /// For every node, the nodes that come before it.
+    /// For every node, the nodes that come before it. All of them have lower places.
     fn order(
         &self,
         captured: &Captured,
@@ -97,11 +98,14 @@ impl Plan {
                     .position(|n| *n == Node::SetConditions(set))
                     .expect("a set with a member has a node");
                 before[node].insert(asks);
-                // What a member waits for must be done before its set is asked.
+                // What a member waits for must be done before its set is asked; but for what comes after the first member, which
+                // itself waits for the answer.
                 let earlier: Vec<usize> = before[node].ones().take_while(|&a| a < asks).collect();
                 before[asks].extend(earlier);
             }
         }
+        // A conflict without a declared order is settled by the place, lower first: the same at any thread count. Conditions count
+        // with the system that they are asked for, as they read the world just before it.
         let access: Vec<Vec<&SystemAccess>> =
             self.nodes.iter().map(|node| accesses(captured, systems, *node)).collect();
         for b in 0..n {
@@ -119,6 +123,7 @@ impl Plan {
         let mut start = 0;
         for node in 0..self.nodes.len() {
             let Node::System(system) = self.nodes[node] else { continue };
+            // Whoever runs after Process sees what the systems without a phase have queued.
             if apply_before == Some(system) {
                 if start < node {
                     self.segments.push(Segment::Together(start..node));
@@ -126,6 +131,7 @@ impl Plan {
                 self.segments.push(Segment::Apply);
                 start = node;
             }
+            // One that may not leave this thread runs alone as well: on the team nobody says which thread takes it.
             if !systems[system].access().is_exclusive() && systems[system].is_send() {
                 continue;
             }
@@ -150,9 +156,11 @@ impl Plan {
                 self.roots.push(Vec::new());
                 continue;
             };
+            // Nodes of an earlier segment are done before this one begins: only links within it are waited for.
             let mut implied: Vec<FixedBitSet> = Vec::with_capacity(range.len());
             for b in range.clone() {
                 let mut all = FixedBitSet::with_capacity(n);
+                // From the nearest back: what a nearer one waits for is in `all` by the time it is met, and needs no link of its own.
                 for a in (range.start..b).rev().filter(|&a| before[b].contains(a)) {
                     if !all.contains(a) {
                         self.successors[a].push(b as u32);
