@@ -38,7 +38,6 @@ pub mod replace;
 
 pub mod trace;
 
-#[expect(unsafe_code, reason = "others take part in work that is on one thread's stack")]
 pub mod team;
 
 pub mod digest;
