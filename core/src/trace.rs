@@ -1,6 +1,6 @@
-//! Trace: which thread ran which system and which blocks, and when. Kept only when asked for.
+//! Trace: keeps which thread ran which system and which blocks, and when, if it is asked for.
 //!
-//! Written in the trace event format that Perfetto and chrome://tracing open. Its clock never reaches a result.
+//! It is written in the trace event format that Perfetto and chrome://tracing open. Its clock never reaches a result.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};

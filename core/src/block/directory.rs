@@ -1,4 +1,4 @@
-//! The directory: the row of each entity by its stable id, and the id that comes next.
+//! The directory: finds the row of each entity by its stable id, and gives the id that comes next.
 
 use bevy_ecs::resource::Resource;
 

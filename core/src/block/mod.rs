@@ -1,4 +1,4 @@
-//! Blocks: runs of consecutive rows of a kind's table, and the groups a scenario names them by.
+//! Blocks: each is a run of consecutive rows of a kind's table, in a group that the scenario names.
 //!
 //! One table a kind, not one archetype a block: measured, an archetype costs 0.45 us per block and query and, at
 //! 10,000 blocks, 953 bytes per entity; a run of rows costs 20 bytes per block.

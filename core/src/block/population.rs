@@ -1,4 +1,4 @@
-//! The population: all kinds, groups and blocks of a run, and whether they are still as the engine laid them.
+//! The population: holds all kinds, groups and blocks of a run, and checks that they are as the engine laid them.
 
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::resource::Resource;

@@ -1,4 +1,4 @@
-//! Tables: a kind's columns and rows, cut into blocks.
+//! Tables: a kind's table has its columns and rows, and is cut into blocks.
 
 use std::any::TypeId;
 

@@ -1,4 +1,4 @@
-//! Columns that a system asks for, as slices that can be cut between two rows.
+//! Columns: a system gets those it asks for as slices, which can be cut between two rows.
 
 use bevy_ecs::change_detection::ContiguousMut;
 use bevy_ecs::component::{Component, Mutable};

@@ -1,4 +1,4 @@
-//! Leaves: what one thread takes of a kind's blocks at a time.
+//! Leaves: a kind's blocks are cut into what one thread takes at a time.
 
 use super::columns::Columns;
 use crate::block::Block;

@@ -1,4 +1,4 @@
-//! `Blocks`: a system's view of the rows, as slices of columns, block by block.
+//! `Blocks`: gives a system the rows as slices of columns, block by block.
 //!
 //! Live rows only, in block order, of every kind that has the columns asked for. No unsafe and no allocation: whole
 //! columns are cut at block boundaries, into what one thread takes at a time. Change ticks are left

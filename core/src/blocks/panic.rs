@@ -1,4 +1,4 @@
-//! Panics: in which block a system panicked, and what a panic said.
+//! Panics: a system reports the block that it panicked in, and what the panic said.
 
 use std::any::Any;
 

@@ -1,4 +1,4 @@
-//! A pass over blocks: which of their rows it meets, and what it calls for each block.
+//! A pass: goes over blocks, chooses which of their rows it meets, and calls a system's function for each block.
 
 use std::any::Any;
 use std::ops::Range;

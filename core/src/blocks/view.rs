@@ -1,4 +1,4 @@
-//! The view of a block that a system gets beside its rows.
+//! The view: tells a system which block its rows are of, and of which group.
 
 use crate::block::{Block, BlockId, Group, GroupId};
 

@@ -1,4 +1,4 @@
-//! Ambiguities: systems of one owner that conflict, and that nothing orders.
+//! Ambiguities: finds systems of one owner that conflict and that nothing orders.
 
 use std::any::TypeId;
 use std::collections::BTreeSet;

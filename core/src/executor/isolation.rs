@@ -1,4 +1,4 @@
-//! Isolation: whether a system can write what others read.
+//! Isolation: tells whether a system can write what others read.
 //!
 //! A plugin's own are the kinds that it registered and the resources that it inserted while it was built. A system that
 //! writes nothing else may stop without the run: nothing of anyone else's is left half-written or missing.

@@ -1,7 +1,7 @@
 //! The executor: a schedule's systems on the team's threads, in an order that no thread count can change.
 //!
 //! bevy_ecs runs a schedule through the public `SystemExecutor` trait. Ours takes the flattened dependency graph in a
-//! build pass (`capture`), orders every conflicting pair by one fixed topological order (`order`, `plan`) and runs the
+//! build pass (`build`), orders every conflicting pair by one fixed topological order (`order`, `plan`) and runs the
 //! resulting graph on the current thread's team (`run`, `segment`), where systems may use rayon themselves. Panics and
 //! errors of systems are caught and kept (`supervisor`, `report`); every system is timed (`timing`).
 
@@ -12,7 +12,7 @@ mod timing;
 mod report;
 
 mod ambiguity;
-mod capture;
+mod build;
 mod plan;
 mod state;
 
@@ -33,14 +33,14 @@ pub(crate) use report::Touched;
 pub use report::{Ambiguity, Failure, FailureKind, Reports};
 pub use timing::{Running, SystemTiming};
 
-use capture::{CapturePass, Captured, Shared};
+use build::{BuildPass, BuiltSchedule, SharedSchedule};
 use run::TeamExecutor;
 
 /// Gives `schedule` the executor. `reports` collects what its systems do.
 pub fn install(schedule: &mut Schedule, reports: &Reports) {
     let label: Interned<dyn ScheduleLabel> = schedule.label();
-    let shared: Shared = Arc::new(Captured::new(label, reports.clone()).into());
-    schedule.add_build_pass(CapturePass::new(shared.clone()));
+    let shared: SharedSchedule = Arc::new(BuiltSchedule::new(label, reports.clone()).into());
+    schedule.add_build_pass(BuildPass::new(shared.clone()));
     schedule.set_executor(TeamExecutor::new(shared));
 }
 

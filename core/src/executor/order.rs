@@ -1,4 +1,4 @@
-//! The order: one topological order of a schedule's systems, and the place of those that name no phase.
+//! The order: makes one topological order of a schedule's systems, with a place for those that name no phase.
 
 use std::any::{Any, TypeId};
 use std::cmp::Reverse;
@@ -24,7 +24,7 @@ impl Ranks {
     pub fn of(graph: &ScheduleGraph) -> Self {
         let (mut phases, mut owners) = (BTreeMap::new(), BTreeMap::new());
         for phase in Phase::ALL {
-            members(graph, phase.intern(), |key| _ = phases.insert(key, phase));
+            for_each_system_in(graph, phase.intern(), |key| _ = phases.insert(key, phase));
         }
         let sets: Vec<Owner> = graph
             .system_sets
@@ -32,7 +32,7 @@ impl Ranks {
             .filter_map(|(_, set, _)| (set as &dyn Any).downcast_ref().copied())
             .collect();
         for owner in sets {
-            members(graph, owner.intern(), |key| _ = owners.insert(key, owner));
+            for_each_system_in(graph, owner.intern(), |key| _ = owners.insert(key, owner));
         }
         let sync_point =
             |system: &dyn System<In = (), Out = ()>| system.system_type() == TypeId::of::<ApplyDeferred>();
@@ -62,7 +62,7 @@ impl Ranks {
 }
 
 /// Calls `f` for every system in a set or in the sets inside it.
-fn members(graph: &ScheduleGraph, set: Interned<dyn SystemSet>, mut f: impl FnMut(SystemKey)) {
+fn for_each_system_in(graph: &ScheduleGraph, set: Interned<dyn SystemSet>, mut f: impl FnMut(SystemKey)) {
     let Some(key) = graph.system_sets.get_key(set) else { return };
     let mut stack = vec![NodeId::Set(key)];
     while let Some(node) = stack.pop() {

@@ -1,4 +1,4 @@
-//! The report: what each system can touch, how long it ran, and which of them failed or have no declared order.
+//! The report: tells what each system can touch, how long it ran, and which of them failed or have no declared order.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -10,10 +10,10 @@ use bevy_ecs::schedule::{FixedBitSet, ScheduleLabel, SystemExecutor, SystemSched
 use bevy_ecs::system::System;
 use bevy_ecs::world::World;
 
-use super::capture::{Captured, Shared};
+use super::build::{BuiltSchedule, SharedSchedule};
 use super::plan::{Node, Plan, Segment};
 use super::report::{Failure, FailureKind, lock};
-use super::segment::{ScheduleParts, Short, run_segment};
+use super::segment::{ScheduleParts, SegmentCost, run_segment};
 use super::state::State;
 use super::supervisor::Supervisor;
 use super::timing::{TIME_EVERY, TimingCell};
@@ -27,7 +27,7 @@ const GAIN_MIN: u64 = 10_000;
 
 /// Runs a schedule's systems on the team of the current thread.
 pub(super) struct TeamExecutor {
-    shared: Shared,
+    shared: SharedSchedule,
     plan: Plan,
     state: State,
     /// How often the plan has been run.
@@ -35,14 +35,14 @@ pub(super) struct TeamExecutor {
     /// By system: nanoseconds before that.
     before: Vec<u64>,
     /// By segment.
-    shorts: Vec<Short>,
+    costs: Vec<SegmentCost>,
     /// Whether its systems have no second try.
     is_once: bool,
     apply_final_deferred: bool,
 }
 
 impl TeamExecutor {
-    pub fn new(shared: Shared) -> Self {
+    pub fn new(shared: SharedSchedule) -> Self {
         let is_once = is_run_once(lock(&shared).label);
         Self {
             shared,
@@ -50,29 +50,29 @@ impl TeamExecutor {
             state: State::default(),
             runs: 0,
             before: Vec::new(),
-            shorts: Vec::new(),
+            costs: Vec::new(),
             is_once,
             apply_final_deferred: true,
         }
     }
 
     /// Makes the plan anew, after the schedule was built.
-    fn rebuild(&mut self, captured: &Captured, systems: &[SystemWithAccess]) {
-        self.plan = Plan::new(captured, systems);
-        self.state = State::new(captured, &self.plan, &self.state);
-        (self.runs, self.shorts) = (0, vec![Short::default(); self.plan.segments.len()]);
-        self.before = captured.timings.iter().map(|timing| timing.nanoseconds().unwrap_or(0)).collect();
+    fn rebuild(&mut self, built: &BuiltSchedule, systems: &[SystemWithAccess]) {
+        self.plan = Plan::new(built, systems);
+        self.state = State::new(built, &self.plan, &self.state);
+        (self.runs, self.costs) = (0, vec![SegmentCost::default(); self.plan.segments.len()]);
+        self.before = built.timings.iter().map(|timing| timing.nanoseconds().unwrap_or(0)).collect();
     }
 
     /// Looks now and then which segments are worth more than one thread: in those that gain less than a hand-over costs, one thread
     /// runs them all. What a system does by itself in parallel is shared in any case.
-    fn look_for_short(&mut self, timings: &[TimingCell]) {
+    fn find_short_segments(&mut self, timings: &[TimingCell]) {
         self.runs += 1;
         let runs = self.runs;
         if !runs.is_power_of_two() && !runs.is_multiple_of(LOOK_EVERY) {
             return;
         }
-        for (segment, short) in self.plan.segments.iter().zip(&mut self.shorts) {
+        for (segment, cost) in self.plan.segments.iter().zip(&mut self.costs) {
             let Segment::Together(nodes) = segment else { continue };
             let (mut total, mut longest) = (0, 0);
             for node in nodes.clone() {
@@ -84,20 +84,20 @@ impl TeamExecutor {
                     (total, longest) = (total + each_run, longest.max(each_run));
                 }
             }
-            short.is_so = total - longest < GAIN_MIN;
+            cost.is_short = total - longest < GAIN_MIN;
         }
     }
 
     /// Stops the systems of plugins that have been stopped since the last run. Between two runs, so that the tick in
     /// which a plugin fails is the same at any thread count.
-    fn stop_plugins(&mut self, captured: &Captured) {
-        let stops = captured.reports.stops();
+    fn stop_plugins(&mut self, built: &BuiltSchedule) {
+        let stops = built.reports.stops();
         if stops == self.state.stops {
             return;
         }
         self.state.stops = stops;
-        let stopped = captured.reports.stopped();
-        for (owner, flag) in captured.owners.iter().zip(&self.state.stopped) {
+        let stopped = built.reports.stopped();
+        for (owner, flag) in built.owners.iter().zip(&self.state.stopped) {
             if matches!(owner, Some(Owner::Plugin(plugin)) if stopped.contains(plugin)) {
                 flag.store(true, Ordering::Release);
             }
@@ -127,40 +127,40 @@ impl SystemExecutor for TeamExecutor {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        let captured = &mut *lock(&shared);
-        if !is_pinned(captured, systems) {
-            captured.reports.add_failure(order_not_pinned(captured.label));
+        let built = &mut *lock(&shared);
+        if !is_pinned(built, systems) {
+            built.reports.add_failure(order_not_pinned(built.label));
             return;
         }
-        if self.plan.version != captured.version {
-            self.rebuild(captured, systems);
+        if self.plan.version != built.version {
+            self.rebuild(built, systems);
         }
-        self.stop_plugins(captured);
-        self.look_for_short(&captured.timings);
-        captured.clamp_change_ticks();
+        self.stop_plugins(built);
+        self.find_short_segments(&built.timings);
+        built.clamp_change_ticks();
         let (plan, state, runs) = (&self.plan, &self.state, self.runs);
         let supervisor = Supervisor {
-            reports: &captured.reports,
-            trace: captured.reports.trace(),
-            owners: &captured.owners,
-            writes: &captured.writes,
-            intervals: &captured.intervals,
-            timings: &captured.timings,
-            max_failures: if self.is_once { 1 } else { captured.reports.max_failures() },
+            reports: &built.reports,
+            trace: built.reports.trace(),
+            owners: &built.owners,
+            writes: &built.writes,
+            intervals: &built.intervals,
+            timings: &built.timings,
+            max_failures: if self.is_once { 1 } else { built.reports.max_failures() },
             plan,
             state,
             is_timed: true,
         };
         let mut parts = ScheduleParts {
             systems,
-            system_conditions: &mut captured.system_conditions,
-            set_conditions: &mut captured.set_conditions,
+            system_conditions: &mut built.system_conditions,
+            set_conditions: &mut built.set_conditions,
             world,
         };
-        for (at, short) in self.shorts.iter_mut().enumerate() {
-            // SAFETY: the plan is of the schedule as it was captured last, which is how it is; its build initialised systems and
-            // conditions with the world that it is run in.
-            unsafe { run_segment(at, &mut parts, supervisor, runs, short) };
+        for (at, cost) in self.costs.iter_mut().enumerate() {
+            // SAFETY: the plan was made of these systems and conditions as they were built last; that build initialised them
+            // with this world.
+            unsafe { run_segment(at, &mut parts, supervisor, runs, cost) };
         }
         if self.apply_final_deferred {
             supervisor.apply_deferred(parts.systems, parts.world);
@@ -168,10 +168,10 @@ impl SystemExecutor for TeamExecutor {
     }
 }
 
-/// Whether bevy_ecs has put the systems into the order that was captured.
-fn is_pinned(captured: &Captured, systems: &[SystemWithAccess]) -> bool {
+/// Whether bevy_ecs has put the systems into the order that the build pass pinned.
+fn is_pinned(built: &BuiltSchedule, systems: &[SystemWithAccess]) -> bool {
     let types = systems.iter().map(System::system_type);
-    captured.types.len() == systems.len() && types.eq(captured.types.iter().copied())
+    built.types.len() == systems.len() && types.eq(built.types.iter().copied())
 }
 
 /// `chain_weak` may drop an edge that pinned the order.

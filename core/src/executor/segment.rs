@@ -1,4 +1,4 @@
-//! A segment's run, on one thread or on the team. The unsafe part of the executor.
+//! Segments: a segment's nodes run on one thread or on the team. This is the unsafe part of the executor.
 //!
 //! One invariant carries it: **a node has the parts of the world it accesses to itself while it runs, and its system
 //! to itself.** [`Plan`](super::plan::Plan) keeps the first half: of two nodes whose accesses conflict, one waits for the other. The
@@ -13,12 +13,12 @@ use bevy_ecs::system::{RunSystemError, System};
 use bevy_ecs::world::World;
 use bevy_ecs::world::unsafe_world_cell::UnsafeWorldCell;
 
-use super::capture::{SetConditions, SystemConditions};
+use super::build::{SetConditions, SystemConditions};
 use super::plan::{Node, Segment};
 use super::report::{FailureKind, lock};
 use super::state::State;
 use super::supervisor::Supervisor;
-use super::timing::{Free, TIME_EVERY};
+use super::timing::{IdleSince, TIME_EVERY};
 use crate::blocks::panic_message;
 use crate::team::{self, Member, Work};
 
@@ -27,11 +27,11 @@ const LONG: u64 = 50_000;
 /// Runs of a schedule in which each call is timed after one was long.
 const TIMED_AFTER_LONG: u64 = 4096;
 
-/// What is known of a segment whose systems are short.
+/// What a segment has cost in the runs before.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Short {
-    /// Whether they are, all together: too short to be worth another thread.
-    pub is_so: bool,
+pub(super) struct SegmentCost {
+    /// Whether its systems, all together, are too short to be worth another thread.
+    pub is_short: bool,
     /// The run up to which each call is timed, because one was long.
     pub timed_until: u64,
 }
@@ -53,7 +53,7 @@ pub(super) unsafe fn run_segment(
     parts: &mut ScheduleParts,
     supervisor: Supervisor,
     runs: u64,
-    short: &mut Short,
+    cost: &mut SegmentCost,
 ) {
     let ScheduleParts { systems, system_conditions, set_conditions, world } = parts;
     let run = SegmentRun {
@@ -65,10 +65,10 @@ pub(super) unsafe fn run_segment(
     };
     match &supervisor.plan.segments[at] {
         Segment::Together(range) => {
-            let is_short = short.is_so || range.len() == 1;
+            let is_short = cost.is_short || range.len() == 1;
             match team::member().filter(|_| !is_short) {
                 // SAFETY: `parts` has `&mut World`.
-                None => unsafe { run.one_by_one(range.clone(), runs, short) },
+                None => unsafe { run.one_by_one(range.clone(), runs, cost) },
                 Some(lead) => run.together(range.clone(), &supervisor.plan.roots[at], &lead),
             }
         }
@@ -78,8 +78,9 @@ pub(super) unsafe fn run_segment(
             };
             // SAFETY: nothing else runs, and `parts` has `&mut World`.
             if unsafe { run.should_run(index) } {
-                supervisor
-                    .call(index, Free::now(), || systems[index].run_without_applying_deferred((), world));
+                supervisor.call(index, IdleSince::now(), || {
+                    systems[index].run_without_applying_deferred((), world)
+                });
             }
         }
         Segment::Apply => supervisor.apply_deferred(systems, world),
@@ -109,28 +110,28 @@ unsafe impl Send for SegmentRun<'_> {}
 unsafe impl Sync for SegmentRun<'_> {}
 
 /// Nodes that may run at the same time, as the members of the team see them.
-struct TogetherWork<'a> {
+struct SegmentWork<'a> {
     run: SegmentRun<'a>,
     roots: &'a [u32],
     /// Who waits for all of them.
     lead: &'a Member,
 }
 
-impl Work for TogetherWork<'_> {
+impl Work for SegmentWork<'_> {
     fn is_ready(&self) -> bool {
         let State { next_root, ready, .. } = self.run.supervisor.state;
         next_root.load(Ordering::Relaxed) < self.roots.len() || !lock(ready).is_empty()
     }
 
     fn work(&self) {
-        let mut free = None;
+        let mut idle = None;
         while let Some(node) = self.take() {
-            free = Some(self.chain(node, free.unwrap_or_else(Free::now)));
+            idle = Some(self.chain(node, idle.unwrap_or_else(IdleSince::now)));
         }
     }
 }
 
-impl TogetherWork<'_> {
+impl SegmentWork<'_> {
     fn is_done(&self) -> bool {
         self.run.supervisor.state.left.load(Ordering::SeqCst) == 0
     }
@@ -146,12 +147,12 @@ impl TogetherWork<'_> {
     }
 
     /// Runs `node`, then whichever nodes this makes ready: the first on this thread, the others for anyone.
-    fn chain(&self, mut node: usize, mut free: Free) -> Free {
+    fn chain(&self, mut node: usize, mut idle: IdleSince) -> IdleSince {
         let Supervisor { plan, state, .. } = self.run.supervisor;
         loop {
             // SAFETY: whoever brings a node's counter to zero starts it or leaves it for one who takes it, and a root, whose
             // counter starts there, is taken once; so it runs once at a time, after all that it conflicts with.
-            free = unsafe { self.run.node(node, free) };
+            idle = unsafe { self.run.node(node, idle) };
             let mut next = None;
             for &successor in &plan.successors[node] {
                 // Release what this node wrote, acquire what the others did that `successor` waited for.
@@ -170,7 +171,7 @@ impl TogetherWork<'_> {
             }
             match next {
                 Some(successor) => node = successor,
-                None => return free,
+                None => return idle,
             }
         }
     }
@@ -181,19 +182,19 @@ impl SegmentRun<'_> {
     ///
     /// # Safety
     /// Nobody else has the world.
-    unsafe fn one_by_one(&self, nodes: std::ops::Range<usize>, run: u64, short: &mut Short) {
+    unsafe fn one_by_one(&self, nodes: std::ops::Range<usize>, run: u64, cost: &mut SegmentCost) {
         let is_timed =
-            !short.is_so || run <= short.timed_until.max(TIME_EVERY) || self.supervisor.trace.is_some();
-        let start = Free::now();
-        let mut free = start;
+            !cost.is_short || run <= cost.timed_until.max(TIME_EVERY) || self.supervisor.trace.is_some();
+        let start = IdleSince::now();
+        let mut idle = start;
         let run_nodes = Self { supervisor: Supervisor { is_timed, ..self.supervisor }, ..*self };
         for node in nodes {
             // SAFETY: one after the other, which keeps the module's invariant.
-            free = unsafe { run_nodes.node(node, free) };
+            idle = unsafe { run_nodes.node(node, idle) };
         }
-        let end = if is_timed { free } else { Free::now() };
+        let end = if is_timed { idle } else { IdleSince::now() };
         if end.nanoseconds_since(start) > LONG {
-            short.timed_until = run + TIMED_AFTER_LONG;
+            cost.timed_until = run + TIMED_AFTER_LONG;
         }
     }
 
@@ -205,18 +206,18 @@ impl SegmentRun<'_> {
             state.waits_for[node].store(plan.waits_for[node], Ordering::Relaxed);
         }
         state.next_root.store(0, Ordering::Relaxed);
-        let together = TogetherWork { run: *self, roots, lead };
-        lead.share(&together, || {
-            together.work();
-            lead.help_until(|| together.is_done());
+        let work = SegmentWork { run: *self, roots, lead };
+        lead.share(&work, || {
+            work.work();
+            lead.help_until(|| work.is_done());
         });
     }
 
-    /// Runs a node on a free thread.
+    /// Runs a node on an idle thread.
     ///
     /// # Safety
     /// The module's invariant: nobody else runs this node or one that conflicts with it.
-    unsafe fn node(&self, node: usize, free: Free) -> Free {
+    unsafe fn node(&self, node: usize, idle: IdleSince) -> IdleSince {
         match self.supervisor.plan.nodes[node] {
             Node::SetConditions(set) => {
                 // SAFETY: only this node touches the set's conditions, and there are as many sets as the plan knows.
@@ -224,18 +225,18 @@ impl SegmentRun<'_> {
                 // SAFETY: the conditions' access was planned for. A failing one stops the set's first system.
                 let holds = unsafe { self.all_hold(&mut of.conditions, of.members[0]) };
                 self.supervisor.state.set_holds[set].store(holds, Ordering::Release);
-                free
+                idle
             }
             Node::System(index) => {
                 // SAFETY: only this node touches the system's conditions; their access was planned for.
                 if !unsafe { self.should_run(index) } {
-                    return free;
+                    return idle;
                 }
                 // SAFETY: only this node touches the system, and `systems` has one for every index of the plan.
                 let system = unsafe { &mut *self.systems.add(index) };
                 // SAFETY: the system was initialised with this world by the schedule's build; the module's invariant
                 // gives it what it accesses.
-                self.supervisor.call(index, free, || unsafe { system.run_unsafe((), self.world) })
+                self.supervisor.call(index, idle, || unsafe { system.run_unsafe((), self.world) })
             }
         }
     }

@@ -1,11 +1,11 @@
-//! The state of a run of a schedule: which nodes wait and which are ready, which systems ran, failed or were stopped.
+//! The state: keeps, while a schedule runs, which nodes wait and which are ready, and which systems ran, failed or were stopped.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use bevy_ecs::schedule::SystemKey;
 
-use super::capture::Captured;
+use super::build::BuiltSchedule;
 use super::plan::Plan;
 
 /// What changes while a schedule runs.
@@ -34,18 +34,18 @@ pub(super) struct State {
 }
 
 impl State {
-    pub fn new(captured: &Captured, plan: &Plan, last: &Self) -> Self {
-        let (systems, flag) = (captured.order.len(), |_| AtomicBool::new(false));
+    pub fn new(built: &BuiltSchedule, plan: &Plan, last: &Self) -> Self {
+        let (systems, flag) = (built.order.len(), |_| AtomicBool::new(false));
         let state = Self {
             waits_for: plan.nodes.iter().map(|_| AtomicU32::new(0)).collect(),
             next_root: AtomicUsize::new(0),
             ready: Mutex::new(Vec::with_capacity(plan.nodes.len())),
             left: AtomicUsize::new(0),
-            set_holds: (0..captured.set_conditions.len()).map(flag).collect(),
+            set_holds: (0..built.set_conditions.len()).map(flag).collect(),
             ran: (0..systems).map(flag).collect(),
             stopped: (0..systems).map(flag).collect(),
             errors: (0..systems).map(|_| AtomicU32::new(0)).collect(),
-            keys: captured.order.clone(),
+            keys: built.order.clone(),
             stops: 0,
         };
         // What was stopped stays so.

@@ -10,7 +10,7 @@ use bevy_ecs::world::World;
 use super::plan::Plan;
 use super::report::{Failure, FailureKind, Reports};
 use super::state::State;
-use super::timing::{Free, TimingCell};
+use super::timing::{IdleSince, TimingCell};
 use crate::blocks::panic_message;
 use crate::interval;
 use crate::phase::Owner;
@@ -34,12 +34,17 @@ pub(super) struct Supervisor<'a> {
 
 impl Supervisor<'_> {
     /// Times a system's call, catches its panic and counts its errors.
-    pub fn call(&self, index: usize, free: Free, call: impl FnOnce() -> Result<(), RunSystemError>) -> Free {
+    pub fn call(
+        &self,
+        index: usize,
+        idle: IdleSince,
+        call: impl FnOnce() -> Result<(), RunSystemError>,
+    ) -> IdleSince {
         let call = || interval::run_every(self.intervals[index], || catch_unwind(AssertUnwindSafe(call)));
         let timing = &self.timings[index];
-        let start = if self.is_timed { Some(free) } else { timing.is_due().then(Free::now) };
-        let result = timing.count(free.thread(), call);
-        let free = start.map_or(free, |start| timing.time(self.trace, start));
+        let start = if self.is_timed { Some(idle) } else { timing.is_due().then(IdleSince::now) };
+        let result = timing.count(idle.thread(), call);
+        let idle = start.map_or(idle, |start| timing.time(self.trace, start));
         match result {
             Ok(Ok(())) if !self.plan.deferred[index] => {}
             Ok(Ok(())) => self.state.ran[index].store(true, Ordering::Release),
@@ -59,7 +64,7 @@ impl Supervisor<'_> {
                 self.report(index, FailureKind::Panic, panic_message(&*payload), true);
             }
         }
-        free
+        idle
     }
 
     /// Applies the commands of every system that ran since the last time, in order.

@@ -1,4 +1,4 @@
-//! Timing: how often and how long each system ran, counted while it runs.
+//! Timing: counts how often and how long each system runs.
 //!
 //! A call of a very short system costs less than two readings of the clock: then one call in so many is timed, and stands for the others.
 
@@ -38,12 +38,12 @@ pub struct Running {
 /// A thread that has nothing to run. A system's time is from there to its end: what is between two small systems is no more than a
 /// reading of the clock would be.
 #[derive(Clone, Copy)]
-pub(super) struct Free {
+pub(super) struct IdleSince {
     thread: usize,
     since: Instant,
 }
 
-impl Free {
+impl IdleSince {
     /// The thread's number.
     pub fn thread(self) -> usize {
         self.thread
@@ -102,8 +102,8 @@ impl TimingCell {
     }
 
     /// Times the call that was counted last and began at `start`, for itself and for those before it that were not timed, and shows it to
-    /// the trace if there is one. Gives from when on the thread is free again.
-    pub fn time(&self, trace: Option<&Trace>, start: Free) -> Free {
+    /// the trace if there is one. Gives from when on the thread is idle again.
+    pub fn time(&self, trace: Option<&Trace>, start: IdleSince) -> IdleSince {
         let end = now();
         let calls = self.calls.load(Ordering::Relaxed);
         let stands_for = calls - self.reckoned.load(Ordering::Relaxed);
@@ -117,7 +117,7 @@ impl TimingCell {
                 end,
             );
         }
-        Free { since: end, ..start }
+        IdleSince { since: end, ..start }
     }
 
     /// A cell for the same system in a schedule that was built anew.
@@ -172,7 +172,7 @@ mod tests {
     fn a_call_that_is_timed_stands_for_those_before_it_that_are_not() {
         let cell = TimingCell::new("s".into(), None, "Update", None);
         for call in 1..=20u64 {
-            let start = Free::now();
+            let start = IdleSince::now();
             cell.count(0, || std::thread::sleep(std::time::Duration::from_millis(2)));
             if call.is_multiple_of(10) {
                 cell.time(None, start);

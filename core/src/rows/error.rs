@@ -1,4 +1,4 @@
-//! Errors: why a row can't be edited as asked.
+//! Errors: they say why a row can't be edited as asked.
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! Rows: births, deaths and moves of the entities of recycled kinds, one entity at a time.
+//! Rows: entities of recycled kinds are born, die and move, one at a time.
 //!
 //! A freed row's place is filled by the last live row of its block (and where not all rows are due at once, by one or two others: see
 //! `turns.rs`), so that a block's live rows stay in front. Needs the world

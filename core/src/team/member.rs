@@ -1,4 +1,4 @@
-//! Members: the threads of a team, what they have in common, and what each does when it is idle or waits.
+//! Members: each is a thread of a team, and helps others when it is idle, but never while it waits inside a system.
 
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The meter: how much the threads of a team work at the same time.
+//! The meter: measures how much the threads of a team work at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

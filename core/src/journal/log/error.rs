@@ -1,4 +1,4 @@
-//! Errors: why a log can't be read or written, with the file and the place in it.
+//! Errors: they say why a log can't be read or written, with the file and the place in it.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The format: the bytes of a file's header and of a frame's.
+//! The format: it fixes the bytes of a file's header and of a frame's.
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -1,4 +1,4 @@
-//! The log: numbered records in a folder of files, in frames that are whole or not there.
+//! The log: keeps numbered records in a folder of files, in frames that are whole or not there.
 //!
 //! ```text
 //! 00000001.log: "CORECLOG" version u32, content u16, check u16, run 16 bytes | frame | frame | ...

@@ -1,4 +1,4 @@
-//! The reader: records from the first to the last, each checked, up to a torn tail.
+//! The reader: gives the records from the first to the last, checked by frame, up to a torn tail.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};

@@ -1,4 +1,4 @@
-//! The writer: records gathered into frames, a frame written at once, a file begun when the last is full.
+//! The writer: gathers records into frames, writes a frame at once, and begins a file when the last is full.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! The format: header, frames, the order of their bytes, and the index.
+//! The format: it fixes the header, the frames, the order of their bytes, and the index.
 
 use serde::{Deserialize, Serialize};
 

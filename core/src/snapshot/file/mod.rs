@@ -1,4 +1,4 @@
-//! The file: frames one after the other, and an index at its end.
+//! The file: it has frames one after the other, and an index at its end.
 
 mod format;
 mod reader;

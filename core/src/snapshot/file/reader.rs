@@ -1,4 +1,4 @@
-//! The reader: a file whose index is checked when it is opened, and its frames when they are read.
+//! The reader: checks the index of a file when it opens it, and each frame when it reads it.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! The writer: a state cut into parts, compressed side by side, written one after the other.
+//! The writer: cuts a state into parts, compresses them side by side, and writes them one after the other.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,4 +1,4 @@
-//! The build pass: what the executor has to know of a schedule, taken while bevy_ecs builds it.
+//! The build pass: takes what the executor has to know of a schedule, while bevy_ecs builds it.
 //!
 //! It takes the flattened dependency graph and the run conditions, gives systems without a phase their place, finds
 //! conflicts without a declared order, and pins one topological order by adding the edges that make it the only one.
@@ -28,10 +28,10 @@ use super::timing::TimingCell;
 use crate::phase::{Owner, Owners, Phase};
 use crate::units::Tick;
 
-pub(super) type Shared = Arc<Mutex<Captured>>;
+pub(super) type SharedSchedule = Arc<Mutex<BuiltSchedule>>;
 
 /// What the pass leaves for the executor.
-pub(super) struct Captured {
+pub(super) struct BuiltSchedule {
     pub label: Interned<dyn ScheduleLabel>,
     pub reports: Reports,
     pub report: Arc<Mutex<ScheduleReport>>,
@@ -74,7 +74,7 @@ pub(super) struct SetConditions {
     pub members: Vec<usize>,
 }
 
-impl Captured {
+impl BuiltSchedule {
     pub fn new(label: Interned<dyn ScheduleLabel>, reports: Reports) -> Self {
         Self {
             label,
@@ -105,21 +105,21 @@ impl Captured {
 }
 
 /// The pass that a schedule runs when it is built.
-pub(super) struct CapturePass(Shared);
+pub(super) struct BuildPass(SharedSchedule);
 
-impl CapturePass {
-    pub fn new(shared: Shared) -> Self {
+impl BuildPass {
+    pub fn new(shared: SharedSchedule) -> Self {
         Self(shared)
     }
 }
 
-impl fmt::Debug for CapturePass {
+impl fmt::Debug for BuildPass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CapturePass")
+        f.write_str("BuildPass")
     }
 }
 
-impl ScheduleBuildPass for CapturePass {
+impl ScheduleBuildPass for BuildPass {
     type EdgeOptions = ();
 
     fn add_dependency(&mut self, _: NodeId, _: NodeId, _: Option<&()>) {}
@@ -141,61 +141,61 @@ impl ScheduleBuildPass for CapturePass {
     ) -> Result<(), ScheduleBuildError> {
         // The sync points that bevy_ecs has just inserted need their access too.
         graph.initialize(world);
-        let mut captured = lock(&self.0);
+        let mut built = lock(&self.0);
         // Once: a schedule that is built anew keeps the observer of its first build.
-        if captured.version == 0 {
-            let check = captured.check.clone();
+        if built.version == 0 {
+            let check = built.check.clone();
             world.add_observer(move |event: On<CheckChangeTicks>| *lock(&check) = Some(*event));
         }
         let mut ranks = Ranks::of(graph);
         let mut intervals = BTreeMap::new();
         // A plugin's systems are in no set of an owner: whose they are was noted while it was built.
         for (key, owned) in
-            world.get_resource::<Owners>().iter().flat_map(|owners| owners.of_systems(captured.label))
+            world.get_resource::<Owners>().iter().flat_map(|owners| owners.of_systems(built.label))
         {
             ranks.owners.insert(key, owned.owner);
             intervals.insert(key, owned.interval_ticks);
         }
         // Phases are sets of `Update` alone.
         let mut placed = Vec::new();
-        if captured.label == Update.intern() {
+        if built.label == Update.intern() {
             placed = place_systems_without_phase(&ranks, &mut flat)?;
         }
         let order = topological_order(&ranks, &mut flat)?;
         let index: BTreeMap<SystemKey, usize> = order.iter().enumerate().map(|(i, key)| (*key, i)).collect();
         // Before the order is pinned below: of declared edges alone an ambiguity can be told.
-        captured.edges = flat.all_edges().map(|(a, b)| (index[&a], index[&b])).collect();
-        captured.owners = order.iter().map(|key| ranks.owner(*key)).collect();
-        captured.intervals = order.iter().map(|key| intervals.get(key).copied().unwrap_or(1)).collect();
-        captured.writes = order
+        built.edges = flat.all_edges().map(|(a, b)| (index[&a], index[&b])).collect();
+        built.owners = order.iter().map(|key| ranks.owner(*key)).collect();
+        built.intervals = order.iter().map(|key| intervals.get(key).copied().unwrap_or(1)).collect();
+        built.writes = order
             .iter()
             .map(|key| can_write_others(world, graph.systems[*key].access(), ranks.owner(*key)))
             .collect();
         // bevy_ecs puts its sync points before it asks us: what we have placed since gets one of ours.
         let is_after = |key: &SystemKey| ranks.phase(*key).is_some_and(|phase| phase > Phase::Process);
         let queues = placed.iter().any(|&key| graph.systems[key].has_deferred());
-        captured.apply_before = order.iter().position(is_after).filter(|_| queues);
-        let declared = Declared { order: &order, owners: &captured.owners, edges: &captured.edges };
-        let ambiguities = ambiguities(world, graph, captured.label, &declared);
+        built.apply_before = order.iter().position(is_after).filter(|_| queues);
+        let declared = Declared { order: &order, owners: &built.owners, edges: &built.edges };
+        let ambiguities = ambiguities(world, graph, built.label, &declared);
         // With an edge between neighbours no other order is topological: bevy_ecs, which sorts after us, comes to this one.
         for pair in order.windows(2) {
             flat.add_edge(pair[0], pair[1]);
         }
-        take_conditions(graph, &mut captured, &order, &index)?;
-        captured.types = order.iter().map(|&key| graph.systems[key].system_type()).collect();
-        let timings = timings(graph, &captured, &ranks, &order);
+        take_conditions(graph, &mut built, &order, &index)?;
+        built.types = order.iter().map(|&key| graph.systems[key].system_type()).collect();
+        let timings = timings(graph, &built, &ranks, &order);
         let touched = order.iter().zip(timings.iter()).map(|(key, timing)| {
             Touched::of(Arc::clone(&timing.name), ranks.owner(*key), graph.systems[*key].access())
         });
-        *lock(&captured.report) = ScheduleReport {
+        *lock(&built.report) = ScheduleReport {
             timings: Arc::clone(&timings),
             ambiguities,
             tick_writers: tick_writers(world, graph, &order),
             touched: touched.collect(),
         };
-        captured.timings = timings;
-        captured.order = order;
-        captured.version += 1;
+        built.timings = timings;
+        built.order = order;
+        built.version += 1;
         Ok(())
     }
 }
@@ -221,14 +221,14 @@ fn tick_writers(world: &World, graph: &ScheduleGraph, order: &[SystemKey]) -> Ve
 /// A cell for every system of `order`, with what it has counted in the build before.
 fn timings(
     graph: &ScheduleGraph,
-    captured: &Captured,
+    built: &BuiltSchedule,
     ranks: &Ranks,
     order: &[SystemKey],
 ) -> Arc<[TimingCell]> {
-    let schedule = format!("{:?}", captured.label);
+    let schedule = format!("{:?}", built.label);
     let carried = |key: &SystemKey| {
-        let before = captured.order.iter().position(|k| k == key)?;
-        Some(captured.timings[before].carried_over())
+        let before = built.order.iter().position(|k| k == key)?;
+        Some(built.timings[before].carried_over())
     };
     let new = |key: &SystemKey| {
         TimingCell::new(name_of(graph, *key), ranks.phase(*key), &schedule, ranks.owner(*key))
@@ -239,22 +239,22 @@ fn timings(
 /// Takes the run conditions: those of systems by key, those of sets with their members.
 fn take_conditions(
     graph: &mut ScheduleGraph,
-    captured: &mut Captured,
+    built: &mut BuiltSchedule,
     order: &[SystemKey],
     index: &BTreeMap<SystemKey, usize>,
 ) -> Result<(), ScheduleBuildError> {
     // A rebuilt graph has only the conditions that were added since: what was taken before goes in front of them.
     let mut kept: BTreeMap<SystemKey, Vec<ConditionWithAccess>> =
-        captured.system_conditions.drain(..).map(|of| (of.system, of.conditions)).collect();
+        built.system_conditions.drain(..).map(|of| (of.system, of.conditions)).collect();
     for &system in order {
         let mut conditions = kept.remove(&system).unwrap_or_default();
         if let Some(new) = graph.systems.get_conditions_mut(system) {
             conditions.append(new);
         }
-        captured.system_conditions.push(SystemConditions { system, conditions });
+        built.system_conditions.push(SystemConditions { system, conditions });
     }
     let mut kept: BTreeMap<SystemSetKey, Vec<ConditionWithAccess>> =
-        captured.set_conditions.drain(..).map(|set| (set.set, set.conditions)).collect();
+        built.set_conditions.drain(..).map(|set| (set.set, set.conditions)).collect();
     let mut hierarchy = graph.hierarchy().clone();
     // Bevy asks an outer set before those inside it.
     let outer_first = hierarchy.toposort().map_err(ScheduleBuildError::HierarchySort)?.to_vec();
@@ -277,11 +277,7 @@ fn take_conditions(
                 }
             }
         }
-        captured.set_conditions.push(SetConditions {
-            set,
-            conditions,
-            members: inside.into_iter().collect(),
-        });
+        built.set_conditions.push(SetConditions { set, conditions, members: inside.into_iter().collect() });
     }
     Ok(())
 }
