@@ -114,7 +114,7 @@ impl<'w, 's, D: Columns, F: ArchetypeFilter> Blocks<'w, 's, D, F> {
         self.par_fold_blocks(&mut nothing, |(), view, slices| f(view, slices));
     }
 
-    /// Calls `f` for every block with live rows, in parallel, with the block's own item of `out` (by [`BlockId`]).
+    /// Calls `f` for every block with live rows, in parallel, with the block's own item of `out` (by [`BlockId`](crate::block::BlockId)).
     ///
     /// # Panics
     /// As [`Blocks::par_for_each`]; if `out` has not one item for each block.

@@ -2,7 +2,7 @@
 //!
 //! One invariant carries it: **a node has the parts of the world it accesses to itself while it runs, and its system
 //! to itself.** [`Plan`](super::plan::Plan) keeps the first half: of two nodes whose accesses conflict, one waits for the other. The
-//! counters below keep the second: a node is started by whoever brings its counter to zero, or takes it as a root that
+//! counters of [`State`] keep the second: a node is started by whoever brings its counter to zero, or takes it as a root that
 //! waits for none, and by nobody else. One thread alone runs all nodes by their places, which is that order too.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
