@@ -1,6 +1,6 @@
 //! `Blocks`: gives a system the rows as slices of columns, block by block.
 //!
-//! Live rows only, in block order, of every kind that has the columns asked for. No unsafe and no allocation: whole
+//! It meets live rows only, in block order, of every kind that has the columns asked for. It needs no unsafe and no allocation: whole
 //! columns are cut at block boundaries, into what one thread takes at a time. Change ticks are left
 //! alone, so `Changed<T>` does not see what is written through `Blocks`.
 

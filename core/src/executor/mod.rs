@@ -1,4 +1,4 @@
-//! The executor: a schedule's systems on the team's threads, in an order that no thread count can change.
+//! The executor: runs a schedule's systems on the team's threads, in an order that no thread count can change.
 //!
 //! bevy_ecs runs a schedule through the public `SystemExecutor` trait. Ours takes the flattened dependency graph in a
 //! build pass (`build`), orders every conflicting pair by one fixed topological order (`order`, `plan`) and runs the

@@ -1,4 +1,4 @@
-//! The executor that a schedule is given: keeps the plan in step with the schedule, and runs its segments one after the other.
+//! The run: the executor that a schedule is given keeps the plan in step with the schedule, and runs its segments one after the other.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,8 +1,8 @@
 //! Rows: entities of recycled kinds are born, die and move, one at a time.
 //!
 //! A freed row's place is filled by the last live row of its block (and where not all rows are due at once, by one or two others: see
-//! `turns.rs`), so that a block's live rows stay in front. Needs the world
-//! to itself: from a parallel system, queue a closure on `Commands`.
+//! `turns.rs`), so that a block's live rows stay in front. All of it needs the world to itself: from a parallel system, queue a
+//! closure on `Commands`.
 
 mod error;
 

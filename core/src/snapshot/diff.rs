@@ -1,4 +1,4 @@
-//! Differences: the parts and rows in which two snapshots are not the same.
+//! Differences: they name the parts and rows in which two snapshots are not the same.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Items of parallel work: taken one by one by whoever of the team is ready for the next.
+//! Items: whoever of the team is ready for the next takes one, until none is left.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,4 +1,4 @@
-//! The team: the threads of a run, and how they share work without one system running on the stack of another.
+//! The team: has the threads of a run, which share work without one system running on the stack of another.
 //!
 //! The members are the workers of one rayon pool. Before a worker looks for rayon's jobs it joins the team, and stays: what it does
 //! when it is idle is the team's to say. Idle, it takes whole systems from the executor, items of work that a system offers
