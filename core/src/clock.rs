@@ -1,4 +1,4 @@
-//! Clocks: bevy_time's, in simulated time, as they are after a number of ticks, and what a plugin has done to them.
+//! Clocks: bevy_time's show simulated time, which follows from the number of ticks and from what a plugin has done to them.
 //!
 //! Every tick is `tick_seconds`, `FixedUpdate` included, and nothing is ever late. A plugin may set them otherwise: a step of its own
 //! for `FixedUpdate`, another speed, a pause. What differs from that rule is part of the state.

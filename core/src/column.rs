@@ -1,4 +1,4 @@
-//! The engine's own columns. Everything else a row holds is a plugin's.
+//! Columns: these are the engine's own. Everything else that a row holds is a plugin's.
 //!
 //! All are plain data in native byte order; they count in a row's 1024 bytes.
 

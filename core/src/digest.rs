@@ -1,4 +1,4 @@
-//! The digest: one number for the whole state of a run, and a hash per column to name a culprit.
+//! The digest: sums up the whole state of a run in one number, with a hash per column to name a culprit.
 //!
 //! xxh3 of (format, tick, next id, then the kinds by name: blocks, live counts, a hash per column over live rows in
 //! row order), then of every registered resource that is there, by name. Not in it: free rows, Bevy's `Entity`, plain Bevy

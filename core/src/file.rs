@@ -1,4 +1,4 @@
-//! Files of a run: only what is a file is opened.
+//! Files: a run opens only what is a file.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,4 +1,4 @@
-//! Intervals: every how many ticks a system runs, for its windows of rows that are due.
+//! Intervals: a system learns every how many ticks it runs, for its windows of rows that are due.
 //!
 //! A window that moved with the ticks between two calls could meet the same rows for ever: half of them, at a load of 0.5 and an
 //! even interval. The executor says it on the thread that calls the system; a parameter takes it before the system begins, and keeps it.

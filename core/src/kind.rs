@@ -1,4 +1,4 @@
-//! Kinds: the fixed sets of components that rows are made of.
+//! Kinds: each is a fixed set of components, which its rows are made of.
 //!
 //! A kind is registered once, checked at once, and spawned in whole blocks. Its rows are never spawned or despawned
 //! one by one by anyone but the engine.

@@ -1,4 +1,4 @@
-//! Where an entity is: stable id -> row, in memory bounded by the live rows.
+//! Locations: they give the row of each entity by its stable id, in memory bounded by the live rows.
 //!
 //! Ids are handed out in order, so a page of 1024 of them is mostly full when it is young (4 bytes an id) and mostly
 //! empty when it is old (8 bytes an id left). A page without ids is gone: never is memory kept for the highest id.

@@ -1,4 +1,4 @@
-//! Maths that gives the same bits in debug and release, at any vector width and on any thread.
+//! Maths: its functions give the same bits in debug and release, at any vector width and on any thread.
 //!
 //! Additions have one order: row `i` of a block goes to lane `i % 16`, the lanes are folded in order, then the
 //! blocks in order. Sixteen lanes fill one AVX-512 register, so no wider machine needs another order.

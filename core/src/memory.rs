@@ -1,4 +1,4 @@
-//! Memory: what a scenario will need, and what there is, before anything is allocated.
+//! Memory: compares what a scenario will need with what there is, before anything is allocated.
 
 mod cgroup;
 

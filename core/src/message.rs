@@ -1,4 +1,4 @@
-//! Messages: the guide's 10-byte record, and frames that carry whole blocks.
+//! Messages: each is the guide's 10-byte record or a frame that carries whole blocks.
 
 use thiserror::Error;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};

@@ -1,4 +1,4 @@
-//! Observers of one event, in one order: built-ins', plugins' by name, others', each as they were added.
+//! Observers: those of one event run in one order: built-ins', plugins' by name, others', each as they were added.
 //!
 //! bevy_ecs keeps the observers of an event in a hash table by entity: their order changes with whatever else is in the world, a
 //! neighbour's resources included. So each event (and each component of a lifecycle event) gets one observer of the engine's, which

@@ -1,4 +1,4 @@
-//! Phases: the ordered public system sets inside Bevy's `Update`, and who a system belongs to.
+//! Phases: ordered public system sets divide Bevy's `Update`, and each system has an owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 

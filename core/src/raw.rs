@@ -1,4 +1,4 @@
-//! Raw rows: copying a row inside its table, and reading and writing columns as bytes.
+//! Raw rows: a row is copied inside its table, and columns are read and written as bytes.
 //!
 //! The one place outside the executor that needs unsafe. bevy_ecs moves rows between tables, never inside one, so
 //! a block that frees its rows by swapping them has to copy bytes itself. All of it stands on four facts, which

@@ -1,4 +1,4 @@
-//! Replacing: other entities in the rows of old ones, which stay where they are. What a repair does instead of a death and a birth.
+//! Replacing: puts other entities in the rows of old ones, which stay where they are. A repair does it instead of a death and a birth.
 //!
 //! Ids are the engine's: a system says which rows have new entities, and [`replace`] gives them their ids, in one order.
 

@@ -1,4 +1,4 @@
-//! Random numbers as a function: Philox4x32-10, keyed by seed and purpose, counted by entity, tick and draw.
+//! Random numbers: a function gives them, Philox4x32-10, keyed by seed and purpose, counted by entity, tick and draw.
 //!
 //! There is no generator state, so a draw is the same whichever thread asks, in whatever order.
 //! Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.

@@ -32,6 +32,7 @@ use crate::outputs::Outputs;
 use crate::phase::{Close, Owner, Owners, Phase, Shutdown};
 use crate::plugin::{Budgets, BuildFailures};
 use crate::populate::{PopulateError, RestoreError, populate, populate_as};
+use crate::section::Sections;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::stats::{Stats, Totals};
 use crate::team::{Meter, Team};
@@ -207,8 +208,9 @@ impl Simulation {
         Self::build(app, scenario, Some(snapshot))
     }
 
-    fn build(mut app: App, scenario: Scenario, snapshot: Option<&Snapshot>) -> Result<Self, SimulationError> {
-        scenario.check(&scenario.name)?;
+    fn build(mut app: App, mut scenario: Scenario, snapshot: Option<&Snapshot>) -> Result<Self, SimulationError> {
+        scenario.check(scenario.source())?;
+        app.world_mut().get_resource_or_init::<Sections>().complete(&mut scenario)?;
         let bytes_max = check_memory(app.world_mut(), &scenario)?;
         let threads = match scenario.threads {
             // Counts what the scheduler's mask and the cgroup's quota leave.
@@ -223,6 +225,7 @@ impl Simulation {
         app.finish();
         app.cleanup();
         check_non_send(app.world())?;
+        Sections::insert(app.world_mut(), &scenario)?;
         let mut main = std::mem::take(app.main_mut());
         tell_of_build_failures(main.world_mut(), scenario.on_plugin_error)?;
         observers::arrange(main.world_mut());

@@ -1,4 +1,4 @@
-//! What Measure knows of each block, and what the run counts as it goes.
+//! Statistics: they hold what Measure knows of each block, and what the run counts as it goes.
 
 use bevy_ecs::resource::Resource;
 use bytemuck::{Pod, Zeroable};

@@ -1,4 +1,4 @@
-//! Suspects: which systems can have written a part of the state that is not as it should be.
+//! Suspects: names the systems that can have written a part of the state that is not as it should be.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
-//! Trace: which thread ran which system and which blocks, and when. Kept only when asked for.
+//! Trace: keeps which thread ran which system and which blocks, and when, if it is asked for.
 //!
-//! Written in the trace event format that Perfetto and chrome://tracing open. Its clock never reaches a result.
+//! It is written in the trace event format that Perfetto and chrome://tracing open. Its clock never reaches a result.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,15 +26,15 @@ struct Inner {
 }
 
 struct Span {
-    what: What,
+    label: SpanLabel,
     start: Instant,
     end: Instant,
 }
 
 const _: () = assert!(size_of::<Span>() == 64, "as SPANS_MAX says");
 
-/// What ran.
-pub(crate) enum What {
+/// What ran in a span.
+pub(crate) enum SpanLabel {
     /// A system, and its phase or schedule.
     System(Arc<str>, Arc<str>),
     /// Blocks, first to last.
@@ -52,20 +52,20 @@ impl Trace {
     }
 
     /// Runs `work` and keeps when it ran, on this thread.
-    pub(crate) fn span<R>(&self, what: impl FnOnce() -> What, work: impl FnOnce() -> R) -> R {
+    pub(crate) fn span<R>(&self, label: impl FnOnce() -> SpanLabel, work: impl FnOnce() -> R) -> R {
         let start = now();
         let result = work();
-        self.add(what, start, now());
+        self.add(label, start, now());
         result
     }
 
-    pub(crate) fn add(&self, what: impl FnOnce() -> What, start: Instant, end: Instant) {
+    pub(crate) fn add(&self, label: impl FnOnce() -> SpanLabel, start: Instant, end: Instant) {
         if self.0.count.fetch_add(1, Ordering::Relaxed) >= SPANS_MAX {
             return;
         }
         let others = self.0.shards.len() - 1;
         let shard = &self.0.shards[rayon::current_thread_index().unwrap_or(others).min(others)];
-        shard.lock().unwrap_or_else(PoisonError::into_inner).push(Span { what: what(), start, end });
+        shard.lock().unwrap_or_else(PoisonError::into_inner).push(Span { label: label(), start, end });
     }
 
     /// Spans that were left out because there were too many.
@@ -88,9 +88,9 @@ impl Trace {
                 "{comma}\n{{\"ph\":\"M\",\"pid\":1,\"tid\":{tid},\"name\":\"thread_name\",\"args\":{{\"name\":\"{name}\"}}}}"
             )?;
             for span in shard.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                let (name, category) = match &span.what {
-                    What::System(name, phase) => (name.to_string(), phase.to_string()),
-                    What::Blocks(first, last) => {
+                let (name, category) = match &span.label {
+                    SpanLabel::System(name, phase) => (name.to_string(), phase.to_string()),
+                    SpanLabel::Blocks(first, last) => {
                         (format!("blocks {}..={}", first.0, last.0), "blocks".into())
                     }
                 };

@@ -1,4 +1,4 @@
-//! Turns: which rows of a block are due, so that each has its turn again within `ceil(live / due)` calls.
+//! Turns: choose which rows of a block are due, so that each has its turn again within `ceil(live / due)` calls.
 //!
 //! A block whose rows stay has a window that follows from the number of the call alone. Where rows are born and die, a cursor goes
 //! from the last row down to the first, and begins again at the end; rows below it still wait in this round. A death closes its gap
@@ -119,7 +119,7 @@ impl Turns {
     pub fn due(&self, population: &Population, block: &Block, interval: u64, turn: u64) -> [Range<u32>; 2] {
         let (group, live) = (population.group(block.group), block.live);
         if !needs_cursors(population, group) {
-            return window(live, group.settings.load, turn);
+            return sliding_window(live, group.settings.load, turn);
         }
         let rounds = self.rounds.iter().find(|rounds| rounds.interval_ticks == interval);
         // A block that this tick has made has its first turn in the next one.
@@ -188,7 +188,7 @@ fn due_count(live: u32, load: f32) -> u32 {
 }
 
 /// The window of a block whose rows stay: it moves on by its own length at every turn, and wraps at `live`.
-fn window(live: u32, load: f32, turn: u64) -> [Range<u32>; 2] {
+fn sliding_window(live: u32, load: f32, turn: u64) -> [Range<u32>; 2] {
     let count = due_count(live, load);
     if count == 0 {
         return [0..0, 0..0];
@@ -224,7 +224,7 @@ mod tests {
             prop_assert!(count >= 1 && count <= live);
             let mut seen = vec![false; live as usize];
             for turn in start..start + u64::from(live.div_ceil(count)) + 1 {
-                let rows: Vec<u32> = window(live, load, turn).into_iter().flatten().collect();
+                let rows: Vec<u32> = sliding_window(live, load, turn).into_iter().flatten().collect();
                 prop_assert_eq!(rows.len() as u32, count);
                 rows.into_iter().for_each(|row| seen[row as usize] = true);
             }
@@ -401,6 +401,6 @@ mod tests {
 
     #[test]
     fn an_empty_block_has_nothing_due() {
-        assert_eq!(window(0, 0.5, 3), [0..0, 0..0]);
+        assert_eq!(sliding_window(0, 0.5, 3), [0..0, 0..0]);
     }
 }

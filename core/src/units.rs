@@ -1,4 +1,4 @@
-//! Units: the newtypes and text forms of numbers that could be swapped or out of range.
+//! Units: numbers that could be swapped or out of range have newtypes and text forms.
 //!
 //! Everything a user types as a number with a suffix (`1M`, `200MB`, `90%`) is parsed here and nowhere else.
 

@@ -1,4 +1,4 @@
-//! Widths: one kernel, compiled for each vector width the machine may have, the same bits at all of them.
+//! Widths: one kernel is compiled for each vector width that the machine may have, and gives the same bits at all of them.
 //!
 //! A kernel is a loop over arrays that LLVM vectorises, plus the few operations of [`Width`] that it does not find by
 //! itself. Nothing in here fuses or reorders floating-point operations, so the width can't reach a result. The widest

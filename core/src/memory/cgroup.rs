@@ -1,4 +1,4 @@
-//! Cgroups: the memory that the process's own group, or one above it, leaves to it.
+//! Cgroups: the process's own group, or one above it, limits the memory that it may take.
 //!
 //! Reads `/proc/self/cgroup` (which group), `/proc/self/mountinfo` (where its hierarchy is to be seen) and the limits in the
 //! folders from that group's up to the mount: a group may have no more than any above it. Version 2 has them in `memory.max`

@@ -1,4 +1,4 @@
-//! Capture: what a snapshot takes from the world, copied at once so that the tick goes on while it is written.
+//! Capture: copies what a snapshot takes from the world, at once, so that the tick goes on while it is written.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Diff: where two states part.
+//! Differences: they name the parts and rows in which two snapshots are not the same.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The folder: snapshots by tick, the last few kept, the newest whole one found.
+//! The folder: it holds snapshots by tick, keeps the last few, and gives the newest whole one.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -9,8 +9,9 @@
 //! Written beside its name, synced, renamed. The digest of the state is in the index and checked after a restore.
 
 mod capture;
-mod diff;
 mod file;
+
+mod diff;
 mod folder;
 
 #[cfg(test)]

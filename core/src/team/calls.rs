@@ -1,4 +1,4 @@
-//! Calls: work that threads outside the team bring to its first member, and wait for.
+//! Calls: threads outside the team bring work to its first member, and wait for it.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,4 +1,4 @@
-//! Offers: work that members of the team who have nothing else to do may take part in.
+//! Offers: members of the team who have nothing else to do may take part in the work of another.
 //!
 //! Who offers work keeps it on its own stack, takes part in it, and withdraws it: from then on nobody joins, and it waits, doing
 //! nothing else, until who has joined has left. Joining and withdrawing happen under one lock, so nobody meets an offer that is gone.

@@ -1,4 +1,4 @@
-//! Sleepers: the members of a team that have nothing to do, and how they are woken.
+//! Sleepers: members of a team sleep when they have nothing to do, and others wake them.
 //!
 //! No wake is lost: who goes to sleep is on the list before it looks for work a last time, and who brings work makes it visible
 //! before it looks at the list. Both are sequentially consistent, so at least one of them sees the other.

@@ -1,6 +1,7 @@
 //! A view of the run is what is known of it when a question comes.
 
 use corec::prelude::*;
+use corec_dynamics::settings::Repair;
 
 use crate::local::answer::{AnomalousBlock, RunState};
 
@@ -14,6 +15,7 @@ pub(crate) struct RunView<'w> {
     stats: Res<'w, Stats>,
     totals: Res<'w, Totals>,
     population: Res<'w, Population>,
+    repair: Res<'w, GroupSettings<Repair>>,
     alerts: Res<'w, Alerts>,
     scenario: Res<'w, RunScenario>,
 }
@@ -70,7 +72,7 @@ impl RunView<'_> {
     fn anomalous(&self) -> Vec<AnomalousBlock> {
         let beyond = |block: &corec::prelude::Block| {
             let stats = self.stats.of(block.id());
-            let allowed = self.population.group(block.group()).settings().repair.unwrap_or_default();
+            let allowed = self.repair.of(block.group()).0.unwrap_or_default();
             let is_beyond = stats.is_measured == 1
                 && (stats.fault_ratio > allowed.fault_ratio_max || stats.fitness < allowed.fitness_min);
             is_beyond.then_some((stats.fault_ratio, stats.fitness, block.id()))

@@ -1,200 +1,29 @@
-//! The file: frames one after the other, and an index at its end.
+//! The reader: checks the index of a file when it opens it, and each frame when it reads it.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use bevy_ecs::world::World;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
-use zstd::bulk::{Compressor, Decompressor};
+use zstd::bulk::Decompressor;
 
-use super::capture::unpack;
-use super::{Head, HeadOfVersion1, SnapshotError};
+use super::format::{
+    ENDS, FOOTER_BYTES, FRAME_BYTES, Frame, HEADER_BYTES, Index, Part, VERSION, header,
+    unsort_bytes,
+};
 use crate::block::Population;
 use crate::digest::SavedResources;
 use crate::raw;
+use crate::snapshot::capture::unpack;
+use crate::snapshot::{Head, SnapshotError};
 
-const MAGIC: [u8; 8] = *b"CORECSNP";
-/// By version: so that a version that was damaged is not taken for another one.
-const ENDS: [[u8; 8]; 3] = [*b"CORECEND", *b"CORECEN2", *b"CORECEN3"];
-/// Version 1 had no run's id in its head, version 2 cursors of 64 bits in its resources. Both are read.
-const VERSION: u32 = 3;
-const HEADER_BYTES: u64 = 16;
-/// Bytes of the index, packed and not, and the xxh3 of all three; the end.
-const FOOTER_BYTES: u64 = 32;
-/// Bytes of a column that go in one frame, before compression: enough for zstd, and work for every thread.
-const FRAME_BYTES: usize = 1 << 20;
-/// The fastest level: on noisy columns the others gain a percent or two.
-const LEVEL: i32 = 1;
 /// What an index may take, compressed or not: a hundred times that of ten million entities.
 const INDEX_BYTES_MAX: u64 = 256 << 20;
 /// What a saved resource may take.
 const RESOURCE_BYTES_MAX: u64 = 1 << 30;
-
-#[derive(Serialize, Deserialize)]
-struct Index<H = Head> {
-    head: H,
-    frames: Vec<Frame>,
-}
-
-impl Index {
-    fn parse(raw: &[u8], version: u32) -> Result<Self, postcard::Error> {
-        if version > 1 {
-            return postcard::from_bytes(raw);
-        }
-        let Index { head, frames } = postcard::from_bytes::<Index<HeadOfVersion1>>(raw)?;
-        Ok(Self { head: head.into(), frames })
-    }
-}
-
-/// A compressed piece of a snapshot.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Frame {
-    /// What it holds.
-    pub part: Part,
-    /// Where it begins in the file.
-    pub offset: u64,
-    /// Its bytes in the file.
-    pub bytes: u64,
-    /// Its bytes when decompressed.
-    pub raw_bytes: u64,
-    /// xxh3 of its bytes in the file.
-    pub hash: u64,
-}
-
-/// What a frame holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Part {
-    /// A piece of a column: kind and column by their place in the head, and the first of its bytes.
-    Column(u16, u16, u64),
-    /// A saved resource.
-    Resource(String),
-}
-
-/// A state about to be written: columns as packed live rows, wherever they are.
-pub(super) struct State<'a> {
-    pub head: &'a Head,
-    pub columns: Vec<&'a [u8]>,
-    pub resources: &'a [(String, Vec<u8>)],
-}
-
-/// A part on its way into a frame: its bytes, and how many make a value.
-struct Raw<'a> {
-    part: Part,
-    bytes: &'a [u8],
-    size: usize,
-}
-
-/// Writes a state, compressing on `threads` threads. The file is whole and synced when this returns its size.
-pub(super) fn write(state: &State, path: &Path, threads: usize) -> io::Result<u64> {
-    let head = state.head;
-    let raws = raws(state);
-    let mut file = BufWriter::new(File::create(path)?);
-    file.write_all(&header(VERSION))?;
-    let (mut frames, mut offset) = (Vec::with_capacity(raws.len()), HEADER_BYTES);
-    // A few frames for every thread at a time: what waits to be written is bounded.
-    for raws in raws.chunks(8 * threads) {
-        for (raw, packed) in raws.iter().zip(compress(raws, threads)?) {
-            file.write_all(&packed)?;
-            frames.push(Frame {
-                part: raw.part.clone(),
-                offset,
-                bytes: packed.len() as u64,
-                raw_bytes: raw.bytes.len() as u64,
-                hash: xxh3_64(&packed),
-            });
-            offset += packed.len() as u64;
-        }
-    }
-    let index = postcard::to_allocvec(&Index { head: head.clone(), frames }).map_err(io::Error::other)?;
-    let mut packed = zstd::bulk::compress(&index, LEVEL)?;
-    let (bytes, raw_bytes) = (packed.len() as u64, index.len() as u64);
-    for word in [bytes, raw_bytes] {
-        packed.extend_from_slice(&word.to_le_bytes());
-    }
-    let hash = xxh3_64(&packed);
-    packed.extend_from_slice(&hash.to_le_bytes());
-    packed.extend_from_slice(&ENDS[VERSION as usize - 1]);
-    file.write_all(&packed)?;
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    Ok(offset + packed.len() as u64)
-}
-
-fn header(version: u32) -> [u8; HEADER_BYTES as usize] {
-    let mut header = [0; HEADER_BYTES as usize];
-    header[..8].copy_from_slice(&MAGIC);
-    header[8..12].copy_from_slice(&version.to_le_bytes());
-    header
-}
-
-fn raws<'a>(state: &State<'a>) -> Vec<Raw<'a>> {
-    let mut raws = Vec::new();
-    let columns = state.head.kinds.iter().enumerate().flat_map(|(kind, saved)| {
-        saved.columns.iter().enumerate().map(move |(column, (_, size))| (kind, column, *size as usize))
-    });
-    for ((kind, column, size), packed) in columns.zip(&state.columns) {
-        let piece = (FRAME_BYTES / size.max(1)).max(1) * size.max(1);
-        for (at, bytes) in packed.chunks(piece).enumerate() {
-            raws.push(Raw {
-                part: Part::Column(kind as u16, column as u16, (at * piece) as u64),
-                bytes,
-                size,
-            });
-        }
-    }
-    let resources = state.resources.iter();
-    raws.extend(resources.map(|(name, bytes)| Raw { part: Part::Resource(name.clone()), bytes, size: 1 }));
-    raws
-}
-
-/// Compresses parts side by side, on threads of their own: the pool belongs to the tick.
-fn compress(raws: &[Raw], threads: usize) -> io::Result<Vec<Vec<u8>>> {
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); raws.len()]));
-    let work = || -> io::Result<()> {
-        let (mut sorted, mut compressor) = (Vec::new(), Compressor::new(LEVEL)?);
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(raw) = raws.get(at) else { return Ok(()) };
-            sort_bytes(raw.bytes, raw.size, &mut sorted);
-            let packed = compressor.compress(&sorted)?;
-            done.lock().unwrap_or_else(PoisonError::into_inner)[at] = packed;
-        }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.min(raws.len())).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))))
-    })?;
-    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// All first bytes of the values, then all second bytes, and so on: what is alike comes together, and zstd finds it.
-fn sort_bytes(raw: &[u8], size: usize, sorted: &mut Vec<u8>) {
-    sorted.clear();
-    if size <= 1 || raw.is_empty() {
-        return sorted.extend_from_slice(raw);
-    }
-    for byte in 0..size {
-        sorted.extend(raw[byte..].iter().step_by(size));
-    }
-}
-
-/// The other way round.
-fn unsort_bytes(sorted: &[u8], size: usize, raw: &mut [u8]) {
-    if size <= 1 || raw.is_empty() {
-        return raw.copy_from_slice(sorted);
-    }
-    for (byte, plane) in sorted.chunks(sorted.len() / size).enumerate() {
-        raw[byte..].iter_mut().step_by(size).zip(plane).for_each(|(to, from)| *to = *from);
-    }
-}
 
 /// A snapshot's file, its index read and checked.
 pub struct Snapshot {
@@ -384,7 +213,7 @@ impl Snapshot {
     }
 
     /// A saved resource's bytes, by frame.
-    pub(super) fn resource(&self, frame: &Frame) -> Result<Vec<u8>, SnapshotError> {
+    pub(in crate::snapshot) fn resource(&self, frame: &Frame) -> Result<Vec<u8>, SnapshotError> {
         let mut raw = vec![0; frame.raw_bytes as usize];
         self.read(frame, 1, &mut raw)?;
         Ok(raw)
@@ -437,23 +266,5 @@ impl Snapshot {
 
     pub(crate) fn foreign(&self, message: String) -> SnapshotError {
         SnapshotError::Foreign { path: self.path.clone(), message }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn bytes_sorted_and_unsorted_are_as_they_were(values in prop::collection::vec(any::<u8>(), 0..50), size in 1usize..20) {
-            let raw: Vec<u8> = values.iter().flat_map(|v| (0..size).map(|k| v.wrapping_add(k as u8))).collect();
-            let (mut sorted, mut back) = (Vec::new(), vec![0; raw.len()]);
-            sort_bytes(&raw, size, &mut sorted);
-            unsort_bytes(&sorted, size, &mut back);
-            prop_assert_eq!(back, raw);
-        }
     }
 }

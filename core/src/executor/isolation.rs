@@ -1,4 +1,4 @@
-//! Reach: whether a system can write what others read.
+//! Isolation: tells whether a system can write what others read.
 //!
 //! A plugin's own are the kinds that it registered and the resources that it inserted while it was built. A system that
 //! writes nothing else may stop without the run: nothing of anyone else's is left half-written or missing.
@@ -13,18 +13,18 @@ use crate::phase::{Owner, Owners};
 
 /// Whether a system with `access` can write rows of a kind or a resource that is not its plugin's. One that belongs to
 /// no plugin has nothing of its own. What it queues as commands is not counted: that is applied wholly or not at all.
-pub(super) fn reaches_others(world: &World, access: &SystemAccess, owner: Option<Owner>) -> bool {
+pub(super) fn can_write_others(world: &World, access: &SystemAccess, owner: Option<Owner>) -> bool {
     match (access, owner) {
         (SystemAccess::None, _) => false,
         (SystemAccess::Exclusive, _) => true,
         (SystemAccess::Shared(access), Some(Owner::Plugin(plugin))) => {
-            access.filtered_accesses().iter().any(|query| query_reaches_others(world, query, plugin))
+            access.filtered_accesses().iter().any(|query| query_can_write_others(world, query, plugin))
         }
         (SystemAccess::Shared(access), _) => access.combined_access().has_any_write(),
     }
 }
 
-fn query_reaches_others(world: &World, query: &FilteredAccess, plugin: &'static str) -> bool {
+fn query_can_write_others(world: &World, query: &FilteredAccess, plugin: &'static str) -> bool {
     let Some(writes) = query.access().writes().as_finite_set() else { return true };
     let is_resource = query.with_filters().any(|id| id == IS_RESOURCE);
     writes
