@@ -10,6 +10,7 @@ pub use corec_run::{CorecPlugin, plugins, scenarios, testing};
 /// What a plugin and a program of one's own need.
 pub mod prelude {
     pub use corec_api::prelude::*;
+    pub use corec_run::settings::{Dynamics, Repair, RepairPolicy, Replicas, Telemetry};
     pub use corec_run::{CorecPlugin, plugins::CorecPlugins};
 }
 

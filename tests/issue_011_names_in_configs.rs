@@ -110,7 +110,7 @@ fn what_does_not_fit_its_key_says_what_does() {
     for (group, wanted) in [
         (
             r#""entities": -3"#,
-            "blocks[0].entities: found -3, must be a whole number within 1..=1,000,000,000",
+            "blocks[0].entities: found -3, must be a whole number within 0..=1,000,000,000",
         ),
         (
             r#""entities": 5, "channel": 300"#,

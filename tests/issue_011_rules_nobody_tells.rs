@@ -20,15 +20,16 @@ fn scenario(signal: &str, more: &str) -> String {
 fn a_rule_of_a_scenario_on_a_signal_that_nobody_tells_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
+    let with_table = "a scenario with the section 'telemetry' would tell it";
     for (signal, by) in [
-        ("value_max", "the plugin 'alerts' would"),
-        ("value_min", "the plugin 'alerts' would"),
-        ("row_score", "a scenario with a table (telemetry) would"),
-        ("column_score", "a scenario with a table (telemetry) would"),
+        ("value_max", "a plugin may tell others"),
+        ("fitnes", "a plugin may tell others"),
+        ("row_score", with_table),
+        ("column_score", with_table),
     ] {
         fs::write(at.join("s.json"), scenario(signal, "")).unwrap();
         let wanted = format!(
-            "watch: alerts[1].signal: found {signal}, which nothing in this run tells, must be one of fault_ratio, fitness ({by})"
+            "s.json: alerts[1].signal: found '{signal}', which nothing in this run tells, must be one of fault_ratio, fitness ({by})"
         );
         refused(at, &["run", "s.json"], &wanted);
     }
@@ -55,7 +56,7 @@ fn a_rule_of_a_plugin_on_a_signal_that_nobody_tells_is_refused() {
     refused(
         at,
         &["run", "--entities", "1k", "--ticks", "3", "--plugins", "plugins"],
-        "a plugin's alert rule: row.signal: found row_score, which nothing in this run tells, must be one of fault_ratio, \
+        "a plugin's alert rule: row.signal: found 'row_score', which nothing in this run tells, must be one of fault_ratio, \
          fitness, value_max, value_min",
     );
 }

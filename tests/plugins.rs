@@ -153,7 +153,9 @@ fn a_value_that_is_no_number_is_a_fault() {
     let mut app = App::new();
     app.add_plugins(CorecPlugin).add_systems(Update, poison);
     let mut settings = scenario("cell", 2500);
-    settings.blocks[0].set_section(&Dynamics { fault_rate: 0.0, ..Dynamics::default() }).set_section(&Repair(None));
+    settings.blocks[0]
+        .set_section(&Dynamics { fault_rate: 0.0, ..Dynamics::default() })
+        .set_section(&Repair(None));
     let mut simulation = Simulation::new(app, settings).unwrap();
     simulation.run(5).unwrap();
     assert_eq!(simulation.world().resource::<Totals>().faults, 3);

@@ -154,7 +154,7 @@ impl ToldSignals {
         let told: Vec<&str> =
             self.0.iter().filter(|(_, section)| is_told(section)).map(|(name, _)| *name).collect();
         let of_scenario = scenario.alerts.iter().enumerate();
-        let of_scenario = of_scenario.map(|(i, rule)| (scenario.source(), format!("alerts[{i}]"), rule));
+        let of_scenario = of_scenario.map(|(i, rule)| (scenario.source_name(), format!("alerts[{i}]"), rule));
         let of_plugins = of_plugins
             .iter()
             .map(|rule| ("a plugin's alert rule", rule.name.escape_debug().to_string(), rule));
@@ -232,31 +232,31 @@ impl Alerts {
     /// Shows one rule the value of a subject.
     fn judge(&mut self, at: usize, subject: u32, value: f64, tick: u64, name: &impl Fn() -> String) {
         let Rule { rule, hold_ticks } = &self.rules[at];
-            let too_high = rule.enter > rule.leave;
-            let entered = if too_high { value >= rule.enter } else { value <= rule.enter };
-            let left = if too_high { value <= rule.leave } else { value >= rule.leave };
-            let key = (at as u16, subject);
-            match self.states.get_mut(&key) {
-                None if entered => {
-                    let is_raised = *hold_ticks == 0;
-                    self.states.insert(key, State { since: tick, is_raised });
-                    if is_raised {
-                        self.send(at, name(), value, tick, true);
-                    }
-                }
-                None => {}
-                Some(State { is_raised: true, .. }) if left => {
-                    self.states.remove(&key);
-                    self.send(at, name(), value, tick, false);
-                }
-                Some(State { is_raised: true, .. }) => {}
-                Some(_) if !entered => _ = self.states.remove(&key),
-                Some(state) if tick - state.since >= *hold_ticks => {
-                    state.is_raised = true;
+        let too_high = rule.enter > rule.leave;
+        let entered = if too_high { value >= rule.enter } else { value <= rule.enter };
+        let left = if too_high { value <= rule.leave } else { value >= rule.leave };
+        let key = (at as u16, subject);
+        match self.states.get_mut(&key) {
+            None if entered => {
+                let is_raised = *hold_ticks == 0;
+                self.states.insert(key, State { since: tick, is_raised });
+                if is_raised {
                     self.send(at, name(), value, tick, true);
                 }
-                Some(_) => {}
             }
+            None => {}
+            Some(State { is_raised: true, .. }) if left => {
+                self.states.remove(&key);
+                self.send(at, name(), value, tick, false);
+            }
+            Some(State { is_raised: true, .. }) => {}
+            Some(_) if !entered => _ = self.states.remove(&key),
+            Some(state) if tick - state.since >= *hold_ticks => {
+                state.is_raised = true;
+                self.send(at, name(), value, tick, true);
+            }
+            Some(_) => {}
+        }
     }
 
     /// Raises an alert that has no rule: once for each name and subject, until it is cleared. `by` is the plugin that says so, for
@@ -394,14 +394,8 @@ mod tests {
     use super::*;
 
     fn alerts(enter: f64, leave: f64, hold: f64) -> Alerts {
-        let rule = AlertRule {
-            name: "hot".into(),
-            signal: FAULT_RATIO.into(),
-            enter,
-            leave,
-            hold,
-            severity: 1,
-        };
+        let rule =
+            AlertRule { name: "hot".into(), signal: FAULT_RATIO.into(), enter, leave, hold, severity: 1 };
         Alerts::new(&Scenario { alerts: vec![rule], ..Default::default() }, &[])
     }
 

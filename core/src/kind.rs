@@ -210,6 +210,11 @@ impl KindSpec {
         &self.name
     }
 
+    /// Whether rows are born and die.
+    pub fn is_recycled(&self) -> bool {
+        self.recycled
+    }
+
     /// Bytes of a row, all components together.
     pub fn row_bytes(&self) -> usize {
         self.columns.iter().map(|c| c.size).sum()

@@ -48,7 +48,8 @@ impl Need {
         let mut need = Self { kinds: Vec::new(), records, bytes: records.saturating_add(BASE_BYTES) };
         for (group, spec) in scenario.blocks.iter().zip(resolve(kinds, scenario)?) {
             let row = spec.row_bytes() as f64 + spec.row_overhead_bytes();
-            let blocks = group.entities.div_ceil(u64::from(group.entities_per_block));
+            // A group without entities has a block to be born in.
+            let blocks = group.entities.div_ceil(u64::from(group.entities_per_block)).max(1);
             let bytes = (group.entities as f64 * row) as u64 + blocks * BLOCK_BYTES;
             need.bytes = need.bytes.saturating_add(bytes);
             match need.kinds.iter_mut().find(|k| k.kind == spec.name()) {

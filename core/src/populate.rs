@@ -59,9 +59,16 @@ pub enum PopulateError {
         "kind '{0}': found a component with #[require(..)], must have none: add what it needs with Kind::with"
     )]
     RequiredComponents(String),
-    /// A group without entities.
-    #[error("blocks[{0}].entities: found 0, must be at least 1")]
-    Empty(usize),
+    /// A group of a fixed kind without entities.
+    #[error(
+        "blocks[{index}].entities: found 0, must be at least 1: the rows of '{kind}' are fixed, those of a recycled kind may be none at first"
+    )]
+    Empty {
+        /// The group's place in the scenario.
+        index: usize,
+        /// Its kind.
+        kind: String,
+    },
     /// More rows of one kind than a table can number.
     #[error("kind '{kind}': found {rows} rows, must be at most 4,294,967,294 of one kind")]
     TooManyRows {
@@ -99,8 +106,8 @@ pub fn resolve<'k>(kinds: &'k Kinds, scenario: &Scenario) -> Result<Vec<&'k Kind
                 known: known.join(", "),
             });
         };
-        if group.entities == 0 {
-            return Err(PopulateError::Empty(index));
+        if group.entities == 0 && !spec.recycled {
+            return Err(PopulateError::Empty { index, kind: group.kind.clone() });
         }
         if let Some(bytes_max) = group.block_bytes_max
             && group.entities_per_block as u64 * spec.row_bytes() as u64 > bytes_max
@@ -290,7 +297,8 @@ impl<'s> Layout<'s> {
     fn add_group(&mut self, group: &'s BlockGroup) {
         let mut left = group.entities;
         let mut index = 0;
-        while left > 0 {
+        // A group without entities has a block to be born in.
+        while left > 0 || index == 0 {
             let live = left.min(u64::from(group.entities_per_block)) as u32;
             let id = BlockId(self.blocks.len() as u32);
             let group_id = GroupId(self.groups);

@@ -15,7 +15,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::block::GroupId;
-use crate::config::{BlockGroup, ConfigError, GROUP_KEYS, SCENARIO_KEYS, Scenario, SectionValues, deserialize, unknown};
+use crate::config::{
+    BlockGroup, ConfigError, GROUP_KEYS, SCENARIO_KEYS, Scenario, SectionValues, deserialize, unknown,
+};
 
 /// A part of a scenario, or of a group of blocks, with a type of its own.
 ///
@@ -41,7 +43,9 @@ use crate::config::{BlockGroup, ConfigError, GROUP_KEYS, SCENARIO_KEYS, Scenario
 /// assert_eq!(scenario.blocks[0].section::<Fatigue>()?, Fatigue { gain: 0.5 });
 /// # Ok::<(), corec_core::config::ConfigError>(())
 /// ```
-pub trait Section: Serialize + DeserializeOwned + JsonSchema + Default + Clone + Send + Sync + 'static {
+pub trait Section:
+    Serialize + DeserializeOwned + JsonSchema + Default + Clone + Send + Sync + 'static
+{
     /// Its key in a scenario or a group.
     const NAME: &'static str;
 
@@ -138,14 +142,14 @@ impl Sections {
     /// # Errors
     /// A section that nobody has registered, or whose values don't fit; two of one name.
     pub fn complete(&self, scenario: &mut Scenario) -> Result<(), ConfigError> {
-        let source = scenario.source().to_string();
+        let source = scenario.source_name().to_string();
         self.check_names(&source)?;
         self.complete_level(&source, "", &SCENARIO_KEYS, false, &mut scenario.sections)?;
         for (i, group) in scenario.blocks.iter_mut().enumerate() {
             let path = format!("blocks[{i}].");
             self.complete_level(&source, &path, &GROUP_KEYS, true, &mut group.sections)?;
-            for section in self.known(true).filter(|section| !group.sections.contains_key(section.name)) {
-                group.sections.insert(section.name.into(), (section.default)());
+            for section in self.known(true) {
+                group.sections.entry(section.name).or_insert_with(section.default);
             }
         }
         Ok(())
@@ -178,11 +182,14 @@ impl Sections {
         for (at, section) in self.0.iter().enumerate() {
             let frame = if section.is_of_groups { &GROUP_KEYS[..] } else { &SCENARIO_KEYS[..] };
             let others = self.0[..at].iter().filter(|other| other.is_of_groups == section.is_of_groups);
-            let other = others.into_iter().find(|other| other.name == section.name).map(|other| other.type_name);
+            let other =
+                others.into_iter().find(|other| other.name == section.name).map(|other| other.type_name);
             let other = other.or(frame.contains(&section.name).then_some("the engine's own"));
             if let Some(other) = other {
-                let message =
-                    format!("found two sections of that name, {} and {other}, must be one", section.type_name);
+                let message = format!(
+                    "found two sections of that name, {} and {other}, must be one",
+                    section.type_name
+                );
                 let (source_name, path) = (source.into(), section.name.into());
                 return Err(ConfigError::Text { source_name, path, message });
             }
@@ -273,7 +280,7 @@ impl Scenario {
     /// Values that don't fit.
     pub fn section<T: Section>(&self) -> Result<Option<T>, ConfigError> {
         let value = self.sections.get(T::NAME).filter(|value| !value.is_null());
-        value.map(|value| read(self.source(), T::NAME, value)).transpose()
+        value.map(|value| read(self.source_name(), T::NAME, value)).transpose()
     }
 
     /// Gives it a section.

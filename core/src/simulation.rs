@@ -208,8 +208,12 @@ impl Simulation {
         Self::build(app, scenario, Some(snapshot))
     }
 
-    fn build(mut app: App, mut scenario: Scenario, snapshot: Option<&Snapshot>) -> Result<Self, SimulationError> {
-        scenario.check(scenario.source())?;
+    fn build(
+        mut app: App,
+        mut scenario: Scenario,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Self, SimulationError> {
+        scenario.check(scenario.source_name())?;
         app.world_mut().get_resource_or_init::<Sections>().complete(&mut scenario)?;
         let bytes_max = check_memory(app.world_mut(), &scenario)?;
         let threads = match scenario.threads {

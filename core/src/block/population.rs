@@ -35,6 +35,11 @@ impl Population {
         &self.groups
     }
 
+    /// The group that the scenario, or a plugin's config, calls `name`.
+    pub fn group_named(&self, name: &str) -> Option<GroupId> {
+        self.groups.iter().position(|group| &*group.name == name).map(|at| GroupId(at as u16))
+    }
+
     /// The group of that id.
     ///
     /// # Panics

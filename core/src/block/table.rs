@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 
-use bevy_ecs::component::ComponentId;
+use bevy_ecs::component::{Component, ComponentId};
 use bevy_ecs::entity::Entity;
 use bevy_ecs::storage::{Table, TableId};
 use bevy_ecs::world::{World, WorldId};
@@ -87,6 +87,11 @@ impl KindTable {
     /// The columns, `StableId` and `Health` first.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Whether it has a component.
+    pub fn has<T: Component>(&self) -> bool {
+        self.columns.iter().any(|column| column.type_id == TypeId::of::<T>())
     }
 
     /// Bytes of all rows, free ones included, with what the world keeps for them beside: see

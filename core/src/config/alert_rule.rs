@@ -69,9 +69,6 @@ impl AlertRule {
             hold: 0.0,
             severity,
         };
-        vec![
-            rule("block_faults", FAULT_RATIO, 0.15, 0.10, 2),
-            rule("block_fitness", FITNESS, 0.20, 0.25, 2),
-        ]
+        vec![rule("block_faults", FAULT_RATIO, 0.15, 0.10, 2), rule("block_fitness", FITNESS, 0.20, 0.25, 2)]
     }
 }

@@ -21,14 +21,14 @@ mod load;
 
 mod plugin;
 
+pub use alert_rule::{AlertRule, FAULT_RATIO, FITNESS};
 pub use either::{Plugins, Threads};
-pub use json::parse_json;
 pub use error::ConfigError;
+pub use json::parse_json;
 pub(crate) use load::deserialize;
 pub use load::{Loaded, TEXT_BYTES_MAX, load};
 pub(crate) use messages::{printable, unknown};
 pub use plugin::{PluginConfig, load_plugin};
-pub use alert_rule::{AlertRule, FAULT_RATIO, FITNESS};
 pub use scenario::{BlockGroup, OnPluginError, Scenario, SectionValues};
 pub(crate) use scenario::{GROUP_KEYS, SCENARIO_KEYS};
 

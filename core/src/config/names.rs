@@ -80,7 +80,11 @@ pub fn translate_plugin(source: &str, config: &mut Map<String, Value>) -> Result
     translate_group(source, "", config)
 }
 
-fn translate_group(source: &str, path: &str, group: &mut Map<String, Value>) -> Result<(), ConfigError> {
+pub(super) fn translate_group(
+    source: &str,
+    path: &str,
+    group: &mut Map<String, Value>,
+) -> Result<(), ConfigError> {
     let megabytes = group.contains_key("max_size_mb");
     rename(source, path, group, GROUP)?;
     if megabytes && let Some(size) = group.get_mut("block_bytes_max").filter(|v| v.is_number()) {

@@ -12,7 +12,7 @@ use super::{BlockGroup, ConfigError, check, names, variables};
 /// Keys of the plugin's group of blocks.
 const GROUP: [&str; 6] = ["channel", "entities", "entities_per_block", "load", "block_bytes_max", "repair"];
 /// Keys of the plugin itself.
-const PLUGIN: [&str; 4] = ["name", "enabled", "interval", "budget_ms"];
+const PLUGIN: [&str; 5] = ["name", "enabled", "interval", "budget_ms", "groups"];
 
 /// A plugin's settings: what the engine takes care of, and what only the plugin knows.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,8 @@ pub struct PluginConfig {
     pub folder: Option<PathBuf>,
     /// Its group of blocks, without a kind; none if the file has no `entities`.
     pub group: Option<BlockGroup>,
+    /// Groups of its other kinds: the key `groups`, an object with a group for each kind's name.
+    pub groups: Vec<BlockGroup>,
     /// As it was given, `${VAR}` not expanded, passwords left out.
     pub given: Value,
     /// The plugin's own keys.
@@ -107,9 +109,8 @@ pub fn load_plugin(
     let group: Map<String, Value> =
         GROUP.iter().filter_map(|key| Some(((*key).to_string(), own.shift_remove(*key)?))).collect();
     let has_entities = group.contains_key("entities");
-    let mut group = group;
-    split(&mut group, |key| GROUP_KEYS.contains(&key));
-    let mut group: BlockGroup = deserialize(source, Value::Object(group), check::RANGES)?;
+    let mut group = group_of(source, "", group)?;
+    let groups = groups_of(source, own.shift_remove("groups"))?;
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.chars().count() > 64 || !name.chars().all(plain) {
         let found = format!("'{}'", name.escape_debug());
@@ -120,7 +121,43 @@ pub fn load_plugin(
     // The guide's plugins may have none: they only listen.
     let group = (has_entities && group.entities > 0).then_some(group);
     let source = source.into();
-    Ok(PluginConfig { source, name, enabled, interval, budget_ms, folder: None, group, given, own })
+    Ok(PluginConfig { source, name, enabled, interval, budget_ms, folder: None, group, groups, given, own })
+}
+
+/// A group of blocks from its keys.
+fn group_of(source: &str, at: &str, mut keys: Map<String, Value>) -> Result<BlockGroup, ConfigError> {
+    split(&mut keys, |key| GROUP_KEYS.contains(&key));
+    deserialize(source, Value::Object(keys), check::RANGES)
+        .map_err(|error: ConfigError| if at.is_empty() { error } else { error.below(at) })
+}
+
+/// The groups of a plugin's other kinds, by the kinds' names.
+fn groups_of(source: &str, given: Option<Value>) -> Result<Vec<BlockGroup>, ConfigError> {
+    let wrong = |path: String, found: Value| ConfigError::Value {
+        source_name: source.into(),
+        path,
+        found: found.to_string(),
+        allowed: "an object with the keys of a group of blocks for each kind's name".into(),
+    };
+    let kinds = match given {
+        None => return Ok(Vec::new()),
+        Some(Value::Object(kinds)) => kinds,
+        Some(found) => return Err(wrong("groups".into(), found)),
+    };
+    let group = |(kind, keys): (String, Value)| {
+        let at = format!("groups.{}", kind.escape_debug());
+        let Value::Object(mut keys) = keys else { return Err(wrong(at, keys)) };
+        names::translate_group(source, &format!("{at}."), &mut keys)?;
+        if let Some(key) = keys.keys().find(|key| !GROUP.contains(&key.as_str())) {
+            let (source_name, path) = (source.into(), format!("{at}.{}", key.escape_debug()));
+            return Err(ConfigError::Text { source_name, path, message: unknown("key", key, &GROUP) });
+        }
+        let mut group = group_of(source, &at, keys)?;
+        (group.id, group.kind) = (kind.clone(), kind);
+        group.check(source, &format!("{at}."))?;
+        Ok(group)
+    };
+    kinds.into_iter().map(group).collect()
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ pub struct Scenario {
     pub blocks: Vec<BlockGroup>,
     /// Where it was read from, for errors; empty for one made in code.
     #[serde(skip)]
-    pub(super) source: String,
+    pub source: String,
 }
 
 impl Default for Scenario {
@@ -180,7 +180,7 @@ impl Default for BlockGroup {
 
 impl Scenario {
     /// What errors call it: where it was read from, else its name.
-    pub fn source(&self) -> &str {
+    pub fn source_name(&self) -> &str {
         if self.source.is_empty() { &self.name } else { &self.source }
     }
 }

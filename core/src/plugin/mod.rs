@@ -6,6 +6,7 @@
 mod dirs;
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use bevy_app::{App, Plugin, PostStartup, PreStartup, Startup};
 use bevy_ecs::change_detection::Res;
@@ -16,8 +17,8 @@ use bevy_ecs::system::IntoSystem;
 use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
 
-use crate::config::{ConfigError, PluginConfig, Scenario};
-use crate::kind::Kinds;
+use crate::config::{BlockGroup, ConfigError, PluginConfig, Scenario};
+use crate::kind::{KindSpec, Kinds};
 use crate::observers;
 use crate::phase::{Close, Owned, Owner, Owners, Shutdown};
 use crate::units::{Tick, seconds_to_ticks};
@@ -174,11 +175,41 @@ fn refused<P: NamedPlugin>(config: &PluginConfig, message: String) -> ConfigErro
 #[derive(Resource, Clone, Default, Debug)]
 pub struct BuildFailures(pub Vec<(&'static str, String)>);
 
+/// A plugin's own struct as its config has it, for the plugin's systems: there without a line of code.
+///
+/// ```
+/// # use bevy_app::{App, Plugin, Update};
+/// # use bevy_ecs::change_detection::Res;
+/// # use corec_core::plugin::Settings;
+/// # use schemars::JsonSchema;
+/// # use serde::Deserialize;
+/// # #[derive(Deserialize, JsonSchema, Default)]
+/// # #[serde(default)]
+/// # struct Fatigue { gain_per_tick: f32 }
+/// # impl Plugin for Fatigue { fn build(&self, app: &mut App) { app.add_systems(Update, tire); } }
+/// # corec_core::plugin!(Fatigue, name = "fatigue");
+/// fn tire(fatigue: Res<Settings<Fatigue>>) {
+///     println!("{}", fatigue.gain_per_tick);
+/// }
+/// ```
+#[derive(Resource)]
+pub struct Settings<P: NamedPlugin>(P);
+
+impl<P: NamedPlugin> Deref for Settings<P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        &self.0
+    }
+}
+
 /// A plugin with its settings, ready to be built.
 pub struct Configured {
     name: &'static str,
     config: PluginConfig,
     plugin: Box<dyn Plugin>,
+    /// Gives the app the plugin's [`Settings`].
+    insert_settings: Box<dyn FnOnce(&mut App)>,
 }
 
 impl Configured {
@@ -199,11 +230,14 @@ impl Configured {
         }
         let plugin = settings::<P>(&config)?;
         plugin.check().map_err(|message| refused::<P>(&config, message))?;
-        Ok(Self { name: P::NAME, plugin: Box::new(plugin), config })
+        let own = Settings(settings::<P>(&config)?);
+        let insert_settings = Box::new(|app: &mut App| _ = app.insert_resource(own));
+        Ok(Self { name: P::NAME, plugin: Box::new(plugin), config, insert_settings })
     }
 
-    /// Adds the plugin to `app`, and its group of blocks to `scenario`: of the first kind that it registers, else of
-    /// the kind `cell`. A group of that name or kind in the scenario is left as it is.
+    /// Adds the plugin to `app`, and its groups of blocks to `scenario`: one of its name and of the first kind that it registers, else
+    /// of the kind `cell`; one of their names for its other kinds, as its config has them, or empty at first for a recycled kind.
+    /// A group of that name or kind in the scenario is left as it is.
     ///
     /// # Panics
     /// If the plugin does, or if a plugin of its type was added before, as in Bevy.
@@ -215,6 +249,7 @@ impl Configured {
         let (systems_before, resources_before) = (systems(app), resources(app));
         let observers_before = observers::count(app.world());
         let kinds = app.world_mut().get_resource_or_init::<Kinds>().specs().len();
+        (self.insert_settings)(app);
         app.add_plugins(Boxed(self.plugin));
         let ticks = self.config.interval.map(|seconds| seconds_to_ticks(seconds, scenario.tick_seconds));
         own_systems(app, self.name, &systems_before, ticks);
@@ -224,17 +259,34 @@ impl Configured {
         app.world_mut().resource_mut::<Owners>().add_resources(new, owner);
         app.world_mut().resource_mut::<Kinds>().own_after(kinds, owner);
 
-        let own_kind = app.world().resource::<Kinds>().specs().get(kinds).map(|kind| kind.name().to_string());
-        let Some(mut group) = self.config.group else { return };
-        let is_there = scenario
-            .blocks
-            .iter()
-            .any(|other| other.id == group.id || own_kind.as_ref().is_some_and(|kind| *kind == other.kind));
-        if !is_there {
-            if let Some(kind) = own_kind {
-                group.kind = kind;
-            }
+        let kinds = app.world().resource::<Kinds>().specs().get(kinds..).unwrap_or_default();
+        add_groups(scenario, kinds, self.config.group, self.config.groups);
+    }
+}
+
+/// Adds a plugin's groups to a scenario: `own` is that of the plugin's name, `others` are those of kinds by name.
+fn add_groups(scenario: &mut Scenario, kinds: &[KindSpec], own: Option<BlockGroup>, others: Vec<BlockGroup>) {
+    let is_there = |scenario: &Scenario, id: &str, kind: Option<&str>| {
+        scenario.blocks.iter().any(|other| other.id == id || kind.is_some_and(|kind| kind == other.kind))
+    };
+    let has_any = own.is_some() || !others.is_empty();
+    let model = own.clone().unwrap_or_default();
+    if let Some(mut group) = own {
+        let kind = kinds.first().map(KindSpec::name);
+        if !is_there(scenario, &group.id, kind) {
+            group.kind = kind.map_or(group.kind, str::to_string);
             scenario.blocks.push(group);
+        }
+    }
+    for group in others {
+        if !is_there(scenario, &group.id, Some(&group.kind)) {
+            scenario.blocks.push(group);
+        }
+    }
+    for kind in kinds.iter().skip(1).filter(|kind| kind.is_recycled() && has_any) {
+        let name = kind.name().to_string();
+        if !is_there(scenario, &name, Some(&name)) {
+            scenario.blocks.push(BlockGroup { id: name.clone(), kind: name, entities: 0, ..model.clone() });
         }
     }
 }

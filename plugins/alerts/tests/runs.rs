@@ -59,10 +59,9 @@ fn a_rule_that_makes_no_sense_keeps_a_run_from_starting() {
     assert!(start(rule).contains("a.enter: found 1, must be a number other than leave"), "{}", start(rule));
     let taken = r#"{"name": "block_faults", "signal": "value_max", "enter": 1, "leave": 0}"#;
     assert!(start(taken).contains("must be a name of its own"), "{}", start(taken));
-    let unknown =
-        r#"{"name": "alerts", "rules": [{"name": "a", "signal": "loudness", "enter": 1, "leave": 0}]}"#;
-    let error = TestApp::default().plugin::<BlockAlerts>(unknown).err().expect("refused").to_string();
-    assert!(error.contains("rules[0].signal") && error.contains("value_max"), "{error}");
+    let unknown = r#"{"name": "a", "signal": "loudness", "enter": 1, "leave": 0}"#;
+    let error = start(unknown);
+    assert!(error.contains("a.signal: found 'loudness'") && error.contains("value_max"), "{error}");
 }
 
 #[test]

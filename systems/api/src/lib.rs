@@ -26,6 +26,7 @@ pub mod channels;
 pub mod row;
 
 pub mod outbox;
+pub mod population;
 
 pub use corec_core::plugin;
 
@@ -33,6 +34,7 @@ pub use corec_core::plugin;
 pub mod prelude {
     pub use crate::channels::{AddChannel, Channel, Inbox, Source, UnreadableMessage};
     pub use crate::outbox::Outbox;
+    pub use crate::population::{Births, Deaths, PopulationError};
     pub use crate::row::TableRow;
     pub use bevy_app::{self, prelude::*};
     pub use bevy_ecs::{self, prelude::*};
@@ -45,7 +47,7 @@ pub mod prelude {
     pub use corec_core::digest::{Digest, SaveResource, Saved};
     pub use corec_core::kind::{AddKind, Kind};
     pub use corec_core::phase::{Phase, Shutdown};
-    pub use corec_core::plugin::{NamedPlugin, PlannedRun, PluginDir, PluginDirs};
+    pub use corec_core::plugin::{NamedPlugin, PlannedRun, PluginDir, PluginDirs, Settings};
     pub use corec_core::rng::{self, Draws};
     pub use corec_core::rows::{RowError, Rows};
     pub use corec_core::section::{AddSection, GroupSettings, ScenarioSettings, Section};

@@ -5,9 +5,9 @@ use std::path::Path;
 use corec_core::config::{Scenario, load};
 use corec_core::journal::Journal;
 use corec_core::plugin::Registered;
+use corec_core::section::Section;
 use corec_core::snapshot::{About, Snapshot, SnapshotFolder, write_in_place};
 use corec_core::stop::Stop;
-use corec_core::section::Section;
 use corec_core::units::Epoch;
 use corec_telemetry::settings::Replicas;
 use serde_json::Value;
@@ -149,7 +149,13 @@ fn environment(name: &str) -> Option<String> {
 fn check_past(same: &Scenario, other: &Scenario) -> Result<(), RunError> {
     let past = |scenario: &Scenario| {
         let group = |g: &corec_core::config::BlockGroup| {
-            (g.id.clone(), g.kind.clone(), g.entities, g.entities_per_block, g.sections.get(Replicas::NAME).cloned())
+            (
+                g.id.clone(),
+                g.kind.clone(),
+                g.entities,
+                g.entities_per_block,
+                g.sections.get(Replicas::NAME).cloned(),
+            )
         };
         (scenario.seed, scenario.tick_seconds, scenario.blocks.iter().map(group).collect::<Vec<_>>())
     };

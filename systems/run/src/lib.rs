@@ -101,6 +101,8 @@ pub mod plugins {
 pub mod settings {
     pub use corec_core::config::{Loaded, Threads, load};
     pub use corec_core::units::{grouped, parse_count};
+    pub use corec_dynamics::settings::{Dynamics, Repair, RepairPolicy};
+    pub use corec_telemetry::settings::{Replicas, Telemetry};
 }
 
 /// Snapshots and journals, for a command line.

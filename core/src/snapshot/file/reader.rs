@@ -11,8 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::Decompressor;
 
 use super::format::{
-    ENDS, FOOTER_BYTES, FRAME_BYTES, Frame, HEADER_BYTES, Index, Part, VERSION, header,
-    unsort_bytes,
+    ENDS, FOOTER_BYTES, FRAME_BYTES, Frame, HEADER_BYTES, Index, Part, VERSION, header, unsort_bytes,
 };
 use crate::block::Population;
 use crate::digest::SavedResources;
