@@ -2,10 +2,14 @@
 #![forbid(unsafe_code)]
 
 pub use corec_api::{channels, plugin};
+pub use corec_core::config::{Loaded, OnPluginError, Plugins, Threads, load};
+pub use corec_core::snapshot::{About, Snapshot, SnapshotError, SnapshotFolder, latest, write_in_place};
 #[doc(no_inline)]
 pub use corec_run as run;
 #[doc(no_inline)]
 pub use corec_run::{CorecPlugin, plugins, scenarios, testing};
+#[doc(no_inline)]
+pub use corec_run::{Options, RunError, RunPlan, SnapshotInterval, Stop, Summary, View, Watch};
 
 /// What a plugin and a program of one's own need.
 pub mod prelude {

@@ -48,6 +48,8 @@ mod watchdog;
 mod run_loop;
 
 pub mod ask;
+mod changed;
+
 pub mod fork;
 pub mod replay;
 mod temp_folder;
