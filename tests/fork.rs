@@ -46,3 +46,28 @@ fn a_fork_of_a_table_takes_its_rows_from_where_it_was() {
     assert_eq!((&both["same"]["state_digest"], number(&both["same"], "tick")), (&run["state_digest"], 200.0));
     assert_ne!(both["fork"]["state_digest"], run["state_digest"]);
 }
+
+#[test]
+fn a_plugins_setting_differs_in_one_future_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::create_dir_all(at.join("plugins/alerts")).unwrap();
+    std::fs::write(at.join("plugins/alerts/config.json"), r#"{"name": "alerts"}"#).unwrap();
+    let run =
+        ["run", "--entities", "5k", "--ticks", "60", "--plugins", "plugins", "--snapshot-interval", "20"];
+    json(at, &[&run[..], &["--out", "run"]].concat(), 0);
+    let fork = ["fork", "run", "--at", "30", "--set"];
+    let low = r#"plugins.alerts.rules=[{"name": "low", "signal": "value_min", "enter": 0.9, "leave": 0.95}]"#;
+    let both = json(at, &[&fork[..], &[low, "--out", "both"]].concat(), 0);
+    assert!(number(&both["fork"], "alerts") > number(&both["same"], "alerts"), "{both}");
+    let manifest = std::fs::read_to_string(at.join("both/fork/manifest.json")).unwrap();
+    assert!(manifest.contains("\"low\""), "{manifest}");
+    for (set, wanted) in [
+        ("plugins.alerts.ruls=[]", "unknown key 'ruls': did you mean 'rules'?"),
+        ("plugins.nobody.rules=[]", "of a plugin of the run: alerts"),
+        ("plugins.alerts.entities=5", "must be blocks[N].entities"),
+    ] {
+        refused(at, &[&fork[..], &[set, "--out", "other"]].concat(), wanted);
+    }
+    assert!(!at.join("other").exists());
+}

@@ -3,6 +3,8 @@
 //! `fixtures/version-N` has a run of cells, one of a table (`telemetry`, of `table.csv`), and one (`streams`) with an input stream, a
 //! plugin that was asked, frames and alerts: their journals hold every sort of record.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::fs;

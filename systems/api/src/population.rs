@@ -54,7 +54,7 @@ macro_rules! row_values {
                 None
             }
 
-            #[expect(non_snake_case, clippy::allow_attributes, reason = "a value is called as its type is")]
+            #[expect(non_snake_case, reason = "a value is called as its type is")]
             fn set(self, row: &mut Row) -> Result<(), RowError> {
                 let ($($value,)*) = self;
                 $(row.set($value)?;)*
