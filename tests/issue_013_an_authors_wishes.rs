@@ -28,17 +28,11 @@ struct Age(u32);
 struct Ash(u32);
 
 /// How a group of sparks burns.
-#[derive(Clone, Serialize, Deserialize, JsonSchema, PartialEq, Debug)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema, PartialEq, Debug)]
 #[serde(default, deny_unknown_fields)]
 struct Burning {
     /// Ticks added to the life of each, 0..=100.
     more: u32,
-}
-
-impl Default for Burning {
-    fn default() -> Self {
-        Self { more: 0 }
-    }
 }
 
 impl Section for Burning {

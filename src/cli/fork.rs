@@ -18,8 +18,9 @@ use serde_json::json;
 ///
 /// Exit status: 0 done, 1 a future failed, 2 bad usage, 129, 130 or 143 interrupted, with nothing to compare.
 #[derive(Args)]
-#[command(after_help = "Example:
-  corec fork runs/0001 --at 500 --set 'blocks[0].load=0.9' --set 'blocks[0].repair=false' --ticks 1000")]
+#[command(after_help = "Examples:
+  corec fork runs/0001 --at 500 --set 'blocks[0].load=0.9' --set 'blocks[0].repair=false' --ticks 1000
+  corec fork runs/0001 --at 500 --set plugins.alerts.rules=[]      a plugin's own key, in its config.json or at its default")]
 pub struct ForkArgs {
     /// The run's folder
     #[arg(value_parser = super::path())]
