@@ -245,3 +245,26 @@ fn a_run_under_test_is_killed_and_goes_on_with_what_came_from_outside() {
     run.tick(40).unwrap();
     assert_eq!(run.digest(), whole.digest());
 }
+
+#[test]
+fn what_a_killed_run_says_again_has_the_ids_it_had() {
+    let alerts = r#"[{"name": "any", "signal": "fitness", "enter": 2, "leave": 3}]"#;
+    let text = format!(
+        r#"{{"name": "t", "store": "memory", "threads": 1, "publish_interval": 1, "alerts": {alerts},
+            "blocks": [{{"id": "a", "entities": 2500}}]}}"#
+    );
+    let app = || TestApp::default().scenario(load("t.json", &text, &|_| None).unwrap().scenario);
+    let mut run = app().start().unwrap();
+    run.tick(4).unwrap();
+    run.snapshot().unwrap();
+    run.tick(3).unwrap();
+    let mut run = app().restore(run.kill()).unwrap();
+    run.tick(5).unwrap();
+    let ids = run.bus.ids("bloque_data_stream");
+    assert_eq!(ids.iter().map(|id| id.tick).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 4, 5, 6, 7, 8]);
+    assert_eq!(ids[4..7], ids[7..10], "once more, by the same ids");
+    let frames = run.bus.published("bloque_data_stream");
+    assert_eq!(frames[4..7], frames[7..10]);
+    let first = run.bus.ids("alertas");
+    assert_eq!((first.len(), first[0].tick, first[0].sequence), (3, 0, 1), "after the tick's frame");
+}

@@ -90,6 +90,12 @@ pub struct BusHealth {
     pub waiting: u64,
     /// Entries that its policy has let go.
     pub dropped: u64,
+    /// Entries of the streams that are read which have not been given yet, as far as the bus knows.
+    pub lag: u64,
+    /// Entries that were given, and that the journal has not been said to have.
+    pub pending: u64,
+    /// Entries that were gone before they could be read.
+    pub lost: u64,
 }
 
 /// Why a bus could not do as asked.

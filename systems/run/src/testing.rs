@@ -289,6 +289,11 @@ impl TestBus {
         self.streams.append(stream, data).expect("an entry that a bus takes");
     }
 
+    /// The ids of what the engine has written to a stream: what a run writes again after a kill has the ids it had.
+    pub fn ids(&self, stream: &str) -> Vec<OutputId> {
+        self.streams.ids(stream)
+    }
+
     /// Every entry of a stream, whoever wrote it.
     pub fn published(&self, stream: &str) -> Vec<Vec<u8>> {
         self.streams.entries(stream)

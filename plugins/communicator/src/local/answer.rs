@@ -8,7 +8,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::intent::Intent;
-use super::policy::{Action, Health};
+use super::policy::{Action, Condition};
 use super::words::Language;
 
 /// Anomalous blocks that an answer names.
@@ -162,10 +162,10 @@ impl Sentences<'_> {
     }
 
     fn advice(&self, action: Action) -> String {
-        let health = Health::of(self.run.fitness, self.run.anomalous.len());
+        let condition = Condition::of(self.run.fitness, self.run.anomalous.len());
         let worst = self.run.anomalous.first().map(|block| (plain(&block.block, NAME_CHARS_MAX), block));
         match (action, worst, self.language) {
-            (Action::Answer, _, _) if health == Health::Good => {
+            (Action::Answer, _, _) if condition == Condition::Good => {
                 self.either("Recomendación: no hace falta actuar.", "Recommendation: no need to act.").to_owned()
             }
             (Action::Answer, _, _) => self
@@ -193,7 +193,7 @@ impl Sentences<'_> {
             (Action::Optimise, Some((name, _)), Language::English) => {
                 format!("Recommendation: lower the load of {name} and repair it sooner.")
             }
-            (Action::Optimise, None, _) if health == Health::Good => self
+            (Action::Optimise, None, _) if condition == Condition::Good => self
                 .either(
                     "Recomendación: hay margen para subir la carga poco a poco.",
                     "Recommendation: there is room to raise the load little by little.",

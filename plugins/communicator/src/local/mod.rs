@@ -21,7 +21,7 @@ use crate::question::Question;
 use answer::{RunState, compose};
 use bayes::NaiveBayes;
 use intent::Intent;
-use policy::{Action, Health, Policy, PolicySettings, Situation};
+use policy::{Action, Condition, Policy, PolicySettings, Situation};
 use words::{language, words};
 
 /// The local answerer: a classifier and a policy. Serialise it to save what it learned; a format that keeps every bit of
@@ -76,8 +76,8 @@ impl LocalAnswerer {
         draw: &impl Fn(u64, u16) -> f32,
     ) -> LocalAnswer {
         let intent = self.bayes.classify(&question.text);
-        let health = Health::of(run.fitness, run.anomalous.len());
-        let situation = Situation { intent, value: question.value, health, fitness: run.fitness };
+        let condition = Condition::of(run.fitness, run.anomalous.len());
+        let situation = Situation { intent, value: question.value, condition, fitness: run.fitness };
         let action = self.policy.act(&situation, id, draw);
         LocalAnswer { text: compose(run, intent, action, language(&words(&question.text))), intent, action }
     }

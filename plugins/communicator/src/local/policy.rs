@@ -37,7 +37,7 @@ impl Action {
 /// How well a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Health {
+pub enum Condition {
     /// Fitness of 0.5 or more (or none known) and no anomalous block.
     Good,
     /// Something is below that.
@@ -46,8 +46,8 @@ pub enum Health {
     Bad,
 }
 
-impl Health {
-    /// The health of a run by its mean fitness and its anomalous blocks.
+impl Condition {
+    /// The condition of a run by its mean fitness and its anomalous blocks.
     ///
     /// 0.2 and 0.5 are the guide's: below 0.2 a block is fused with one above 0.5.
     pub fn of(fitness: Option<f64>, anomalous: usize) -> Self {
@@ -60,7 +60,7 @@ impl Health {
     }
 }
 
-/// What the policy sees of a question: 5 intents, 4 ranges of the value and 3 healths make 60 states.
+/// What the policy sees of a question: 5 intents, 4 ranges of the value and 3 conditions make 60 states.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Situation {
     /// What the question is about.
@@ -68,7 +68,7 @@ pub struct Situation {
     /// How much it matters, 0 to 1; the state holds its quarter.
     pub value: f64,
     /// How well the run is.
-    pub health: Health,
+    pub condition: Condition,
     /// The run's mean fitness, where it has one: the reward is its change.
     pub fitness: Option<f64>,
 }
@@ -77,7 +77,7 @@ impl Situation {
     fn state(&self) -> u8 {
         // Casting saturates, and NaN is 0.
         let quarter = ((self.value * 4.0) as u8).min(3);
-        (self.intent as u8 * 4 + quarter) * 3 + self.health as u8
+        (self.intent as u8 * 4 + quarter) * 3 + self.condition as u8
     }
 }
 
@@ -199,10 +199,10 @@ pub fn reward(value: f64, fitness_then: Option<f64>, fitness_now: Option<f64>) -
 /// A tenth, so that one reward outweighs it.
 fn first_guess(state: u8) -> [f64; ACTIONS] {
     const GUESS: f64 = 0.1;
-    let (intent, health) = (state / 12, state % 3);
-    if intent == Intent::Advice as u8 || health == Health::Bad as u8 {
+    let (intent, condition) = (state / 12, state % 3);
+    if intent == Intent::Advice as u8 || condition == Condition::Bad as u8 {
         [0.0, 0.0, GUESS]
-    } else if intent == Intent::Anomalies as u8 || health == Health::Degraded as u8 {
+    } else if intent == Intent::Anomalies as u8 || condition == Condition::Degraded as u8 {
         [0.0, GUESS, 0.0]
     } else {
         [GUESS, 0.0, 0.0]
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     fn seen(intent: Intent, fitness: f64) -> Situation {
-        Situation { intent, value: 0.5, health: Health::Good, fitness: Some(fitness) }
+        Situation { intent, value: 0.5, condition: Condition::Good, fitness: Some(fitness) }
     }
 
     fn never(_: u64, _: u16) -> f32 {
@@ -228,8 +228,8 @@ mod tests {
         let mut states = Vec::new();
         for intent in Intent::ALL {
             for value in [0.0, 0.3, 0.6, 1.0] {
-                for health in [Health::Good, Health::Degraded, Health::Bad] {
-                    states.push(Situation { intent, value, health, fitness: None }.state());
+                for condition in [Condition::Good, Condition::Degraded, Condition::Bad] {
+                    states.push(Situation { intent, value, condition, fitness: None }.state());
                 }
             }
         }
@@ -263,15 +263,15 @@ mod tests {
 
     #[test]
     fn untrained_it_does_the_obvious() {
-        let act = |intent, health| {
-            let situation = Situation { intent, value: 0.5, health, fitness: None };
+        let act = |intent, condition| {
+            let situation = Situation { intent, value: 0.5, condition, fitness: None };
             Policy::default().act(&situation, 0, &never)
         };
-        assert_eq!(act(Intent::State, Health::Good), Action::Answer);
-        assert_eq!(act(Intent::Anomalies, Health::Good), Action::Analyse);
-        assert_eq!(act(Intent::Changes, Health::Degraded), Action::Analyse);
-        assert_eq!(act(Intent::Advice, Health::Good), Action::Optimise);
-        assert_eq!(act(Intent::Other, Health::Bad), Action::Optimise);
+        assert_eq!(act(Intent::State, Condition::Good), Action::Answer);
+        assert_eq!(act(Intent::Anomalies, Condition::Good), Action::Analyse);
+        assert_eq!(act(Intent::Changes, Condition::Degraded), Action::Analyse);
+        assert_eq!(act(Intent::Advice, Condition::Good), Action::Optimise);
+        assert_eq!(act(Intent::Other, Condition::Bad), Action::Optimise);
     }
 
     #[test]
@@ -293,12 +293,12 @@ mod tests {
     }
 
     #[test]
-    fn health_follows_the_guides_limits() {
-        assert_eq!(Health::of(Some(0.19), 0), Health::Bad);
-        assert_eq!(Health::of(Some(0.2), 0), Health::Degraded);
-        assert_eq!(Health::of(Some(0.5), 0), Health::Good);
-        assert_eq!(Health::of(Some(0.9), 1), Health::Degraded);
-        assert_eq!(Health::of(None, 0), Health::Good);
+    fn condition_follows_the_guides_limits() {
+        assert_eq!(Condition::of(Some(0.19), 0), Condition::Bad);
+        assert_eq!(Condition::of(Some(0.2), 0), Condition::Degraded);
+        assert_eq!(Condition::of(Some(0.5), 0), Condition::Good);
+        assert_eq!(Condition::of(Some(0.9), 1), Condition::Degraded);
+        assert_eq!(Condition::of(None, 0), Condition::Good);
     }
 
     #[test]

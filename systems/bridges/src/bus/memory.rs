@@ -25,13 +25,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct MemoryBus {
     streams: Streams,
     lane: Lane<Streams>,
-    /// Where each stream is read on.
-    cursors: BTreeMap<String, u64>,
+    /// The streams that are read.
+    readers: BTreeMap<String, Reader>,
+}
+
+/// How far a stream has been read.
+#[derive(Default)]
+struct Reader {
+    /// The number of the last entry that was given, and of the last that the journal has.
+    given: u64,
+    done: u64,
+    lost: u64,
 }
 
 /// An entry on its way to a stream.
 pub struct Outgoing {
     stream: String,
+    id: OutputId,
     data: Vec<u8>,
 }
 
@@ -47,19 +57,20 @@ struct AllStreams {
 
 #[derive(Default)]
 struct Stream {
-    entries: VecDeque<Vec<u8>>,
+    /// Those of a run have an id.
+    entries: VecDeque<(Option<OutputId>, Vec<u8>)>,
     bytes: usize,
     /// The number of the last entry; the first is 1.
     last: u64,
 }
 
 impl Stream {
-    fn append(&mut self, data: Vec<u8>) {
+    fn append(&mut self, id: Option<OutputId>, data: Vec<u8>) {
         self.last += 1;
         self.bytes += data.len() + ENTRY_BYTES;
-        self.entries.push_back(data);
+        self.entries.push_back((id, data));
         while self.bytes > STREAM_BYTES_MAX
-            && let Some(oldest) = self.entries.pop_front()
+            && let Some((_, oldest)) = self.entries.pop_front()
         {
             self.bytes -= oldest.len() + ENTRY_BYTES;
         }
@@ -73,7 +84,7 @@ impl Stream {
         let entries = self.entries.iter().skip((from - before_first) as usize).take(max);
         let entries: Vec<Entry> = (from + 1..)
             .zip(entries)
-            .map(|(number, data)| Entry { cursor: Cursor(0, number), data: data.clone() })
+            .map(|(number, (_, data))| Entry { cursor: Cursor(0, number), data: data.clone() })
             .collect();
         Polled { last: entries.last().map_or(Cursor(0, from), |entry| entry.cursor), entries, lost }
     }
@@ -88,12 +99,12 @@ impl Streams {
 impl Sink for Streams {
     type Item = Outgoing;
 
-    fn take(&mut self, Outgoing { stream, data }: &Outgoing) -> Result<(), SinkError> {
+    fn take(&mut self, Outgoing { stream, id, data }: &Outgoing) -> Result<(), SinkError> {
         let mut streams = self.lock();
         if streams.is_cut {
             return Err(SinkError::Away("cut off".into()));
         }
-        streams.by_name.entry(stream.clone()).or_default().append(data.clone());
+        streams.by_name.entry(stream.clone()).or_default().append(Some(*id), data.clone());
         Ok(())
     }
 }
@@ -114,7 +125,7 @@ impl MemoryBus {
     fn of(streams: Streams) -> Self {
         let options =
             LaneOptions { name: "bus", items_max: ENTRIES_MAX, policy: Policy::Block, patience: PATIENCE };
-        Self { lane: Lane::here(streams.clone(), options), streams, cursors: BTreeMap::new() }
+        Self { lane: Lane::here(streams.clone(), options), streams, readers: BTreeMap::new() }
     }
 
     /// Cuts every clone off its streams, or connects it again: nothing comes in, and what is sent waits in the lane of whoever sends it.
@@ -128,14 +139,22 @@ impl MemoryBus {
     /// An entry that is too large.
     pub fn append(&self, stream: &str, data: &[u8]) -> Result<(), BusError> {
         check(stream, data)?;
-        self.streams.lock().by_name.entry(stream.into()).or_default().append(data.into());
+        self.streams.lock().by_name.entry(stream.into()).or_default().append(None, data.into());
         Ok(())
     }
 
     /// Every entry that a stream has kept, whoever wrote it, oldest first.
     pub fn entries(&self, stream: &str) -> Vec<Vec<u8>> {
         let streams = self.streams.lock();
-        streams.by_name.get(stream).map(|stream| stream.entries.iter().cloned().collect()).unwrap_or_default()
+        let stream = streams.by_name.get(stream);
+        stream.into_iter().flat_map(|stream| &stream.entries).map(|(_, data)| data.clone()).collect()
+    }
+
+    /// The ids of what runs have written to a stream, as far as it is kept, oldest first.
+    pub fn ids(&self, stream: &str) -> Vec<OutputId> {
+        let streams = self.streams.lock();
+        let stream = streams.by_name.get(stream);
+        stream.into_iter().flat_map(|stream| &stream.entries).filter_map(|(id, _)| *id).collect()
     }
 }
 
@@ -149,37 +168,49 @@ fn check(stream: &str, data: &[u8]) -> Result<(), BusError> {
 
 impl Bus for MemoryBus {
     fn subscribe(&mut self, stream: &str, from: Cursor) -> Result<(), BusError> {
-        self.cursors.insert(stream.into(), from.1);
+        self.readers.insert(stream.into(), Reader { given: from.1, done: from.1, lost: 0 });
         Ok(())
     }
 
     fn poll(&mut self, stream: &str, max: usize) -> Result<Polled, BusError> {
         self.lane.go_on();
-        let Some(cursor) = self.cursors.get_mut(stream) else {
+        let Some(reader) = self.readers.get_mut(stream) else {
             return Err(BusError::NotSubscribed(stream.into()));
         };
         let streams = self.streams.lock();
         let polled = match streams.by_name.get(stream) {
-            Some(stream) if !streams.is_cut => stream.poll(*cursor, max),
-            _ => Polled { last: Cursor(0, *cursor), ..Polled::default() },
+            Some(stream) if !streams.is_cut => stream.poll(reader.given, max),
+            _ => Polled { last: Cursor(0, reader.given), ..Polled::default() },
         };
-        *cursor = polled.last.1;
+        (reader.given, reader.lost) = (polled.last.1, reader.lost + polled.lost);
         Ok(polled)
     }
 
-    fn done(&mut self, _: &str, _: Cursor) -> Result<(), BusError> {
+    fn done(&mut self, stream: &str, cursor: Cursor) -> Result<(), BusError> {
+        self.readers.entry(stream.into()).or_default().done = cursor.1;
         Ok(())
     }
 
-    fn publish(&mut self, stream: &str, _: OutputId, data: &[u8]) -> Result<(), BusError> {
+    fn publish(&mut self, stream: &str, id: OutputId, data: &[u8]) -> Result<(), BusError> {
         check(stream, data)?;
-        self.lane.put(Outgoing { stream: stream.into(), data: data.into() });
+        self.lane.put(Outgoing { stream: stream.into(), id, data: data.into() });
         self.lane.report().failure.map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
     }
 
     fn health(&self) -> BusHealth {
         let report = self.lane.report();
-        BusHealth { away: report.away, waiting: report.waiting, dropped: report.dropped }
+        let streams = self.streams.lock();
+        let last = |name: &str| streams.by_name.get(name).map_or(0, |stream| stream.last);
+        let sum =
+            |of: &dyn Fn(&String, &Reader) -> u64| self.readers.iter().map(|(name, r)| of(name, r)).sum();
+        BusHealth {
+            away: report.away,
+            waiting: report.waiting,
+            dropped: report.dropped,
+            lag: sum(&|name, reader| last(name).saturating_sub(reader.given)),
+            pending: sum(&|_, reader| reader.given.saturating_sub(reader.done)),
+            lost: sum(&|_, reader| reader.lost),
+        }
     }
 
     fn close(&mut self, deadline: Duration) -> Result<(), BusError> {
@@ -208,6 +239,9 @@ mod tests {
         let data = |polled: &Polled| polled.entries.iter().map(|e| e.data[0]).collect::<Vec<_>>();
         let first = there.poll("s", 4).unwrap();
         assert_eq!((data(&first), first.last), (vec![0, 1, 2, 3], Cursor(0, 4)));
+        assert_eq!((there.health().lag, there.health().pending), (6, 4));
+        there.done("s", first.last).unwrap();
+        assert_eq!((there.health().lag, there.health().pending), (6, 0));
         let rest = there.poll("s", 100).unwrap();
         assert_eq!((data(&rest), rest.last), (vec![4, 5, 6, 7, 8, 9], Cursor(0, 10)));
         assert_eq!(there.poll("other", 100).unwrap(), Polled::default());
@@ -225,6 +259,7 @@ mod tests {
         (0..50).for_each(|_| bus.publish("s", ID, &megabyte).unwrap());
         let kept = bus.poll("s", usize::MAX).unwrap();
         assert_eq!((kept.entries.len(), kept.lost, kept.entries[0].cursor), (31, 19, Cursor(0, 20)));
+        assert_eq!(bus.health().lost, 19);
         assert!(bus.publish("s", ID, &vec![0; STREAM_BYTES_MAX]).is_err());
     }
 
