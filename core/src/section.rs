@@ -171,7 +171,7 @@ impl Sections {
                 let (source_name, message) = (source.into(), unknown("key", name, &known));
                 return Err(ConfigError::Text { source_name, path: at, message });
             };
-            if !(value.is_null() && !is_of_groups) {
+            if !value.is_null() || is_of_groups {
                 *value = (section.complete)(source, &at, value)?;
             }
         }
