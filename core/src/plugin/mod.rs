@@ -3,11 +3,11 @@
 //! A plugin's struct is its settings; [`plugin!`](crate::plugin!) gives it its name. [`Configured::build`] adds it to an
 //! app: the systems and observers that appear in its `build` are its own, and so is the first kind.
 
-mod dirs;
 mod groups;
 mod named;
 mod ownership;
 
+mod dirs;
 mod settings;
 
 mod configured;
