@@ -38,8 +38,9 @@ mod journal;
 mod origin;
 mod profile;
 
-mod report;
 mod summary;
+
+mod report;
 
 mod end;
 mod start;
