@@ -14,6 +14,7 @@ use std::path::Path;
 use bevy_ecs::resource::Resource;
 
 use crate::digest::FORMAT as DIGEST_FORMAT;
+use crate::units::RunId;
 
 pub use input::Input;
 pub use inputs::{Extent, Inputs, extent};
@@ -22,8 +23,6 @@ pub use summary::{InputSummary, Summary, summary};
 
 use input::Record;
 use inputs::digest_format;
-
-use crate::units::RunId;
 
 /// Bytes of records after which a batch is committed, if nobody waits for it sooner.
 const BATCH_BYTES: usize = 64 << 10;

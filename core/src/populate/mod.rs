@@ -86,7 +86,7 @@ fn lay_out(world: &mut World, scenario: &Scenario, layout: &Layout) -> Result<()
         if planned.is_empty() {
             continue;
         }
-        // Two kinds of the same components would share a table, where rows of one are not in a row any more.
+        // bevy_ecs would put two kinds of the same components into one table, and a kind has one of its own.
         let needs_marker = kinds.specs()[..at].iter().any(|earlier| earlier.same_components(spec));
         let (table, locations) = spawn_kind(world, spec, needs_marker, &planned)?;
         population.kinds.push(table);
