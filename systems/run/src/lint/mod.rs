@@ -46,6 +46,7 @@ pub fn lint(dir: &Path) -> Result<Vec<Finding>, RunError> {
     found.dedup_by(|a, b| (&a.file, a.line, a.rule) == (&b.file, b.line, b.rule));
     Ok(found)
 }
+
 /// Whether a comment on the line, or above it, says that it is fine.
 fn is_allowed(text: &str, finding: &Finding) -> bool {
     let lines: Vec<&str> = text.lines().collect();
