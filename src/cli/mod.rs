@@ -1,9 +1,10 @@
 //! Subcommands, and what they have in common: logs, exit codes.
 
+mod inspect;
+
 mod ask;
 mod diff;
 mod fork;
-mod inspect;
 mod plugin;
 mod replay;
 mod run;

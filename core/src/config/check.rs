@@ -27,30 +27,44 @@ const LIST_MAX: usize = 1000;
 /// Entities a scenario may ask for at most: what 32-bit row numbers of one kind leave room for.
 pub const ENTITIES_MAX: u64 = 1_000_000_000;
 
+fn out_of_range(source: &str, path: String, found: String, allowed: &str) -> ConfigError {
+    ConfigError::Value { source_name: source.into(), path, found, allowed: allowed.into() }
+}
+
 impl Scenario {
     /// Checks every range that the types leave open. `source` names the scenario in the error.
     ///
     /// # Errors
     /// The first value that is out of range, with its path and what is allowed.
     pub fn check(&self, source: &str) -> Result<(), ConfigError> {
-        let fail = |path: String, found: String, allowed: &str| {
-            Err(ConfigError::Value { source_name: source.into(), path, found, allowed: allowed.into() })
-        };
         if self.instance_id.is_empty()
             || self.instance_id.len() > 64
             || self.instance_id.chars().any(char::is_control)
         {
             let found = format!("'{}'", self.instance_id.escape_debug());
-            return fail("instance_id".into(), found, "1 to 64 bytes without control characters");
+            let allowed = "1 to 64 bytes without control characters";
+            return Err(out_of_range(source, "instance_id".into(), found, allowed));
         }
         self.check_texts(source)?;
         for (key, length) in [("blocks", self.blocks.len()), ("alerts", self.alerts.len())] {
             if length > LIST_MAX {
-                return fail(key.into(), format!("{length} items"), "at most 1000 items");
+                let found = format!("{length} items");
+                return Err(out_of_range(source, key.into(), found, "at most 1000 items"));
             }
         }
+        self.check_numbers(source)?;
+        if self.blocks.is_empty() {
+            let allowed = "a list of at least one group of blocks";
+            return Err(out_of_range(source, "blocks".into(), "nothing".into(), allowed));
+        }
+        self.check_alerts(source)?;
+        self.check_blocks(source)
+    }
+
+    /// Checks the numbers and sizes of the run as a whole.
+    fn check_numbers(&self, source: &str) -> Result<(), ConfigError> {
         if self.ticks == 0 {
-            return fail("ticks".into(), "0".into(), "at least 1");
+            return Err(out_of_range(source, "ticks".into(), "0".into(), "at least 1"));
         }
         let positive = [
             ("tick_seconds", Some(self.tick_seconds)),
@@ -60,11 +74,12 @@ impl Scenario {
         ];
         for (key, value) in positive.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
             if !(1e-6..=1e9).contains(&value) {
-                return fail(key.to_string(), value.to_string(), "within 1e-6..=1e9 seconds");
+                let allowed = "within 1e-6..=1e9 seconds";
+                return Err(out_of_range(source, key.to_string(), value.to_string(), allowed));
             }
         }
         if self.max_failures == 0 {
-            return fail("max_failures".into(), "0".into(), "at least 1");
+            return Err(out_of_range(source, "max_failures".into(), "0".into(), "at least 1"));
         }
         if let Err(e) = self.memory_max.parse::<MemoryMax>() {
             return Err(ConfigError::Text {
@@ -80,34 +95,39 @@ impl Scenario {
                 message: e,
             });
         }
-        if self.blocks.is_empty() {
-            return fail("blocks".into(), "nothing".into(), "a list of at least one group of blocks");
-        }
+        Ok(())
+    }
+
+    fn check_alerts(&self, source: &str) -> Result<(), ConfigError> {
         for (i, rule) in self.alerts.iter().enumerate() {
             let at = |key: &str| format!("alerts[{i}].{key}");
             if self.alerts[..i].iter().any(|r| r.name == rule.name) {
-                return fail(at("name"), format!("'{}'", rule.name.escape_debug()), "a name of its own");
+                let found = format!("'{}'", rule.name.escape_debug());
+                return Err(out_of_range(source, at("name"), found, "a name of its own"));
             }
-            rule.check().or_else(|(key, found, allowed)| fail(at(key), found, allowed))?;
+            rule.check().map_err(|(key, found, allowed)| out_of_range(source, at(key), found, allowed))?;
         }
+        Ok(())
+    }
+
+    fn check_blocks(&self, source: &str) -> Result<(), ConfigError> {
         for (i, group) in self.blocks.iter().enumerate() {
             group.check(source, &format!("blocks[{i}]."))?;
             if self.blocks[..i].iter().any(|g| g.id == group.id) {
-                let found = format!("'{}' again", group.id);
-                return fail(format!("blocks[{i}].id"), found, "a name no other group has");
+                let (path, found) = (format!("blocks[{i}].id"), format!("'{}' again", group.id));
+                return Err(out_of_range(source, path, found, "a name no other group has"));
             }
         }
         let total = self.blocks.iter().try_fold(0u64, |sum, g| sum.checked_add(g.entities));
         match total {
             Some(n) if n <= ENTITIES_MAX => Ok(()),
             _ => {
-                fail("blocks".into(), "more entities in all".into(), "at most 1,000,000,000 entities in all")
+                let (found, allowed) = ("more entities in all", "at most 1,000,000,000 entities in all");
+                Err(out_of_range(source, "blocks".into(), found.into(), allowed))
             }
         }
     }
-}
 
-impl Scenario {
     /// Checks what is printed as it is: on a terminal a control character would do as it likes.
     fn check_texts(&self, source: &str) -> Result<(), ConfigError> {
         let text = |key: &str, text: &str| (key.to_string(), text.to_string());
@@ -126,12 +146,10 @@ impl Scenario {
         }
         match texts.into_iter().find(|(_, text)| text.chars().any(char::is_control)) {
             None => Ok(()),
-            Some((path, text)) => Err(ConfigError::Value {
-                source_name: source.into(),
-                path,
-                found: format!("'{}'", text.escape_debug()),
-                allowed: "a text without control characters".into(),
-            }),
+            Some((path, text)) => {
+                let found = format!("'{}'", text.escape_debug());
+                Err(out_of_range(source, path, found, "a text without control characters"))
+            }
         }
     }
 }
@@ -140,8 +158,7 @@ impl BlockGroup {
     /// Checks what a group says of itself. `at` is its place in `source`: `blocks[0].`
     pub(super) fn check(&self, source: &str, at: &str) -> Result<(), ConfigError> {
         let fail = |key: &str, found: String, allowed: &str| {
-            let path = format!("{at}{key}");
-            Err(ConfigError::Value { source_name: source.into(), path, found, allowed: allowed.into() })
+            Err(out_of_range(source, format!("{at}{key}"), found, allowed))
         };
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
         if self.id.is_empty() || self.id.chars().count() > 64 || !self.id.chars().all(plain) {

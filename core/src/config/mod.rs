@@ -12,10 +12,11 @@ mod alert_rule;
 mod either;
 mod scenario;
 
-mod check;
 mod json;
 mod names;
 mod variables;
+
+mod check;
 
 mod load;
 

@@ -3,76 +3,29 @@
 //! Scenario and seed decide everything else. A record is of a tick; digests are recorded between ticks, so that a replay
 //! can be checked as it goes. While a run is replayed its inputs come from here, and then from where they really are.
 
+mod input;
 mod log;
+
+mod inputs;
+mod summary;
 
 use std::path::Path;
 
 use bevy_ecs::resource::Resource;
-use serde::{Deserialize, Serialize};
 
 use crate::digest::FORMAT as DIGEST_FORMAT;
-
-pub use log::{LogError, LogReader, LogWriter, RECORD_BYTES_MAX, Syncer};
-
-use crate::bus::Cursor;
 use crate::units::RunId;
+
+pub use input::Input;
+pub use inputs::{Extent, Inputs, extent};
+pub use log::{LogError, LogReader, LogWriter, RECORD_BYTES_MAX, Syncer};
+pub use summary::{InputSummary, Summary, summary};
+
+use input::Record;
+use inputs::digest_format;
 
 /// Bytes of records after which a batch is committed, if nobody waits for it sooner.
 const BATCH_BYTES: usize = 64 << 10;
-
-/// What came from outside.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Input {
-    /// The names of a table's columns, before its first row.
-    Columns(Vec<String>),
-    /// A row of a table.
-    Row {
-        /// Its number in the table, or what its column `sequence` says.
-        sequence: u64,
-        /// Its values; NaN for a gap.
-        values: Vec<f64>,
-        /// Whether it is an anomaly, where that is known.
-        label: Option<bool>,
-        /// Whether it was known to be the last.
-        is_last: bool,
-    },
-    /// Entries of the input stream.
-    Entries {
-        /// The cursor of the last one.
-        last: Cursor,
-        /// How many had gone before they could be read.
-        lost: u64,
-        /// Their data.
-        data: Vec<Vec<u8>>,
-    },
-    /// The digest of the state, before the tick.
-    Digest(u64),
-    /// Messages from outside to a plugin's channel.
-    Messages {
-        /// The channel.
-        channel: String,
-        /// The stream of the bus that they come from, and the cursor of the last one; none from a plugin's own source.
-        cursor: Option<(String, Cursor)>,
-        /// Their data.
-        data: Vec<Vec<u8>>,
-    },
-    /// The digest of what the run has said, before the tick; after that of its state.
-    Outputs(u64),
-}
-
-impl Input {
-    /// Whether it is recorded to be compared, and not to be applied.
-    pub fn is_digest(&self) -> bool {
-        matches!(self, Self::Digest(_) | Self::Outputs(_))
-    }
-}
-
-/// An input and its tick.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Record {
-    tick: u64,
-    input: Input,
-}
 
 /// The journal of a run; without one ([`Journal::default`]) nothing is recorded and nothing replayed.
 #[derive(Resource, Default)]
@@ -295,139 +248,6 @@ impl Journal {
             }
         };
         Ok(())
-    }
-}
-
-/// What the journal in `folder` is of, and where it ends.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Extent {
-    /// The run; none for a journal of version 1.
-    pub run: Option<RunId>,
-    /// The last whole record; 0 for none.
-    pub sequence: u64,
-    /// The tick of the last whole record.
-    pub tick: u64,
-}
-
-/// Reads the inputs of a journal one after the other, changing nothing.
-pub struct Inputs(LogReader);
-
-impl Inputs {
-    /// Those of the journal in `folder`.
-    ///
-    /// # Errors
-    /// See [`LogError`].
-    pub fn of(folder: &Path) -> Result<Self, LogError> {
-        LogReader::open(folder).map(Self)
-    }
-
-    /// The format of its digests, once one has been read.
-    pub fn digest_format(&self) -> u16 {
-        digest_format(&self.0)
-    }
-
-    /// The next one: its sequence, its tick, itself. None at the end.
-    ///
-    /// # Errors
-    /// See [`LogError`].
-    pub fn next_input(&mut self) -> Result<Option<(u64, u64, Input)>, LogError> {
-        let Some((sequence, bytes)) = self.0.next_record()? else { return Ok(None) };
-        match postcard::from_bytes(bytes) {
-            Ok(Record { tick, input }) => Ok(Some((sequence, tick, input))),
-            Err(e) => Err(self.0.damaged(&format!("record {sequence}: {e}"), "an input")),
-        }
-    }
-}
-
-/// Looks through the journal in `folder`, changing nothing.
-///
-/// # Errors
-/// See [`LogError`].
-pub fn extent(folder: &Path) -> Result<Extent, LogError> {
-    let (mut reader, mut extent) = (LogReader::open(folder)?, Extent::default());
-    while let Some((sequence, bytes)) = reader.next_record()? {
-        extent.sequence = sequence;
-        // A record begins with its tick.
-        if let Ok((tick, _)) = postcard::take_from_bytes::<u64>(bytes) {
-            extent.tick = tick;
-        }
-    }
-    extent.run = reader.run();
-    Ok(extent)
-}
-
-/// The format of the digests in a log: that of the version which began its run, also of those that were recorded since.
-fn digest_format(reader: &LogReader) -> u16 {
-    match reader.content() {
-        None => DIGEST_FORMAT,
-        // Version 1 had no other.
-        Some(0) => 2,
-        Some(format) => format,
-    }
-}
-
-/// What a journal holds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Summary {
-    /// By what it is.
-    pub inputs: Vec<InputSummary>,
-    /// Bytes of its files.
-    pub file_bytes: u64,
-    /// Bytes after the last whole frame.
-    pub torn_bytes: u64,
-}
-
-/// What a journal holds of one sort of input.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct InputSummary {
-    /// "columns", "row", "entries", "digest" or "messages".
-    pub input: &'static str,
-    /// How many records.
-    pub records: u64,
-    /// Their bytes, unpacked.
-    pub bytes: u64,
-    /// The tick of the first one.
-    pub tick_first: u64,
-    /// The tick of the last one.
-    pub tick_last: u64,
-}
-
-/// Counts what the journal in `folder` holds.
-///
-/// # Errors
-/// See [`LogError`].
-pub fn summary(folder: &Path) -> Result<Summary, LogError> {
-    let (mut reader, mut summary) = (LogReader::open(folder)?, Summary::default());
-    while let Some((_, bytes)) = reader.next_record()? {
-        let Ok(Record { tick, input }) = postcard::from_bytes(bytes) else { continue };
-        let (input, bytes) = (input.name(), bytes.len() as u64);
-        match summary.inputs.iter_mut().find(|what| what.input == input) {
-            Some(what) => {
-                (what.records, what.bytes, what.tick_last) = (what.records + 1, what.bytes + bytes, tick)
-            }
-            None => summary.inputs.push(InputSummary {
-                input,
-                records: 1,
-                bytes,
-                tick_first: tick,
-                tick_last: tick,
-            }),
-        }
-    }
-    (summary.file_bytes, summary.torn_bytes) = (reader.read_bytes(), reader.torn_bytes());
-    Ok(summary)
-}
-
-impl Input {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Columns(_) => "columns",
-            Self::Row { .. } => "row",
-            Self::Entries { .. } => "entries",
-            Self::Digest(_) => "digest",
-            Self::Messages { .. } => "messages",
-            Self::Outputs(_) => "output digest",
-        }
     }
 }
 

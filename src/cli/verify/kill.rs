@@ -13,7 +13,8 @@ use corec_run::{JOURNAL, RunError, SUMMARY};
 use serde_json::Value;
 use signal_hook::consts::SIGKILL;
 
-use super::{VerifyArgs, last_of, recorded};
+use super::VerifyArgs;
+use super::recorded::{last_of, recorded};
 
 /// A run that was killed and restored. Its folder is removed with it.
 pub struct Killed {
@@ -118,6 +119,13 @@ impl Killed {
                 super::super::tell(&format!("killed at tick {tick}"));
             }
         }
+        self.take_digests(&out, again)?;
+        super::super::tell(&format!("killed {} times and restored: {}", args.kill, last_of(&self.digests)));
+        Ok(())
+    }
+
+    /// Takes what the run in `out` has come to and what it has said from its journal and its summary.
+    fn take_digests(&mut self, out: &Path, again: &Rerun) -> Result<(), RunError> {
         self.digests = recorded(&out.join(JOURNAL), again.ticks)?.digests;
         self.digests.retain(|mark| mark.tick.is_multiple_of(again.interval) || mark.tick == again.ticks);
         let summary = std::fs::read(out.join(SUMMARY)).map_err(failed)?;
@@ -130,7 +138,6 @@ impl Killed {
             self.digests.push(Mark { tick, state: end, said });
         }
         self.told = serde_json::from_value(summary["outputs"].clone()).ok();
-        super::super::tell(&format!("killed {} times and restored: {}", args.kill, last_of(&self.digests)));
         Ok(())
     }
 

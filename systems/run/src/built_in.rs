@@ -20,7 +20,7 @@ use corec_telemetry::{TelemetryPlugin, feed, scores, twin};
 
 /// The built-in kinds and systems, in their phases.
 ///
-/// Needs a bus and a store in the world: [`run`](crate::run::run) opens those of the scenario, and `Simulation::new` on an app
+/// Needs a bus and a store in the world: [`run`](crate::run) opens those of the scenario, and `Simulation::new` on an app
 /// with this plugin alone gets them in memory.
 pub struct CorecPlugin;
 

@@ -1,6 +1,6 @@
 //! A run from scenario to summary, recorded runs, the registry of plugins, and tests of plugins.
 //!
-//! [`CorecPlugin`] is the tick, [`run`](run::run) makes a whole run of it, [`RecordedRun`](recorded::RecordedRun) opens one that has
+//! [`CorecPlugin`] is the tick, [`run`](fn@run) makes a whole run of it, [`RecordedRun`](recorded::RecordedRun) opens one that has
 //! been: [`replay`], [`verify`], [`fork`] and [`ask`] begin there.
 //!
 //! ```no_run
@@ -38,8 +38,9 @@ mod journal;
 mod origin;
 mod profile;
 
-mod report;
 mod summary;
+
+mod report;
 
 mod end;
 mod start;

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use corec_core::units::grouped;
+use corec_telemetry::table::TableReport;
 
 use crate::scenarios::BUILT_IN;
 use crate::summary::Summary;
@@ -17,18 +18,40 @@ impl fmt::Display for Summary {
     }
 }
 
+/// Lines of a name and a value.
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, name: &str, value: String) {
+        _ = writeln!(self.0, "{name:<16}{value}");
+    }
+}
+
 fn text(s: &Summary) -> String {
-    let mut out = String::new();
-    let mut line = |name: &str, value: String| _ = writeln!(out, "{name:<16}{value}");
-    line("scenario", format!("{}, seed {}, {} threads", s.scenario, s.seed, s.threads));
-    line("entities", format!("{} in {} blocks", grouped(s.entities), grouped(s.blocks as u64)));
+    let mut text = Lines(String::new());
+    amounts(s, &mut text);
+    events(s, &mut text);
+    if let Some(report) = &s.table {
+        table(s, report, &mut text);
+    }
+    detection(s, &mut text);
+    costs(s, &mut text);
+    outcome(s, &mut text);
+    text.line("next", next(s));
+    text.0
+}
+
+/// What was computed, how fast, and in how much memory.
+fn amounts(s: &Summary, text: &mut Lines) {
+    text.line("scenario", format!("{}, seed {}, {} threads", s.scenario, s.seed, s.threads));
+    text.line("entities", format!("{} in {} blocks", grouped(s.entities), grouped(s.blocks as u64)));
     let rate = s.ticks_per_second;
-    line(
+    text.line(
         "ticks",
         format!("{} in {:.2} s: {rate:.1} ticks/s (start-up {:.2} s)", s.ticks, s.seconds, s.startup_seconds),
     );
     let at_once = s.parallel_share.map(|share| format!(", threads at work at once {:.0} %", share * 100.0));
-    line(
+    text.line(
         "updates",
         format!(
             "{:.1} M entity updates/s, {} in all{}",
@@ -40,47 +63,59 @@ fn text(s: &Summary) -> String {
     if s.peak_rss_bytes > 0 {
         let each =
             s.bytes_per_entity.map(|bytes| format!(", {bytes:.1} bytes an entity")).unwrap_or_default();
-        line("memory", format!("{:.1} MB at most{each}", s.peak_rss_bytes as f64 / 1e6));
+        text.line("memory", format!("{:.1} MB at most{each}", s.peak_rss_bytes as f64 / 1e6));
     }
+}
+
+/// What happened to the entities.
+fn events(s: &Summary, text: &mut Lines) {
     if let (Some(start), Some(end)) = (s.fitness_start, s.fitness_end) {
-        line("fitness", format!("{start:.4} at the start, {end:.4} at the end"));
+        text.line("fitness", format!("{start:.4} at the start, {end:.4} at the end"));
     }
-    line(
+    text.line(
         "events",
         format!("{} faults, {} repairs, {} alerts", grouped(s.faults), grouped(s.repairs), grouped(s.alerts)),
     );
     if s.births_refused > 0 {
-        line("", format!("{} births refused: memory_max", grouped(s.births_refused)));
+        text.line("", format!("{} births refused: memory_max", grouped(s.births_refused)));
     }
-    if let Some(table) = &s.table {
-        line(
-            "table",
-            format!(
-                "{} rows of {} columns, {} gaps",
-                grouped(table.rows),
-                table.columns.len(),
-                grouped(table.gaps)
-            ),
-        );
-        for (column, gaps) in table.gaps_by_column.iter().take(5) {
-            line("", format!("{} gaps in {column}", grouped(*gaps)));
-        }
-        if s.rows_repeated > 0 {
-            line("", format!("{} rows left out, taken before", grouped(s.rows_repeated)));
-        }
-        if !table.left_out.is_empty() {
-            line("", format!("left out, not numbers: {}", table.left_out.join(", ")));
-        }
+}
+
+fn table(s: &Summary, table: &TableReport, text: &mut Lines) {
+    text.line(
+        "table",
+        format!(
+            "{} rows of {} columns, {} gaps",
+            grouped(table.rows),
+            table.columns.len(),
+            grouped(table.gaps)
+        ),
+    );
+    for (column, gaps) in table.gaps_by_column.iter().take(5) {
+        text.line("", format!("{} gaps in {column}", grouped(*gaps)));
     }
+    if s.rows_repeated > 0 {
+        text.line("", format!("{} rows left out, taken before", grouped(s.rows_repeated)));
+    }
+    if !table.left_out.is_empty() {
+        text.line("", format!("left out, not numbers: {}", table.left_out.join(", ")));
+    }
+}
+
+fn detection(s: &Summary, text: &mut Lines) {
     if let Some(detector) = &s.detector {
-        line("detector", detector.clone());
+        text.line("detector", detector.clone());
     }
     if let (Some(roc), Some(pr)) = (s.roc_auc, s.pr_auc) {
-        line("detection", format!("ROC-AUC {roc:.3}, PR-AUC {pr:.3}"));
+        text.line("detection", format!("ROC-AUC {roc:.3}, PR-AUC {pr:.3}"));
     }
+}
+
+/// What systems and plugins have taken.
+fn costs(s: &Summary, text: &mut Lines) {
     for (at, system) in s.systems.iter().take(SYSTEMS).enumerate() {
         let share = 100.0 * system.seconds / s.seconds.max(1e-9);
-        line(
+        text.line(
             if at == 0 { "slowest" } else { "" },
             format!("{share:5.1} %  {:<10} {}", system.phase, system.name),
         );
@@ -94,37 +129,39 @@ fn text(s: &Summary) -> String {
             (false, false) => "",
         };
         let name = plugin.name;
-        line("plugin", format!("{name}: {:.3} ms a tick, {mb:.1} MB{note}", plugin.ms_per_tick));
+        text.line("plugin", format!("{name}: {:.3} ms a tick, {mb:.1} MB{note}", plugin.ms_per_tick));
     }
-    line(
+}
+
+/// The digest, the snapshots, and where everything is.
+fn outcome(s: &Summary, text: &mut Lines) {
+    text.line(
         "digest",
         s.state_digest.clone().unwrap_or_else(|| "none: rows were changed behind the engine's back".into()),
     );
     if let Some(tick) = s.restored_at {
-        line("restored", format!("at tick {tick}"));
+        text.line("restored", format!("at tick {tick}"));
     }
     if let Some(last) = &s.snapshots.last {
         let (r, mb) = (&s.snapshots, s.snapshots.last_bytes as f64 / 1e6);
         let in_place = if r.in_place { ", in place: too large to copy" } else { "" };
         let held = format!("ticks held up {:.1} ms at most{in_place}", r.held_up_ms_max);
-        line(
+        text.line(
             "snapshots",
             format!("{} of {mb:.1} MB, each in {:.2} s; {held}", r.written, r.write_seconds_max),
         );
-        line("", last.display().to_string());
+        text.line("", last.display().to_string());
     }
     if let Some(error) = &s.snapshots.error {
-        line("no snapshot", error.clone());
+        text.line("no snapshot", error.clone());
     }
-    line("store", s.store.clone());
-    line("folder", s.out.display().to_string());
+    text.line("store", s.store.clone());
+    text.line("folder", s.out.display().to_string());
     if let Some(signal) = s.interrupted_by {
-        line("interrupted", format!("by signal {signal}, after tick {}", s.tick));
+        text.line("interrupted", format!("by signal {signal}, after tick {}", s.tick));
         let from = s.snapshots.last.as_ref().unwrap_or(&s.out);
-        line("go on", format!("corec run --restore {}", from.display()));
+        text.line("go on", format!("corec run --restore {}", from.display()));
     }
-    line("next", next(s));
-    out
 }
 
 fn next(s: &Summary) -> String {

@@ -1,4 +1,6 @@
-//! Header: the names of a table's columns.
+//! Header: the names of a table's columns, and what stands between them.
+
+use std::io::{self, BufRead};
 
 use csv::ByteRecord;
 
@@ -6,6 +8,20 @@ use crate::cell::{number, shown, trimmed};
 
 /// Columns a table may have.
 const COLUMNS_MAX: usize = 10_000;
+
+/// What stands between the cells, by the header's line. Passes over a byte order mark.
+pub(crate) fn delimiter_of(text: &mut impl BufRead) -> io::Result<u8> {
+    let start = text.fill_buf()?;
+    let bom = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let first_line = start[bom..].split(|b| *b == b'\n').next().unwrap_or_default();
+    let delimiter = *b",;\t|"
+        .iter()
+        .rev()
+        .max_by_key(|d| first_line.iter().filter(|b| b == d).count())
+        .expect("there are four to choose from");
+    text.consume(bom);
+    Ok(delimiter)
+}
 
 /// The names in a header, or what is wrong with them.
 pub(crate) fn check_header(header: &ByteRecord) -> Result<Vec<String>, String> {

@@ -3,16 +3,23 @@
 //! A rule raises an alert for a subject (a block, a column) when its value has been past `enter` for `hold`, and
 //! clears it when the value is past `leave` again. In between, nothing more is said: that is the de-duplication.
 
+mod authors;
+mod signals;
+
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use bevy_app::App;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::world::World;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AlertRule, ConfigError, FAULT_RATIO, FITNESS, Scenario};
+use crate::config::{AlertRule, Scenario};
 use crate::digest::Saved;
 use crate::units::{Epoch, seconds_to_ticks};
+
+pub(crate) use authors::AlertAuthors;
+pub use rules::{AddAlertRule, PluginRules};
+pub use signals::ToldSignals;
 
 /// The severity of the end of an alert that has no rule: the least.
 const SEVERITY_CLEARED: u8 = 5;
@@ -100,95 +107,6 @@ struct Rule {
 struct State {
     since: u64,
     is_raised: bool,
-}
-
-/// Rules that plugins add to the scenario's.
-#[derive(Resource, Default)]
-pub struct PluginRules(pub(crate) Vec<AlertRule>);
-
-/// The signals that somebody in this run tells, by name; each with the section without which it is not told.
-#[derive(Resource)]
-pub struct ToldSignals(BTreeMap<&'static str, Option<&'static str>>);
-
-impl Default for ToldSignals {
-    fn default() -> Self {
-        Self([(FAULT_RATIO, None), (FITNESS, None)].into())
-    }
-}
-
-/// Adds alert rules to an app, and signals for them.
-pub trait AddAlertRule {
-    /// Adds a rule to those of the scenario. One that makes no sense, has the name of another, or is about a signal that nobody
-    /// tells, is reported by `Simulation::new`, which then fails.
-    fn add_alert_rule(&mut self, rule: AlertRule) -> &mut Self;
-
-    /// Declares that a system tells `signal` (`Outbox::observe`): without that, a rule about it would wait for ever and is
-    /// refused.
-    fn tells(&mut self, signal: &'static str) -> &mut Self;
-
-    /// As [`AddAlertRule::tells`], in runs whose scenario has the section `section`.
-    fn tells_with(&mut self, signal: &'static str, section: &'static str) -> &mut Self;
-}
-
-impl AddAlertRule for App {
-    fn add_alert_rule(&mut self, rule: AlertRule) -> &mut Self {
-        self.world_mut().get_resource_or_init::<PluginRules>().0.push(rule);
-        self
-    }
-
-    fn tells(&mut self, signal: &'static str) -> &mut Self {
-        self.world_mut().get_resource_or_init::<ToldSignals>().0.insert(signal, None);
-        self
-    }
-
-    fn tells_with(&mut self, signal: &'static str, section: &'static str) -> &mut Self {
-        self.world_mut().get_resource_or_init::<ToldSignals>().0.insert(signal, Some(section));
-        self
-    }
-}
-
-impl ToldSignals {
-    /// Whether every rule, of the scenario or of a plugin, is about a signal that is told in its run.
-    pub(crate) fn check(&self, scenario: &Scenario, of_plugins: &[AlertRule]) -> Result<(), ConfigError> {
-        let is_told = |section: &Option<&str>| section.is_none_or(|name| scenario.has_section(name));
-        let told: Vec<&str> =
-            self.0.iter().filter(|(_, section)| is_told(section)).map(|(name, _)| *name).collect();
-        let of_scenario = scenario.alerts.iter().enumerate();
-        let of_scenario = of_scenario.map(|(i, rule)| (scenario.source_name(), format!("alerts[{i}]"), rule));
-        let of_plugins = of_plugins
-            .iter()
-            .map(|rule| ("a plugin's alert rule", rule.name.escape_debug().to_string(), rule));
-        let untold = of_scenario.chain(of_plugins).find(|(.., rule)| !told.contains(&rule.signal.as_str()));
-        let Some((source, path, rule)) = untold else { return Ok(()) };
-        let with = self.0.get(rule.signal.as_str()).copied().flatten();
-        let by = with.map_or("a plugin may tell others".into(), |section| {
-            format!("a scenario with the section '{section}' would tell it")
-        });
-        Err(ConfigError::Value {
-            source_name: source.into(),
-            path: format!("{path}.signal"),
-            found: format!("'{}', which nothing in this run tells", rule.signal.escape_debug()),
-            allowed: format!("one of {} ({by})", told.join(", ")),
-        })
-    }
-}
-
-impl PluginRules {
-    /// The rules, checked.
-    pub(crate) fn checked(&self, scenario: &Scenario) -> Result<&[AlertRule], ConfigError> {
-        for (at, rule) in self.0.iter().enumerate() {
-            let is_taken = scenario.alerts.iter().chain(&self.0[..at]).any(|other| other.name == rule.name);
-            let taken = || ("name", format!("'{}'", rule.name.escape_debug()), "a name of its own");
-            let checked = if is_taken { Err(taken()) } else { rule.check() };
-            checked.map_err(|(key, found, allowed)| ConfigError::Value {
-                source_name: "a plugin's alert rule".into(),
-                path: format!("{}.{key}", rule.name.escape_debug()),
-                found,
-                allowed: allowed.into(),
-            })?;
-        }
-        Ok(&self.0)
-    }
 }
 
 impl Alerts {
@@ -345,41 +263,6 @@ impl Alerts {
     }
 }
 
-/// Who says the alerts that wait to be sent, as [`Alerts`] has them; kept beside them, for their form in snapshots is older.
-#[derive(Resource, Default, Serialize, Deserialize)]
-pub(crate) struct AlertAuthors(Vec<String>);
-
-impl Saved for AlertAuthors {
-    const NAME: &'static str = "alert_authors";
-    /// In no digest of the state: what is said has its own.
-    const SINCE: u16 = u16::MAX;
-
-    fn is_part(&self) -> bool {
-        !self.0.is_empty()
-    }
-}
-
-impl AlertAuthors {
-    /// Notes them after a tick.
-    pub fn note(world: &mut World) {
-        let waiting = &world.resource::<Alerts>().outbox;
-        let is_any = waiting.iter().any(|alert| !alert.by.is_empty());
-        let authors =
-            if is_any { waiting.iter().map(|alert| alert.by.clone()).collect() } else { Vec::new() };
-        world.resource_mut::<Self>().0 = authors;
-    }
-
-    /// Sets them as they were noted.
-    pub fn set(world: &mut World) {
-        world.resource_scope::<Self, _>(|world, authors| {
-            let mut alerts = world.resource_mut::<Alerts>();
-            for (alert, author) in alerts.outbox.iter_mut().zip(&authors.0) {
-                alert.by.clone_from(author);
-            }
-        });
-    }
-}
-
 impl Saved for Alerts {
     const NAME: &'static str = "alerts";
 
@@ -392,6 +275,7 @@ impl Saved for Alerts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::FAULT_RATIO;
 
     fn alerts(enter: f64, leave: f64, hold: f64) -> Alerts {
         let rule =

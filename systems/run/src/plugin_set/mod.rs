@@ -1,14 +1,15 @@
 //! The plugins of a run: found in a folder, or given in code, and built into an app in the order of their names.
 
+mod folder;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bevy_app::App;
 use corec_core::blocks::panic_message;
 use corec_core::config::{ConfigError, PluginConfig, Plugins, Scenario, load_plugin, redacted};
 use corec_core::plugin::{BuildFailures, NamedPlugin, PluginDirs, Registered};
-
 use serde_json::{Value, json};
 
 use crate::built_in::CorecPlugin;
@@ -16,11 +17,10 @@ use crate::error::RunError;
 use crate::manifest::PluginRecord;
 use crate::scenarios::read_text;
 
-/// The file in a plugin's folder that says what it is.
-pub const CONFIG: &str = "config.json";
+pub use folder::{CONFIG, read};
+pub(crate) use folder::{Lookup, scan};
 
-/// Where a variable of a config comes from.
-pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+use folder::{choose, default_folder, no_folder};
 
 /// Plugins with their settings, by name.
 #[derive(Clone, Default)]
@@ -221,45 +221,6 @@ impl PluginSet {
     }
 }
 
-/// The configs in `folder`: all of them, or those that `names` names, each of which must be there.
-fn choose(
-    folder: &Path,
-    names: Option<&[String]>,
-    registry: &[Registered],
-    lookup: Lookup,
-) -> Result<Vec<PluginConfig>, RunError> {
-    if !folder.is_dir() {
-        let found = folder.display();
-        return Err(RunError::Usage(format!(
-            "--plugins: found no folder {found}, must be one with NAME/{CONFIG}"
-        )));
-    }
-    let mut found = scan(folder, lookup)?;
-    let Some(names) = names else { return Ok(found) };
-    let is_called = |name: &str, config: &PluginConfig| {
-        config.name == name || registry.iter().any(|r| r.is_called(name) && r.is_called(&config.name))
-    };
-    if let Some(missing) = names.iter().find(|name| !found.iter().any(|config| is_called(name, config))) {
-        let there: Vec<&str> = found.iter().map(|config| config.name.as_str()).collect();
-        let there = if there.is_empty() { "none".into() } else { there.join(", ") };
-        let (missing, folder) = (missing.escape_debug(), folder.display());
-        return Err(RunError::Usage(format!(
-            "plugins: found '{missing}', must be of those in {folder}: {there}"
-        )));
-    }
-    found.retain(|config| names.iter().any(|name| is_called(name, config)));
-    Ok(found)
-}
-
-fn no_folder(names: &[String]) -> RunError {
-    let names: Vec<String> = names.iter().map(|name| name.escape_debug().to_string()).collect();
-    RunError::Usage(format!(
-        "plugins: found no folder 'plugins' with {}, must be beside the scenario or in the working folder, or named by \
-         --plugins DIR",
-        names.join(", ")
-    ))
-}
-
 /// Puts back what a manifest leaves out of a config, from the file that it was in. Where that is gone, what depends on the
 /// secret does without: nothing that a run computes does.
 fn unredact(given: &mut Value, file: &Path) {
@@ -274,43 +235,6 @@ fn unredact(given: &mut Value, file: &Path) {
             }
         }
     }
-}
-
-/// `plugins` in `beside`, else in the working folder; none if neither is there.
-fn default_folder(beside: Option<&Path>) -> Option<PathBuf> {
-    let candidates = beside.into_iter().chain([Path::new("")]).map(|folder| folder.join("plugins"));
-    candidates.into_iter().find(|folder| folder.is_dir())
-}
-
-/// The configs in the folders of `folder`, by the folders' names. A folder without one is no plugin.
-///
-/// # Errors
-/// A folder or a file that can't be read, or a bad config.
-pub(crate) fn scan(folder: &Path, lookup: Lookup) -> Result<Vec<PluginConfig>, RunError> {
-    let fail = |path: &Path, e: std::io::Error| {
-        RunError::Usage(format!("{}: could not be read: {e}", path.display()))
-    };
-    let entries = std::fs::read_dir(folder).map_err(|e| fail(folder, e))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path().join(CONFIG)))
-        .filter(|file| file.is_file())
-        .collect();
-    files.sort();
-    files.iter().map(|file| read(file, lookup)).collect()
-}
-
-/// Reads a config.json; its folder is the plugin's.
-///
-/// # Errors
-/// A file that can't be read, or a bad config.
-pub fn read(file: &Path, lookup: Lookup) -> Result<PluginConfig, RunError> {
-    let source = file.display().to_string();
-    let text = read_text(file).map_err(|e| RunError::Usage(format!("{source}: could not be read: {e}")))?;
-    let mut config = load_plugin(&source, &text, lookup)?;
-    // Absolute, for the run may be done again from elsewhere.
-    config.folder =
-        file.parent().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf()));
-    Ok(config)
 }
 
 /// What to do about a plugin that is there and not compiled in.

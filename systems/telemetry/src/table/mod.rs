@@ -5,20 +5,23 @@
 //! left out and named. An empty cell, `NaN`, `NA`, `null` an infinity or a number beyond 3.4e38 is a gap; text in a measured column is a broken
 //! file.
 
-use std::borrow::Cow;
+mod report;
+mod times;
+
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use corec_core::stop::Stop;
 use csv::{ByteRecord, ReaderBuilder};
-use serde::Serialize;
 
 use crate::cell::{is_gap, number, shown, trimmed};
-use crate::header::check_header;
+use crate::header::{check_header, delimiter_of};
 use crate::live::Lines;
 use crate::source::{RowLimit, is_pipe, open_file};
 use crate::table_error::TableError;
+
+pub use report::TableReport;
 
 /// Rows looked at to tell which columns hold numbers.
 const LOOK_AHEAD: usize = 100;
@@ -34,21 +37,6 @@ pub struct RowMeta {
     pub label: Option<bool>,
     /// The cell of the sequence column.
     pub sequence: Option<u64>,
-}
-
-/// What a table turned out to hold.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct TableReport {
-    /// Rows read.
-    pub rows: u64,
-    /// Measured columns.
-    pub columns: Vec<String>,
-    /// Columns left out because they do not hold numbers.
-    pub left_out: Vec<String>,
-    /// Gaps in all.
-    pub gaps: u64,
-    /// Columns with gaps, and how many.
-    pub gaps_by_column: Vec<(String, u64)>,
 }
 
 /// Reads a table row by row.
@@ -91,15 +79,7 @@ impl TableReader {
             Some(lines) => Box::new(BufReader::with_capacity(1 << 16, lines.clone())),
             None => open_file(path).map_err(io_error)?,
         };
-        let start = text.fill_buf().map_err(io_error)?;
-        let bom = if start.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let first_line = start[bom..].split(|b| *b == b'\n').next().unwrap_or_default();
-        let delimiter = *b",;\t|"
-            .iter()
-            .rev()
-            .max_by_key(|d| first_line.iter().filter(|b| b == d).count())
-            .expect("there are four to choose from");
-        text.consume(bom);
+        let delimiter = delimiter_of(&mut text).map_err(io_error)?;
         let mut csv =
             ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(RowLimit::new(text));
         let header = csv.byte_headers().map_err(|e| header_error(e.to_string()))?.clone();
@@ -135,19 +115,7 @@ impl TableReader {
         if reader.ahead.is_empty() {
             return Err(TableError::NoRow { path: path.into(), found: "a header and no row" });
         }
-        let first = |column: usize| {
-            reader
-                .ahead
-                .iter()
-                .map(|row| trimmed(&row[column]))
-                .find(|cell| !is_gap(cell))
-                .map(|cell| number(cell).is_some())
-        };
-        reader.measured = (0..reader.names.len())
-            .filter(|&column| {
-                ![time, label, sequence].contains(&Some(column)) && first(column).unwrap_or(true)
-            })
-            .collect();
+        reader.measured = reader.columns_of_numbers();
         if reader.measured.is_empty() {
             let message = "found no column of numbers, must be at least one besides time and label".into();
             return Err(TableError::Header { path: path.into(), message });
@@ -178,44 +146,9 @@ impl TableReader {
         &self.names[self.measured[at]]
     }
 
-    /// The name of the time column, if the table has one.
-    pub fn time_column(&self) -> Option<&str> {
-        self.time.map(|column| &*self.names[column])
-    }
-
     /// Where the table is.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The cells of the time column in the rows that were read ahead.
-    pub(crate) fn times_ahead(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let ahead = move |column: usize| {
-            self.ahead.iter().map(move |record| String::from_utf8_lossy(trimmed(&record[column])))
-        };
-        self.time.into_iter().flat_map(ahead)
-    }
-
-    /// Passes over the next row but for its line and the cell of its time column; none at the end, or without such a column.
-    ///
-    /// # Errors
-    /// See [`TableError`].
-    pub(crate) fn next_time(&mut self) -> Result<Option<(u64, Cow<'_, str>)>, TableError> {
-        let (Some(column), true) = (self.time, self.has_next()?) else { return Ok(None) };
-        self.spare = self.ahead.pop_front().unwrap_or_default();
-        let line = self.spare.position().map_or(0, csv::Position::line);
-        Ok(Some((line, String::from_utf8_lossy(trimmed(&self.spare[column])))))
-    }
-
-    /// What is to be said of a cell of the time column that is no time.
-    pub(crate) fn time_error(&self, line: u64, cell: &str, allowed: &'static str) -> TableError {
-        TableError::Cell {
-            path: self.path.clone(),
-            line,
-            column: self.time_column().unwrap_or_default().into(),
-            found: shown(cell.as_bytes()),
-            allowed,
-        }
     }
 
     /// Whether another row follows.
@@ -316,22 +249,19 @@ impl TableReader {
         self.rows
     }
 
-    /// What the table has turned out to hold so far.
-    pub fn report(&self) -> TableReport {
-        let is_special = |column| [self.time, self.label, self.sequence].contains(&Some(column));
-        TableReport {
-            rows: self.rows,
-            columns: self.measured.iter().map(|&c| self.names[c].clone()).collect(),
-            left_out: (0..self.names.len())
-                .filter(|c| !is_special(*c) && !self.measured.contains(c))
-                .map(|c| self.names[c].clone())
-                .collect(),
-            gaps: self.gaps.iter().sum(),
-            gaps_by_column: (0..self.gaps.len())
-                .filter(|&at| self.gaps[at] > 0)
-                .map(|at| (self.column(at).to_string(), self.gaps[at]))
-                .collect(),
-        }
+    /// The columns to be measured: those whose first value, in the rows that were read ahead, is a number.
+    fn columns_of_numbers(&self) -> Vec<usize> {
+        let special = [self.time, self.label, self.sequence];
+        let first = |column: usize| {
+            self.ahead
+                .iter()
+                .map(|row| trimmed(&row[column]))
+                .find(|cell| !is_gap(cell))
+                .map(|cell| number(cell).is_some())
+        };
+        (0..self.names.len())
+            .filter(|&column| !special.contains(&Some(column)) && first(column).unwrap_or(true))
+            .collect()
     }
 
     fn read_record(&mut self) -> Result<Option<ByteRecord>, TableError> {

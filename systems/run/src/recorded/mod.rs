@@ -3,25 +3,27 @@
 //! Its manifest, scenario, plugins as recorded, journal, input and snapshots, wherever they are. Who goes on with it, does it
 //! again, or only looks at it finds everything here. Nothing here changes anything, and none of it needs the run's lock.
 
+mod continuation;
+mod state;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use corec_core::config::{Loaded, Scenario, load};
+use corec_core::config::{Scenario, load};
 use corec_core::journal::{Extent, Journal, extent};
 use corec_core::lock;
 use corec_core::plugin::Registered;
-use corec_core::simulation::Simulation;
-use corec_core::snapshot::{Head, Snapshot, SnapshotError, latest, list};
-use corec_core::stop::Stop;
-use corec_telemetry::feed::Feed;
+use corec_core::snapshot::{Head, Snapshot, list};
 use serde_json::Value;
 
-use crate::error::{RunError, refusal};
+use crate::error::RunError;
 use crate::manifest::{FILE, Manifest, Status};
-use crate::options::{Options, absolute, new_id};
+use crate::options::{Options, new_id};
 use crate::plugin_set::PluginSet;
 use crate::{JOURNAL, SNAPSHOTS};
+
+pub use continuation::Continuation;
 
 /// A run's folder, read.
 pub struct RecordedRun {
@@ -161,58 +163,6 @@ impl RecordedRun {
         })
     }
 
-    /// Takes the run to tick `at`, in memory, with `plugins`. Gives it, and how far its journal has been taken in. `option` is
-    /// what the user asked for the tick with.
-    ///
-    /// # Errors
-    /// A run that can't be read, or that has no such tick; an interruption.
-    pub fn state_at(
-        &self,
-        plugins: &PluginSet,
-        at: u64,
-        option: &str,
-        stop: &Stop,
-    ) -> Result<(Simulation, u64), RunError> {
-        let usage = |e: &dyn std::fmt::Display| RunError::Usage(format!("{}: {e}", self.folder.display()));
-        let extent = self.extent()?;
-        let last = self.last_tick(extent.as_ref());
-        if at > last {
-            return Err(usage(&format!("{option}: found {at}, must be at most {last}, where the run ends")));
-        }
-        let snapshot = self.snapshot(at, extent.as_ref());
-        let sequence = snapshot.as_ref().map_or(0, |snapshot| snapshot.head().journal_sequence);
-        let mut scenario = self.scenario.clone();
-        let mut app = plugins.app(&mut scenario);
-        if self.journal().is_dir() {
-            let (mut journal, taken) =
-                Journal::replay_after(&self.journal(), sequence).map_err(|e| usage(&e))?;
-            let table = taken.columns.map(Feed::recorded);
-            if let Some(table) = table.or_else(|| Feed::recorded_in(&mut journal)) {
-                corec_telemetry::insert(app.world_mut(), table);
-            }
-            app.insert_resource(journal.without_digests().map_err(|e| usage(&e))?);
-        }
-        let simulation = match &snapshot {
-            None => Simulation::new(app, scenario),
-            Some(snapshot) => Simulation::restore(app, scenario, snapshot),
-        };
-        let mut simulation = simulation.map_err(refusal)?;
-        while simulation.tick() < at {
-            if let Some(signal) = stop.signal() {
-                return Err(RunError::Interrupted(signal));
-            }
-            let tick = simulation.tick();
-            simulation.run((at - tick).min(10)).map_err(|e| RunError::Failed(e.to_string()))?;
-            if simulation.tick() == tick {
-                return Err(usage(&format!(
-                    "{option}: found {at}, must be at most {tick}, where its journal ends"
-                )));
-            }
-        }
-        let sequence = simulation.world().resource::<Journal>().sequence();
-        Ok((simulation, sequence))
-    }
-
     /// Makes a run in `folder` that has this one's settings, plugins and inputs and none of its digests, snapshots or options: to do it
     /// again as if it had been killed before its first snapshot.
     ///
@@ -245,92 +195,6 @@ impl RecordedRun {
     }
 }
 
-/// What a run goes on from.
-pub struct Continuation {
-    /// The run; none if only its snapshot is there.
-    pub run: Option<RecordedRun>,
-    /// The snapshot; none if it was killed before its first one, and begins again.
-    pub snapshot: Option<Snapshot>,
-}
-
-impl Continuation {
-    /// The settings of the run; of a snapshot alone those that it was made under.
-    ///
-    /// # Errors
-    /// Settings that this version does not take.
-    pub fn settings(&self) -> Result<Loaded, RunError> {
-        let (source, settings) = match (&self.snapshot, &self.run) {
-            (Some(snapshot), None) => {
-                (format!("{}: scenario", snapshot.path().display()), snapshot.head().scenario.clone())
-            }
-            (_, Some(run)) => {
-                (format!("{}: settings", run.folder().display()), run.manifest().settings.to_string())
-            }
-            (None, None) => {
-                return Err(RunError::Usage("--restore: found neither a run nor a snapshot".into()));
-            }
-        };
-        let mut loaded = load(&source, &settings, &environment)?;
-        if let Some(run) = &self.run {
-            loaded.given = run.manifest().scenario_given.clone();
-        }
-        Ok(loaded)
-    }
-
-    /// Finds it at `path`: a run's folder, a snapshot, or a folder of snapshots. `journal` is where the run's journal is now, if it
-    /// was moved.
-    ///
-    /// # Errors
-    /// A text that says what is there instead.
-    pub fn find(path: &Path, journal: Option<&Path>) -> Result<Self, RunError> {
-        let usage = |e: &dyn std::fmt::Display| RunError::Usage(format!("--restore: {e}"));
-        let extent = |run: &RecordedRun| journal.map_or_else(|| run.extent(), extent_of);
-        if path.join(FILE).exists() {
-            let run = RecordedRun::open(path)?;
-            let snapshot = run.snapshot(u64::MAX, extent(&run)?.as_ref());
-            if snapshot.is_none() {
-                let shown = path.display();
-                tracing::warn!(
-                    "{shown}: found no whole snapshot; the run begins again, with what its journal has"
-                );
-            }
-            return Ok(Self { run: Some(run), snapshot });
-        }
-        let (mut snapshot, refused) = latest(path).map_err(|e| match e {
-            SnapshotError::Io { .. } if !path.exists() => usage(&format!(
-                "{}: No such file or directory, must be a run's folder, a snapshot or a folder of snapshots",
-                path.display()
-            )),
-            other => usage(&other),
-        })?;
-        for error in refused {
-            tracing::warn!("passed over: {error}");
-        }
-        let run = run_of(&snapshot);
-        if let Some(run) = &run {
-            let extent = extent(run)?;
-            if let Err(message) = check_journal(&snapshot, extent.as_ref()) {
-                // Asked for by its name it is this one or none.
-                let older =
-                    if path.is_file() { None } else { run.snapshot(snapshot.head().tick, extent.as_ref()) };
-                snapshot = older.ok_or_else(|| {
-                    usage(&format!("{message}: an older one, or the run's folder {}", run.folder.display()))
-                })?;
-            }
-        }
-        Ok(Self { run, snapshot: Some(snapshot) })
-    }
-}
-
-/// The run that made a snapshot: the one around it, or the one it names, if that is still the same.
-fn run_of(snapshot: &Snapshot) -> Option<RecordedRun> {
-    let around = absolute(snapshot.path()).parent().and_then(Path::parent).map(Path::to_path_buf);
-    let named = PathBuf::from(&snapshot.head().run);
-    let folders = around.into_iter().chain([named]).filter(|folder| folder.join(FILE).exists());
-    let mut runs = folders.filter_map(|folder| RecordedRun::open(&folder).ok());
-    runs.find(|run| run.has(snapshot.head()))
-}
-
 /// Whether a journal has what a snapshot counts on.
 fn check_journal(snapshot: &Snapshot, journal: Option<&Extent>) -> Result<(), String> {
     let (path, needed) = (snapshot.path().display(), snapshot.head().journal_sequence);
@@ -342,6 +206,7 @@ fn check_journal(snapshot: &Snapshot, journal: Option<&Extent>) -> Result<(), St
     Ok(())
 }
 
+/// How far a journal reaches; none if there is none.
 fn extent_of(journal: &Path) -> Result<Option<Extent>, RunError> {
     if !journal.is_dir() {
         return Ok(None);

@@ -1,9 +1,10 @@
 //! `corec run`: a scenario, what the flags change of it, a progress bar, a summary.
 
-use std::io::IsTerminal;
+mod progress;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use corec::prelude::Scenario;
 use corec_plugins::REGISTRY;
@@ -12,8 +13,9 @@ use corec_run::plugins::PluginSet;
 use corec_run::recorded::Continuation;
 use corec_run::scenarios::{find, scale};
 use corec_run::settings::{Threads, parse_count};
-use corec_run::{InputChanged, Options, Progress, RunError, RunPlan, SnapshotInterval, rss_bytes, run};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use corec_run::{InputChanged, Options, RunError, RunPlan, SnapshotInterval, run};
+
+use progress::Bar;
 
 /// Run a scenario
 ///
@@ -288,52 +290,5 @@ fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (1e-3..=1e6).contains(&rate) => Ok(rate),
         _ => Err(format!("found '{text}', must be within 0.001..=1000000 ticks a second")),
-    }
-}
-
-/// Progress on stderr: a bar on a terminal, a line every ten seconds elsewhere.
-struct Bar {
-    bar: Option<ProgressBar>,
-    is_quiet: bool,
-    is_terminal: bool,
-    next_line: f64,
-}
-
-impl Bar {
-    fn new(is_quiet: bool) -> Self {
-        Self { bar: None, is_quiet, is_terminal: std::io::stderr().is_terminal(), next_line: 10.0 }
-    }
-
-    fn draw(ticks: Option<u64>) -> ProgressBar {
-        let template = match ticks {
-            Some(_) => "{wide_bar} {pos}/{len} ticks, {msg}, {eta} left",
-            None => "{spinner} {pos} ticks, {msg}",
-        };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let target = ProgressDrawTarget::stderr_with_hz(10);
-        ProgressBar::with_draw_target(ticks, target).with_style(style)
-    }
-
-    fn tell(&mut self, progress: Progress) {
-        if self.is_quiet {
-            return;
-        }
-        let rate = progress.ticks_here as f64 / progress.seconds.max(1e-9);
-        let message = format!("{rate:.1} ticks/s, {} MB", rss_bytes() / 1_000_000);
-        if self.is_terminal {
-            let bar = self.bar.get_or_insert_with(|| Self::draw(progress.of));
-            bar.set_position(progress.ticks);
-            bar.set_message(message);
-        } else if progress.seconds >= self.next_line {
-            let of = progress.of.map(|n| format!("/{n}")).unwrap_or_default();
-            super::tell(&format!("{}{of} ticks, {message}", progress.ticks));
-            self.next_line += Duration::from_secs(10).as_secs_f64();
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }

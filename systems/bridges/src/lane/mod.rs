@@ -5,81 +5,19 @@
 //! says what becomes of more: the tick waits, the older item of the same key goes, or the new one does. Only when the far side stays
 //! away for longer than it may, or refuses an item for good, has the lane failed, and says why.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+mod options;
+mod sink;
+
+mod queue;
+
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The first pause before an item is tried again, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+pub use options::{LaneOptions, LaneReport, Policy};
+pub use sink::{Sink, SinkError};
 
-/// Why the far side did not take an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SinkError {
-    /// Not now: it can't be reached.
-    Away(String),
-    /// Never.
-    Refused(String),
-}
-
-/// The far side of a lane.
-pub trait Sink: Send + 'static {
-    /// What it takes.
-    type Item: Send;
-
-    /// Takes an item. One that it has taken already, and was not heard to, changes nothing.
-    ///
-    /// # Errors
-    /// See [`SinkError`].
-    fn take(&mut self, item: &Self::Item) -> Result<(), SinkError>;
-
-    /// Makes what it has taken survive a loss of power, where it can.
-    ///
-    /// # Errors
-    /// See [`SinkError`].
-    fn sync(&mut self) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
-
-/// What becomes of an item that a full lane has no room for.
-#[derive(Debug)]
-pub enum Policy<T> {
-    /// The tick waits, for the lane's patience at most; then the lane has failed. The only one that promises no loss.
-    Block,
-    /// It takes the place of the oldest item of the same key; where there is none, the oldest item goes.
-    Coalesce(fn(&T) -> u64),
-    /// It is let go, and counted.
-    Drop,
-}
-
-/// How a lane is.
-#[derive(Debug)]
-pub struct LaneOptions<T> {
-    /// What the far side is, for people and for the thread's name: "store".
-    pub name: &'static str,
-    /// Items that may wait, at least 1.
-    pub items_max: usize,
-    /// What becomes of more.
-    pub policy: Policy<T>,
-    /// How long a full lane may hold a tick, and how long the far side may be away.
-    pub patience: Duration,
-}
-
-/// What a lane has done so far, and how it is with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LaneReport {
-    /// Items that wait, or are being sent.
-    pub waiting: u64,
-    /// Items that the far side has.
-    pub sent: u64,
-    /// Items that the policy has let go.
-    pub dropped: u64,
-    /// Why the far side can't be reached; none while it can.
-    pub away: Option<String>,
-    /// Why the lane can't go on; none while it can.
-    pub failure: Option<String>,
-}
+use queue::{Shared, State, Work};
 
 /// A queue to a far side. Dropped, it lets go of what waits; [`Lane::close`] sends it first.
 pub struct Lane<S: Sink> {
@@ -87,34 +25,6 @@ pub struct Lane<S: Sink> {
     options: LaneOptions<S::Item>,
     /// None where the tick takes items out itself.
     thread: Option<JoinHandle<()>>,
-}
-
-struct Shared<S: Sink> {
-    state: Mutex<State<S::Item>>,
-    /// Something has changed: for whoever waits, on either side.
-    changed: Condvar,
-    sink: Mutex<S>,
-}
-
-struct State<T> {
-    queue: VecDeque<Work<T>>,
-    /// Items in the queue.
-    items: usize,
-    /// Whether one is being sent.
-    is_sending: bool,
-    /// Items that have come back, for their memory.
-    spare: Vec<T>,
-    /// Since when the far side is away.
-    since: Option<Instant>,
-    /// How many syncs have been asked for, and done.
-    syncs: [u64; 2],
-    is_closing: bool,
-    report: LaneReport,
-}
-
-enum Work<T> {
-    Item(T),
-    Sync,
 }
 
 /// Tells when the far side has, and keeps, all that was put before. May be asked on another thread.
@@ -162,18 +72,7 @@ impl<S: Sink> Lane<S> {
 
     /// A lane whose far side is in this process: whoever puts an item in takes it out as well, as long as the far side is there.
     pub fn here(sink: S, options: LaneOptions<S::Item>) -> Self {
-        let state = State {
-            queue: VecDeque::new(),
-            items: 0,
-            is_sending: false,
-            spare: Vec::new(),
-            since: None,
-            syncs: [0, 0],
-            is_closing: false,
-            report: LaneReport::default(),
-        };
-        let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), sink: Mutex::new(sink) };
-        Self { shared: Arc::new(shared), options, thread: None }
+        Self { shared: Arc::new(Shared::new(sink)), options, thread: None }
     }
 
     /// Puts an item in. What the policy lets go is counted; a lane that has failed takes nothing more.
@@ -310,114 +209,6 @@ impl<S: Sink> Drop for Lane<S> {
     }
 }
 
-impl<T> State<T> {
-    fn clear(&mut self) {
-        self.queue.clear();
-        self.items = 0;
-    }
-}
-
-impl<S: Sink> Shared<S> {
-    fn lock(&self) -> MutexGuard<'_, State<S::Item>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for a change; none once it is too late.
-    fn wait_until<'s>(
-        &self,
-        state: MutexGuard<'s, State<S::Item>>,
-        deadline: Instant,
-    ) -> Option<MutexGuard<'s, State<S::Item>>> {
-        let left = deadline.saturating_duration_since(now());
-        if left.is_zero() {
-            return None;
-        }
-        let waited = self.changed.wait_timeout(state, left);
-        Some(waited.unwrap_or_else(PoisonError::into_inner).0)
-    }
-
-    fn fail(&self, why: String) {
-        let mut state = self.lock();
-        state.report.failure.get_or_insert(why);
-        state.clear();
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// Sends what is first in the queue. Says whether to go on: a thread (`may_wait`) waits for something to send, and tries again what
-    /// could not be sent; without one, the next call does.
-    fn send_next(&self, patience: Duration, may_wait: bool) -> bool {
-        let mut state = self.lock();
-        while state.queue.is_empty() {
-            if !may_wait || state.is_closing {
-                return false;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        let Some(work) = state.queue.pop_front() else { return may_wait };
-        state.items -= usize::from(matches!(work, Work::Item(_)));
-        state.is_sending = true;
-        drop(state);
-        let sent = {
-            let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-            match &work {
-                Work::Item(item) => sink.take(item),
-                Work::Sync => sink.sync(),
-            }
-        };
-        let mut state = self.lock();
-        state.is_sending = false;
-        match sent {
-            Ok(()) => {
-                (state.since, state.report.away) = (None, None);
-                match work {
-                    Work::Item(item) => {
-                        state.report.sent += 1;
-                        state.spare.push(item);
-                        state.spare.truncate(2);
-                    }
-                    Work::Sync => state.syncs[1] += 1,
-                }
-                drop(state);
-                self.changed.notify_all();
-                true
-            }
-            Err(SinkError::Refused(why)) => {
-                drop(state);
-                self.fail(why);
-                may_wait
-            }
-            Err(SinkError::Away(why)) => self.wait_for_far_side(state, work, why, patience, may_wait),
-        }
-    }
-
-    /// Puts back what could not be sent, and waits a little before it is tried again.
-    fn wait_for_far_side(
-        &self,
-        mut state: MutexGuard<'_, State<S::Item>>,
-        work: Work<S::Item>,
-        why: String,
-        patience: Duration,
-        may_wait: bool,
-    ) -> bool {
-        let away = state.since.get_or_insert_with(now).elapsed();
-        if away > patience {
-            drop(state);
-            self.fail(format!("away for {} s: {why}", away.as_secs()));
-            return may_wait;
-        }
-        state.items += usize::from(matches!(work, Work::Item(_)));
-        state.queue.push_front(work);
-        state.report.away = Some(why);
-        if !may_wait || state.is_closing && away > PAUSES[1] {
-            return false;
-        }
-        let pause = PAUSES[0].max(away / 2).min(PAUSES[1]);
-        drop(self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner));
-        true
-    }
-}
-
 #[expect(clippy::disallowed_methods, reason = "how long the far side has been away; no result depends on it")]
 fn now() -> Instant {
     Instant::now()
@@ -425,6 +216,7 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;

@@ -1,0 +1,40 @@
+//! Report: the rows, columns and gaps that a table turned out to hold.
+
+use serde::Serialize;
+
+use super::TableReader;
+
+/// What a table turned out to hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TableReport {
+    /// Rows read.
+    pub rows: u64,
+    /// Measured columns.
+    pub columns: Vec<String>,
+    /// Columns left out because they do not hold numbers.
+    pub left_out: Vec<String>,
+    /// Gaps in all.
+    pub gaps: u64,
+    /// Columns with gaps, and how many.
+    pub gaps_by_column: Vec<(String, u64)>,
+}
+
+impl TableReader {
+    /// What the table has turned out to hold so far.
+    pub fn report(&self) -> TableReport {
+        let is_special = |column| [self.time, self.label, self.sequence].contains(&Some(column));
+        TableReport {
+            rows: self.rows,
+            columns: self.measured.iter().map(|&c| self.names[c].clone()).collect(),
+            left_out: (0..self.names.len())
+                .filter(|c| !is_special(*c) && !self.measured.contains(c))
+                .map(|c| self.names[c].clone())
+                .collect(),
+            gaps: self.gaps.iter().sum(),
+            gaps_by_column: (0..self.gaps.len())
+                .filter(|&at| self.gaps[at] > 0)
+                .map(|at| (self.column(at).to_string(), self.gaps[at]))
+                .collect(),
+        }
+    }
+}
