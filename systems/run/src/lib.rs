@@ -58,6 +58,7 @@ pub mod verify;
 
 mod about;
 mod app;
+#[cfg(feature = "lint")]
 mod lint;
 mod tree;
 
@@ -95,6 +96,7 @@ pub fn schema() -> serde_json::Value {
 pub mod plugins {
     pub use crate::about::{About, about, check};
     pub use crate::app::CorecPlugins;
+    #[cfg(feature = "lint")]
     pub use crate::lint::{Finding, Rule, lint};
     pub use crate::plugin_set::{CONFIG, PluginSet, read};
     pub use crate::tree::Tree;
