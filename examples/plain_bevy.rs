@@ -7,7 +7,7 @@ use bevy_app::{FixedUpdate, Last, prelude::*};
 use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
 use corec::prelude::bevy_ecs::{self, prelude::*};
 use corec::prelude::{BlockGroup, CorecPlugin, Scenario, Simulation, SimulationError};
-use corec_run::settings::Threads;
+use corec::run::settings::Threads;
 
 /// Bevy's component, on Bevy's entities; CoreC's blocks know nothing of it.
 #[derive(Component)]

@@ -30,17 +30,10 @@ impl Default for {Type} {
 #[repr(C)]
 pub struct Tiredness(pub f32);
 
-#[derive(Resource)]
-struct Settings {
-    gain: f32,
-    tiredness_max: f32,
-}
-
 impl Plugin for {Type} {
     fn build(&self, app: &mut App) {
-        app.insert_resource(Settings { gain: self.gain_per_tick, tiredness_max: self.tiredness_max })
-            // With a Trait, the default dynamics move the signal too.
-            .add_kind(Kind::new(NAME).with::<Signal>().with::<Trait>().with::<Tiredness>())
+        // With a Trait, the default dynamics move the signal too.
+        app.add_kind(Kind::new(NAME).with::<Signal>().with::<Trait>().with::<Tiredness>())
             .add_systems(Update, (tire.in_set(Phase::Process), report.in_set(Phase::Measure)));
     }
 }
@@ -49,8 +42,13 @@ impl Plugin for {Type} {
 corec::plugin!({Type}, name = "{name}");
 
 /// Tires the entities that are due.
-fn tire(settings: Res<Settings>, blocks: Blocks<(&mut Tiredness, &mut Signal)>) {
-    blocks.due().par_for_each(|(tiredness, signal)| tire_kernel(settings.gain, tiredness, signal));
+fn tire(
+    // The plugin's struct, as its config.json has it.
+    settings: Res<Settings<{Type}>>,
+    blocks: Blocks<(&mut Tiredness, &mut Signal)>,
+) {
+    let gain = settings.gain_per_tick;
+    blocks.due().par_for_each(|(tiredness, signal)| tire_kernel(gain, tiredness, signal));
 }
 
 fn tire_kernel(gain: f32, tiredness: &mut [Tiredness], signal: &mut [Signal]) {
@@ -62,7 +60,7 @@ fn tire_kernel(gain: f32, tiredness: &mut [Tiredness], signal: &mut [Signal]) {
 
 /// Tells of blocks that are too tired, once for each event: an alert stands until it is cleared, a little below.
 fn report(
-    settings: Res<Settings>,
+    settings: Res<Settings<{Type}>>,
     blocks: Blocks<&Tiredness>,
     // What is said is said in the plugin's name.
     mut out: Outbox<{Type}>,
