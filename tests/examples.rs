@@ -32,6 +32,15 @@ const EXAMPLES: &[Example] = &[
             "under CoreC: 193 lines, the last: 9 rabbits at 39 s\nthe same\n",
         ],
     },
+    Example {
+        name: "step_by_step",
+        lines_max: 81,
+        prints: &[
+            "tick 50: the mean level of block 0 is 0.9",
+            "pond 7 is filled between two ticks",
+            "tick 150: both have the digest",
+        ],
+    },
 ];
 
 #[test]

@@ -32,6 +32,9 @@ fn a_fork_shares_the_past_and_differs_from_its_tick_on() {
     refuse(&["blocks[0].entities=5"], "must not be one of seed, tick_seconds");
     refuse(&["blocks[9].load=1"], "must be below 3");
     refuse(&["blocks[0].load=7"], "blocks[0].load: found 7");
+    refuse(&["blocks[0].dynamics.coupling=2", "--out", "none"], "blocks[0].dynamics.coupling: found 2");
+    refuse(&["blocks[0].dynamics.coupling=0.05", "--out", "none"], "which it is already");
+    assert!(!folder.path().join("none").exists());
     refused(folder.path(), &["fork", "nothing", "--at", "1", "--set", "seed=1"], "nothing/manifest.json");
 }
 

@@ -183,9 +183,28 @@ fn a_second_kinds_group_is_as_its_config_has_it() {
         let error = TestApp::default().plugin::<Sparks>(&groups(text)).err().unwrap().to_string();
         assert!(error.contains(wanted), "{error}");
     }
-    let app = TestApp::default().plugin::<Sparks>(&groups(r#"{"smoke": {"entities": 1}}"#)).unwrap();
-    let error = app.start().err().unwrap().to_string();
-    assert!(error.contains("found 'smoke', must be one of: ash, cell"), "{error}");
+    for of in ["smoke", "cell", "spark"] {
+        let config = groups(&format!(r#"{{"{of}": {{"entities": 1}}}}"#));
+        let error = TestApp::default().plugin::<Sparks>(&config).unwrap().start().err().unwrap().to_string();
+        let wanted = format!("config.json: groups.{of} must be a kind that the plugin registers");
+        assert!(error.contains(&wanted) && error.ends_with(": ash"), "{error}");
+    }
+    for (key, at) in [
+        ("\"struck\"", "repair"),
+        ("\"groups\": {\"ash\": {\"repair\": {\"fitness_min\": 2}}}, \"struck\"", "groups.ash.repair"),
+    ] {
+        let config = CONFIG.replace("\"struck\"", key);
+        let config = if at == "repair" {
+            config.replace("\"struck\"", "\"repair\": {\"fitness_min\": 2}, \"struck\"")
+        } else {
+            config
+        };
+        let error = TestApp::default().plugin::<Sparks>(&config).unwrap().start().err().unwrap().to_string();
+        assert!(
+            error.contains(&format!("config.json: {at}.fitness_min: found 2, must be within 0..=1")),
+            "{error}"
+        );
+    }
 }
 
 #[test]

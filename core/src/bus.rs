@@ -57,7 +57,7 @@ pub struct OutputId {
     pub epoch: u32,
     /// The tick that says it.
     pub tick: u64,
-    /// Its number among all that goes to the bus in this tick, from 0.
+    /// Its number among all that goes to the bus in this tick, from 0; of what a run says at its end, from 2^63.
     pub sequence: u64,
 }
 
@@ -161,12 +161,23 @@ pub struct RunBus {
     bus: Box<dyn Bus>,
     subscribed: BTreeSet<String>,
     next: OutputId,
+    /// Where the numbers of a tick begin.
+    first: u64,
 }
+
+/// Where the numbers begin of what a run says at its end: in the tick that would have been next, which a run that goes on has too.
+const AT_THE_END: u64 = 1 << 63;
 
 impl RunBus {
     /// A bus that nothing has been read of.
     pub fn new(bus: Box<dyn Bus>) -> Self {
-        Self { bus, subscribed: BTreeSet::new(), next: OutputId { epoch: 0, tick: 0, sequence: 0 } }
+        let next = OutputId { epoch: 0, tick: 0, sequence: 0 };
+        Self { bus, subscribed: BTreeSet::new(), next, first: 0 }
+    }
+
+    /// From now on the run says what it has to say at its end.
+    pub(crate) fn begin_end(&mut self) {
+        (self.first, self.next.sequence) = (AT_THE_END, AT_THE_END);
     }
 
     /// What has come on a stream, at most `max` entries; the first call reads from the entry after `from` on.
@@ -195,7 +206,7 @@ impl RunBus {
     /// See [`BusError`].
     pub fn publish(&mut self, stream: &str, epoch: Epoch, tick: Tick, data: &[u8]) -> Result<(), BusError> {
         if (self.next.epoch, self.next.tick) != (epoch.0, tick.0) {
-            self.next = OutputId { epoch: epoch.0, tick: tick.0, sequence: 0 };
+            self.next = OutputId { epoch: epoch.0, tick: tick.0, sequence: self.first };
         }
         let id = self.next;
         self.next.sequence += 1;

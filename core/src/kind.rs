@@ -105,6 +105,16 @@ pub enum KindError {
         /// The component.
         column: String,
     },
+    /// A plugin's config has a group of a kind that is not the plugin's to have one of.
+    #[error(
+        "{place} must be a kind that the plugin registers, and not the first where it has `entities` of its own: {known}"
+    )]
+    GroupOfOther {
+        /// Where in which file.
+        place: String,
+        /// The kinds that may be.
+        known: String,
+    },
     /// A component is not stored in tables, or wants more than 64 bytes of alignment.
     #[error(
         "kind '{kind}': component {column} must be in table storage and aligned to at most {ALIGN_MAX} bytes"
@@ -187,6 +197,11 @@ impl Kinds {
     /// Writes down whose the kinds are that come after the first `before`.
     pub(crate) fn own_after(&mut self, before: usize, owner: Owner) {
         self.specs.iter_mut().skip(before).for_each(|spec| spec.owner = Some(owner));
+    }
+
+    /// Refuses to build a run with these kinds.
+    pub(crate) fn refuse(&mut self, error: KindError) {
+        self.refused.push(error);
     }
 
     /// The first kind that was refused.

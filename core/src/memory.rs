@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use crate::config::Scenario;
+use crate::config::{BlockGroup, Scenario};
 use crate::kind::{BASE_BYTES, BLOCK_BYTES, KindSpec, Kinds, RECORD_BYTES};
 use crate::populate::{PopulateError, resolve};
 use crate::units::{MemoryMax, grouped};
@@ -43,14 +43,18 @@ impl Need {
     /// # Errors
     /// A group whose kind is not there or whose blocks are too large.
     pub fn of(kinds: &Kinds, scenario: &Scenario) -> Result<Self, PopulateError> {
-        let entities: u64 = scenario.blocks.iter().map(|group| group.entities).sum();
-        let records = entities.next_power_of_two().saturating_mul(RECORD_BYTES);
+        let specs = resolve(kinds, scenario)?;
+        let rows = |group: &BlockGroup, spec: &KindSpec| match spec.is_recycled() {
+            // Whole blocks, and one to be born in for a group without entities.
+            true => blocks_of(group) * u64::from(group.entities_per_block),
+            false => group.entities,
+        };
+        let all: u64 = scenario.blocks.iter().zip(&specs).map(|(group, spec)| rows(group, spec)).sum();
+        let records = all.next_power_of_two().saturating_mul(RECORD_BYTES);
         let mut need = Self { kinds: Vec::new(), records, bytes: records.saturating_add(BASE_BYTES) };
-        for (group, spec) in scenario.blocks.iter().zip(resolve(kinds, scenario)?) {
+        for (group, spec) in scenario.blocks.iter().zip(specs) {
             let row = spec.row_bytes() as f64 + spec.row_overhead_bytes();
-            // A group without entities has a block to be born in.
-            let blocks = group.entities.div_ceil(u64::from(group.entities_per_block)).max(1);
-            let bytes = (group.entities as f64 * row) as u64 + blocks * BLOCK_BYTES;
+            let bytes = (rows(group, spec) as f64 * row) as u64 + blocks_of(group) * BLOCK_BYTES;
             need.bytes = need.bytes.saturating_add(bytes);
             match need.kinds.iter_mut().find(|k| k.kind == spec.name()) {
                 Some(kind) => {
@@ -62,6 +66,10 @@ impl Need {
         }
         Ok(need)
     }
+}
+
+fn blocks_of(group: &BlockGroup) -> u64 {
+    group.entities.div_ceil(u64::from(group.entities_per_block)).max(1)
 }
 
 impl KindNeed {

@@ -49,7 +49,8 @@ pub trait Section:
     /// Its key in a scenario or a group.
     const NAME: &'static str;
 
-    /// Keys that allow less than their types do, and what: told where a value does not even fit the type.
+    /// Keys that allow less than their types do, and what: told where a value does not even fit the type. The key of the section itself
+    /// is empty.
     const RANGES: &'static [(&'static str, &'static str)] = &[];
 
     /// Whether its values make sense, beside what their types say.
@@ -146,7 +147,8 @@ impl Sections {
         self.check_names(&source)?;
         self.complete_level(&source, "", &SCENARIO_KEYS, false, &mut scenario.sections)?;
         for (i, group) in scenario.blocks.iter_mut().enumerate() {
-            let path = format!("blocks[{i}].");
+            let of_scenario = || (source.clone(), format!("blocks[{i}]."));
+            let (source, path) = group.place.clone().unwrap_or_else(of_scenario);
             self.complete_level(&source, &path, &GROUP_KEYS, true, &mut group.sections)?;
             for section in self.known(true) {
                 group.sections.entry(section.name).or_insert_with(section.default);
@@ -236,7 +238,9 @@ impl Sections {
 }
 
 fn written<T: Section>(section: &T) -> Value {
-    serde_json::to_value(section).expect("settings are text and numbers")
+    // Through text, in which an f32 is as short as it was given: as a Value it would be an f64 of many digits.
+    let text = serde_json::to_string(section).expect("settings are text and numbers");
+    serde_json::from_str(&text).expect("it was just written")
 }
 
 /// Reads a section at `path`.

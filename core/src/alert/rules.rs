@@ -36,7 +36,7 @@ impl AddAlertRule for App {
     }
 
     fn tells_with(&mut self, signal: &'static str, section: &'static str) -> &mut Self {
-        self.world_mut().get_resource_or_init::<ToldSignals>().0.insert(signal, Some(section));
+        self.world_mut().get_resource_or_init::<ToldSignals>().0.entry(signal).or_insert(Some(section));
         self
     }
 }

@@ -114,6 +114,7 @@ pub(crate) fn deserialize<T: DeserializeOwned>(
 ) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(root).map_err(|e| {
         let path = e.path().to_string();
+        // The whole of it is ".".
         let key = path.rsplit('.').next().unwrap_or_default();
         let range = ranges.iter().find(|(ranged, _)| *ranged == key).map(|(_, range)| *range);
         let message = plain(&e.inner().to_string(), range, variables::is_secret(key));

@@ -118,6 +118,7 @@ pub fn load_plugin(
     }
     group.id.clone_from(&name);
     group.check(source, "")?;
+    group.place = Some((source.into(), String::new()));
     // The guide's plugins may have none: they only listen.
     let group = (has_entities && group.entities > 0).then_some(group);
     let source = source.into();
@@ -155,6 +156,7 @@ fn groups_of(source: &str, given: Option<Value>) -> Result<Vec<BlockGroup>, Conf
         let mut group = group_of(source, &at, keys)?;
         (group.id, group.kind) = (kind.clone(), kind);
         group.check(source, &format!("{at}."))?;
+        group.place = Some((source.into(), format!("{at}.")));
         Ok(group)
     };
     kinds.into_iter().map(group).collect()

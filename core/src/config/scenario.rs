@@ -160,6 +160,9 @@ pub struct BlockGroup {
     /// What else it says, for whoever has registered it: see [`Section`](crate::section::Section).
     #[schemars(skip)]
     pub sections: SectionValues,
+    /// The file that it was read from, where that is not the scenario's, and where in it; for errors.
+    #[serde(skip)]
+    pub place: Option<(String, String)>,
 }
 
 impl Default for BlockGroup {
@@ -174,6 +177,7 @@ impl Default for BlockGroup {
             block_bytes_max: None,
             plugin: None,
             sections: SectionValues::new(),
+            place: None,
         }
     }
 }

@@ -71,8 +71,8 @@ impl Configured {
         app.world_mut().resource_mut::<Owners>().add_resources(new, owner);
         app.world_mut().resource_mut::<Kinds>().own_after(kinds, owner);
 
-        let kinds = app.world().resource::<Kinds>().specs().get(kinds..).unwrap_or_default();
-        add_groups(scenario, kinds, self.config.group, self.config.groups);
+        let mut all = app.world_mut().resource_mut::<Kinds>();
+        add_groups(scenario, &mut all, kinds, self.config.group, self.config.groups);
     }
 }
 

@@ -82,5 +82,13 @@ fn check_head(specs: &[KindSpec], scenario: &Scenario, snapshot: &Snapshot) -> R
             }
         }
     }
-    Ok(())
+    let has_block =
+        |at: usize| head.kinds.iter().flat_map(|kind| &kind.blocks).any(|b| usize::from(b.group) == at);
+    match (0..scenario.blocks.len()).find(|at| !has_block(*at)) {
+        None => Ok(()),
+        Some(at) => {
+            let id = &scenario.blocks[at].id;
+            Err(snapshot.foreign(format!("found no block of the group '{id}', which its scenario has")))
+        }
+    }
 }

@@ -9,6 +9,7 @@ use super::ending::{Ending, StoppedPlugins};
 use super::error::SimulationError;
 use crate::alert::{AlertAuthors, Alerts};
 use crate::block::Population;
+use crate::bus::RunBus;
 use crate::clock::{self, Clocks};
 use crate::config::OnPluginError;
 use crate::digest::{Digest, FORMAT, Saved};
@@ -98,6 +99,7 @@ impl Engine {
         }
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
+        world.get_resource_mut::<RunBus>().into_iter().for_each(|mut bus| bus.begin_end());
         _ = world.try_run_schedule(Shutdown);
         // Whatever failed: what was said of it must get out.
         let judged = self.judge_failures(tick, true);

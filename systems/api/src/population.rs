@@ -3,6 +3,7 @@
 //! What a system asks for is queued, and done when its turn among the others' comes, in the order in which it was asked. A system
 //! asks for its own plugin's kinds only: so one that fails stops its plugin, and not the run.
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 
 use bevy_ecs::prelude::*;
@@ -34,6 +35,9 @@ pub enum PopulationError {
 
 /// The first values of a new entity: a component, or several.
 pub trait RowValues: Copy + Send + 'static {
+    /// Whether one of them is a [`StableId`], which only the engine gives.
+    fn has_id() -> bool;
+
     /// The first component that a kind has not.
     fn missing(kind: &KindTable) -> Option<&'static str>;
 
@@ -44,9 +48,17 @@ pub trait RowValues: Copy + Send + 'static {
     fn set(self, row: &mut Row) -> Result<(), RowError>;
 }
 
+fn is_id<T: Component>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<StableId>()
+}
+
 macro_rules! row_values {
     ($($value:ident),*) => {
         impl<$($value: Component + Pod),*> RowValues for ($($value,)*) {
+            fn has_id() -> bool {
+                $(is_id::<$value>())||*
+            }
+
             fn missing(kind: &KindTable) -> Option<&'static str> {
                 $(if !kind.has::<$value>() {
                     return Some(std::any::type_name::<$value>());
@@ -109,6 +121,9 @@ impl<P: NamedPlugin, V: RowValues> Births<'_, '_, P, V> {
         let found = self.population.groups().get(usize::from(group.0));
         let kind = found.ok_or(RowError::UnknownGroup(group.0))?.kind();
         let kind = check::<P>(&self.population, kind)?;
+        if V::has_id() {
+            return Err(RowError::EngineColumn.into());
+        }
         if let Some(column) = V::missing(kind) {
             return Err(RowError::NoColumn { kind: kind.name().into(), column }.into());
         }
@@ -180,7 +195,7 @@ fn give_birth<V: RowValues>(world: &mut World, births: impl ExactSizeIterator<It
     }
     let mut rows = Rows::new(world);
     for (group, values) in births {
-        // What there is no memory for has been counted.
+        // What there is no memory for has been counted; a table that is full of rows is no more to be had either.
         let Ok(mut row) = rows.spawn(group) else { continue };
         values.set(&mut row).expect("the kind has the columns, as was looked at when it was asked for");
     }

@@ -86,7 +86,10 @@ fn read(world: &mut World, stream: &str) -> Result<Option<Entries>, BusError> {
     let mut journal = world.resource_mut::<Journal>();
     journal.record(tick, Input::Entries { last, lost, data: data.clone() });
     journal.commit();
-    world.resource_mut::<RunBus>().done(stream, last)?;
+    // What is not on disk must be there to be read again.
+    if journal.failure().is_none() {
+        world.resource_mut::<RunBus>().done(stream, last)?;
+    }
     Ok(Some((last, lost, data)))
 }
 

@@ -72,8 +72,14 @@ impl Changed {
             let there = if names.is_empty() { "none".into() } else { names.join(", ") };
             format!("--set: {path}: must be plugins.NAME.key of a plugin of the run: {there}")
         };
-        let (name, within) = of_plugin.split_once('.').ok_or_else(wrong)?;
-        let plugin = self.plugins.iter_mut().find(|plugin| plugin.name == name).ok_or_else(wrong)?;
+        // A name may have dots of its own.
+        let rest = |name: &str| of_plugin.strip_prefix(name)?.strip_prefix('.').map(str::to_string);
+        let found = self.plugins.iter_mut().find_map(|plugin| Some((rest(&plugin.name)?, plugin)));
+        let (within, plugin) = found.ok_or_else(wrong)?;
+        let within = match plugin.config.get("intervalo") {
+            Some(_) if within == "interval" => "intervalo",
+            _ => &within,
+        };
         let key = within.split(['.', '[']).next().unwrap_or(within);
         if OF_GROUP.contains(&key) {
             return Err(format!(

@@ -49,9 +49,7 @@ impl Started {
         let ended = self.simulation.world().resource::<Ending>().failure.clone();
         let (is_sound, is_interrupted) = (is_sound && ended.is_none(), signal.is_some());
         let Attendants { digests, snapshots, pace, watched, .. } = attendants;
-        if watched.watch.is_watched() {
-            watched.watch.show(View::of(self.simulation.world()));
-        }
+        watched.watch.show(View::of(self.simulation.world()));
         let snapshots =
             self.simulation.in_pool_mut(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
         // Of the state that the ticks have made: what plugins put away in Shutdown is not part of it.

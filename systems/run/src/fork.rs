@@ -5,7 +5,7 @@ use std::path::Path;
 use corec_core::config::{Scenario, load};
 use corec_core::journal::Journal;
 use corec_core::plugin::Registered;
-use corec_core::section::Section;
+use corec_core::section::{Section, Sections};
 use corec_core::simulation::Simulation;
 use corec_core::snapshot::{About, Snapshot, SnapshotFolder, write_in_place};
 use corec_core::stop::Stop;
@@ -57,13 +57,13 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
     let mut changed = Changed { settings: manifest.settings.clone(), plugins: manifest.plugins.clone() };
     fork.sets.iter().try_for_each(|set| changed.set(set)).map_err(RunError::Usage)?;
     let [same, other] = [&manifest.settings, &changed.settings].map(scenario);
-    let (same, other) = (same?, other?);
+    let plugins = recorded.plugins(fork.registry)?.read_only();
+    let others = PluginSet::recorded(&changed.plugins, fork.registry, &environment)?.read_only();
+    let (same, other) = (complete(same?, &plugins)?, complete(other?, &others)?);
     check_past(&same, &other)?;
     if other == same && changed.plugins == manifest.plugins {
         return Err(RunError::Usage("--set: found a run of the same settings, must change one".into()));
     }
-    let plugins = recorded.plugins(fork.registry)?.read_only();
-    let others = PluginSet::recorded(&changed.plugins, fork.registry, &environment)?.read_only();
     fork.stop.heed();
     let (mut simulation, sequence) = recorded.state_at(&plugins, fork.at, "--at", fork.stop)?;
     simulation.world_mut().resource_mut::<Epoch>().0 += 1;
@@ -89,6 +89,13 @@ pub fn fork(fork: &Fork) -> Result<[Summary; 2], RunError> {
         );
     }
     Ok([same, other])
+}
+
+/// A scenario with all its sections as its plugins read them: what does not fit is refused before anything is run.
+fn complete(mut scenario: Scenario, plugins: &PluginSet) -> Result<Scenario, RunError> {
+    let app = plugins.app(&mut scenario);
+    app.world().resource::<Sections>().complete(&mut scenario)?;
+    Ok(scenario)
 }
 
 /// Where both futures begin.

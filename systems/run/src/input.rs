@@ -57,7 +57,7 @@ pub(crate) fn open_table(
     for group in scenario.blocks.iter_mut().filter(|g| g.kind == "twin") {
         group.entities = table.width() as u64 * u64::from(group.section::<Replicas>()?.0);
     }
-    if let Some(group) = scenario.blocks.iter().find(|g| g.entities == 0) {
+    if let Some(group) = scenario.blocks.iter().find(|g| g.entities == 0 && g.kind == "twin") {
         return usage(format!(
             "{}: group '{}': found 0 entities, must be at least 1",
             scenario.name, group.id

@@ -3,6 +3,7 @@
 //! Between two ticks a new one takes the place of the last; a watcher has whole pictures, never touches the world, and never holds a
 //! tick. Where nobody watches, none is made.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bevy_ecs::world::World;
@@ -72,20 +73,29 @@ impl View {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Watch(Arc<Mutex<Arc<View>>>);
+pub struct Watch(Arc<Screen>);
+
+#[derive(Debug, Default)]
+struct Screen {
+    view: Mutex<Arc<View>>,
+    /// Whether somebody has looked since the last picture was made: a new one is wanted.
+    is_looked_at: AtomicBool,
+}
 
 impl Watch {
-    /// The newest picture; an empty one before the first tick.
+    /// The newest picture; an empty one at first. Who looks is shown another within a tick, or a tenth of a second: none is made that
+    /// nobody has asked for, but for the last one of a run.
     pub fn view(&self) -> Arc<View> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        self.0.is_looked_at.store(true, Ordering::Relaxed);
+        Arc::clone(&self.0.view.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether anybody but the run has it.
-    pub(crate) fn is_watched(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
+    /// Whether somebody has looked since it was last asked.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        self.0.is_looked_at.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn show(&self, view: View) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        *self.0.view.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 }

@@ -69,6 +69,7 @@ impl Default for Replicas {
 
 impl Section for Replicas {
     const NAME: &'static str = "replicas";
+    const RANGES: &'static [(&'static str, &'static str)] = &[("", "a whole number within 1..=100000")];
 
     fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
         match (1..=100_000).contains(&self.0) {

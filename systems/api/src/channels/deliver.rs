@@ -78,7 +78,8 @@ fn take_in(world: &mut World) -> Result<(), BusError> {
             Input::Messages { channel: channel.into(), cursor: cursor.clone(), data: data.clone() },
         );
         journal.commit();
-        if let Some((stream, cursor)) = &cursor {
+        // What is not on disk must be there to be read again.
+        if let Some((stream, cursor)) = cursor.as_ref().filter(|_| journal.failure().is_none()) {
             world.resource_mut::<RunBus>().done(stream, *cursor)?;
         }
         accept(world, channel.into(), cursor, data);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub use options::{LaneOptions, LaneReport, Policy};
 pub use sink::{Sink, SinkError};
 
-use queue::{Shared, State, Work};
+use queue::{PAUSES, Shared, State, Work};
 
 /// A queue to a far side. Dropped, it lets go of what waits; [`Lane::close`] sends it first.
 pub struct Lane<S: Sink> {
@@ -72,11 +72,15 @@ impl<S: Sink> Lane<S> {
 
     /// A lane whose far side is in this process: whoever puts an item in takes it out as well, as long as the far side is there.
     pub fn here(sink: S, options: LaneOptions<S::Item>) -> Self {
-        Self { shared: Arc::new(Shared::new(sink)), options, thread: None }
+        let options = LaneOptions { items_max: options.items_max.max(1), ..options };
+        Self { shared: Arc::new(Shared::new(options.name, sink)), options, thread: None }
     }
 
     /// Puts an item in. What the policy lets go is counted; a lane that has failed takes nothing more.
     pub fn put(&mut self, item: S::Item) {
+        if self.thread.is_none() {
+            self.go_on();
+        }
         let deadline = now() + self.options.patience;
         let mut state = self.shared.lock();
         while state.items >= self.options.items_max && state.report.failure.is_none() {
@@ -86,24 +90,25 @@ impl<S: Sink> Lane<S> {
                     return;
                 }
                 Policy::Coalesce(key) => {
+                    state.report.dropped += 1;
                     let same =
                         |work: &Work<S::Item>| matches!(work, Work::Item(old) if key(old) == key(&item));
-                    let is_item = |work: &Work<S::Item>| matches!(work, Work::Item(_));
-                    let at =
-                        state.queue.iter().position(same).or_else(|| state.queue.iter().position(is_item));
-                    at.map(|at| state.queue.remove(at));
+                    if let Some(at) = state.queue.iter().position(same) {
+                        state.queue[at] = Work::Item(item);
+                        return;
+                    }
+                    let oldest = state.queue.iter().position(|work| matches!(work, Work::Item(_)));
+                    oldest.map(|at| state.queue.remove(at));
                     state.items -= 1;
-                    state.report.dropped += 1;
                 }
                 Policy::Block => {
-                    state = match self.shared.wait_until(state, deadline) {
-                        Some(state) => state,
-                        None => {
-                            let (name, seconds) = (self.options.name, self.options.patience.as_secs());
-                            let late = format!("the {name} did not take what it was sent for {seconds} s");
-                            return self.shared.fail(late);
-                        }
-                    };
+                    drop(state);
+                    if !self.wait_for_room(deadline) {
+                        let (name, seconds) = (self.options.name, self.options.patience.as_secs());
+                        let late = format!("the {name} did not take what it was sent for {seconds} s");
+                        return self.shared.fail(late);
+                    }
+                    state = self.shared.lock();
                 }
             }
         }
@@ -113,6 +118,17 @@ impl<S: Sink> Lane<S> {
         }
         drop(state);
         self.go_on();
+    }
+
+    /// Waits for a change, or tries again what waits; says whether there is time left for it.
+    fn wait_for_room(&mut self, deadline: Instant) -> bool {
+        if self.thread.is_some() {
+            let state = self.shared.lock();
+            return state.items < self.options.items_max || self.shared.wait_until(state, deadline).is_some();
+        }
+        std::thread::sleep(PAUSES[0].min(deadline.saturating_duration_since(now())));
+        self.go_on();
+        now() < deadline
     }
 
     /// Asks the far side to keep what has been put in; gives what tells when it does.
@@ -175,13 +191,12 @@ impl<S: Sink> Lane<S> {
         }
         let left = state.items + usize::from(state.is_sending);
         let why = state.report.failure.clone().or_else(|| state.report.away.clone());
-        state.clear();
+        state.let_go();
         drop(state);
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            return Err("its thread panicked".into());
+        if let Some(thread) = self.thread.take() {
+            // A far side that panics fails the lane; its thread does not.
+            _ = thread.join();
         }
         match why {
             Some(why) => Err(why),
@@ -200,7 +215,7 @@ impl<S: Sink> Drop for Lane<S> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.is_closing = true;
-        state.clear();
+        state.let_go();
         drop(state);
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
@@ -232,6 +247,7 @@ mod tests {
         type Item = u64;
 
         fn take(&mut self, item: &u64) -> Result<(), SinkError> {
+            assert_ne!(*item, u64::MAX - 1, "an item that it can't stand");
             match *item {
                 _ if self.is_away.load(Ordering::SeqCst) => Err(SinkError::Away("cut off".into())),
                 u64::MAX => Err(SinkError::Refused("no number".into())),
@@ -276,7 +292,7 @@ mod tests {
     fn a_full_lane_does_as_its_policy_says() {
         let even = |n: &u64| n % 2;
         for (policy, left, dropped) in
-            [(Policy::Drop, [0, 1, 2, 3], 4), (Policy::Coalesce(even), [4, 5, 6, 7], 4)]
+            [(Policy::Drop, [0, 1, 2, 3], 4), (Policy::Coalesce(even), [6, 7, 2, 3], 4)]
         {
             let far = Far::default();
             far.is_away.store(true, Ordering::SeqCst);
@@ -305,5 +321,52 @@ mod tests {
             (0..20).for_each(|n| lane.put(n));
             assert_eq!(lane.close(Duration::from_secs(60)), Err("no number".to_string()));
         }
+    }
+
+    #[test]
+    fn a_far_side_that_comes_back_while_the_lane_closes_has_everything() {
+        let far = Far::default();
+        far.is_away.store(true, Ordering::SeqCst);
+        let mut lane = Lane::start(far.clone(), options(Policy::Block, 60_000)).unwrap();
+        (0..3).for_each(|n| lane.put(n));
+        let there = far.is_away.clone();
+        let back = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(150));
+            there.store(false, Ordering::SeqCst);
+        });
+        lane.close(Duration::from_secs(60)).unwrap();
+        back.join().unwrap();
+        assert_eq!(*far.taken.lock().unwrap(), [0, 1, 2]);
+        // One that does not come back is told of, and nobody waits longer than was said.
+        let far = Far::default();
+        far.is_away.store(true, Ordering::SeqCst);
+        let mut lane = Lane::start(far.clone(), options(Policy::Block, 60_000)).unwrap();
+        lane.put(1);
+        assert_eq!(lane.close(Duration::from_millis(100)), Err("cut off".to_string()));
+        far.is_away.store(false, Ordering::SeqCst);
+        assert!(far.taken.lock().unwrap().is_empty(), "what was given up is not sent later");
+    }
+
+    #[test]
+    fn a_full_lane_without_a_thread_goes_on_when_its_far_side_is_back() {
+        for policy in [Policy::Block, Policy::Drop] {
+            let far = Far::default();
+            far.is_away.store(true, Ordering::SeqCst);
+            let mut lane = Lane::here(far.clone(), options(policy, 60_000));
+            (0..4).for_each(|n| lane.put(n));
+            far.is_away.store(false, Ordering::SeqCst);
+            lane.put(4);
+            assert_eq!(*far.taken.lock().unwrap(), [0, 1, 2, 3, 4]);
+        }
+    }
+
+    #[test]
+    fn a_far_side_that_panics_fails_its_lane_and_holds_nobody() {
+        let mut lane = Lane::start(Far::default(), options(Policy::Block, 60_000)).unwrap();
+        lane.put(u64::MAX - 1);
+        let failed = Err("the far side panicked".to_string());
+        assert_eq!(lane.sync().wait(), failed);
+        (0..20).for_each(|n| lane.put(n));
+        assert_eq!(lane.close(Duration::from_secs(60)), failed);
     }
 }

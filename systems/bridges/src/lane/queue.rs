@@ -1,6 +1,7 @@
 //! Queue: what waits between the tick and the far side, and how the far side is sent it, or waited for.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,12 @@ use super::options::LaneReport;
 use super::sink::{Sink, SinkError};
 
 /// The first pause before an item is tried again, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
 /// What the two sides of a lane share.
 pub(super) struct Shared<S: Sink> {
+    /// What the far side is.
+    name: &'static str,
     pub state: Mutex<State<S::Item>>,
     /// Something has changed: for whoever waits, on either side.
     pub changed: Condvar,
@@ -33,6 +36,8 @@ pub(super) struct State<T> {
     /// How many syncs have been asked for, and done.
     pub syncs: [u64; 2],
     pub is_closing: bool,
+    /// Whether nothing is to be sent any more.
+    is_let_go: bool,
     pub report: LaneReport,
 }
 
@@ -43,16 +48,16 @@ pub(super) enum Work<T> {
 }
 
 impl<T> State<T> {
-    /// Lets go of what waits.
-    pub fn clear(&mut self) {
+    /// Lets go of what waits, and of what is being sent should it come back.
+    pub fn let_go(&mut self) {
         self.queue.clear();
-        self.items = 0;
+        (self.items, self.is_let_go) = (0, true);
     }
 }
 
 impl<S: Sink> Shared<S> {
     /// An empty queue to `sink`.
-    pub fn new(sink: S) -> Self {
+    pub fn new(name: &'static str, sink: S) -> Self {
         let state = State {
             queue: VecDeque::new(),
             items: 0,
@@ -61,9 +66,10 @@ impl<S: Sink> Shared<S> {
             since: None,
             syncs: [0, 0],
             is_closing: false,
+            is_let_go: false,
             report: LaneReport::default(),
         };
-        Self { state: Mutex::new(state), changed: Condvar::new(), sink: Mutex::new(sink) }
+        Self { name, state: Mutex::new(state), changed: Condvar::new(), sink: Mutex::new(sink) }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State<S::Item>> {
@@ -88,7 +94,7 @@ impl<S: Sink> Shared<S> {
     pub fn fail(&self, why: String) {
         let mut state = self.lock();
         state.report.failure.get_or_insert(why);
-        state.clear();
+        state.let_go();
         drop(state);
         self.changed.notify_all();
     }
@@ -107,13 +113,15 @@ impl<S: Sink> Shared<S> {
         state.items -= usize::from(matches!(work, Work::Item(_)));
         state.is_sending = true;
         drop(state);
-        let sent = {
+        let send = || {
             let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
             match &work {
                 Work::Item(item) => sink.take(item),
                 Work::Sync => sink.sync(),
             }
         };
+        let panicked = |_| Err(SinkError::Refused(format!("the {} panicked", self.name)));
+        let sent = catch_unwind(AssertUnwindSafe(send)).unwrap_or_else(panicked);
         let mut state = self.lock();
         state.is_sending = false;
         match sent {
@@ -149,6 +157,9 @@ impl<S: Sink> Shared<S> {
         patience: Duration,
         may_wait: bool,
     ) -> bool {
+        if state.is_let_go {
+            return may_wait;
+        }
         let away = state.since.get_or_insert_with(now).elapsed();
         if away > patience {
             drop(state);
@@ -158,11 +169,21 @@ impl<S: Sink> Shared<S> {
         state.items += usize::from(matches!(work, Work::Item(_)));
         state.queue.push_front(work);
         state.report.away = Some(why);
-        if !may_wait || state.is_closing && away > PAUSES[1] {
+        if !may_wait {
             return false;
         }
-        let pause = PAUSES[0].max(away / 2).min(PAUSES[1]);
-        drop(self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner));
+        // Several lanes to one far side do not all come back to it at once.
+        let jitter = 0.75 + 0.5 * f64::from(away.subsec_nanos() % 1000) / 1000.0;
+        let was_closing = state.is_closing;
+        let longest = if was_closing { PAUSES[0] } else { PAUSES[1] };
+        let until = now() + PAUSES[0].max(away / 2).min(longest).mul_f64(jitter);
+        // More that is put in is no reason to try sooner.
+        while !state.is_let_go && state.is_closing == was_closing {
+            match self.wait_until(state, until) {
+                Some(changed) => state = changed,
+                None => break,
+            }
+        }
         true
     }
 }

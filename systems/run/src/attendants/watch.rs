@@ -20,7 +20,7 @@ pub(crate) struct Watched {
 
 impl Attendant for Watched {
     fn attend(&mut self, world: &mut World, _: &mut Moment) -> ControlFlow<()> {
-        let is_due = self.watch.is_watched() && self.last.is_none_or(|last| now() - last >= EVERY);
+        let is_due = self.last.is_none_or(|last| now() - last >= EVERY) && self.watch.is_looked_at();
         if is_due {
             self.last = Some(now());
             self.watch.show(View::of(world));

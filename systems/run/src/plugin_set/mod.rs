@@ -84,6 +84,8 @@ impl PluginSet {
             }
             let mut config = load_plugin(&source, &given.to_string(), lookup)?;
             config.folder.clone_from(&record.folder);
+            // The run's settings have the groups that it had: a version that adds others must not add them now.
+            (config.group, config.groups) = (None, Vec::new());
             Ok(config)
         };
         Self::of(records.iter().map(load).collect::<Result<_, _>>()?, registry)
