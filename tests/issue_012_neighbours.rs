@@ -4,6 +4,7 @@
 
 use corec::prelude::*;
 use corec::testing::{TestApp, TestRun};
+use corec_core::block::GroupId;
 use corec_core::outputs::Outputs;
 
 #[derive(Component, Pod, Zeroable, Clone, Copy, Default)]
