@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use corec::prelude::*;
+use corec_core::block::GroupId;
 use corec_core::config::{BlockGroup, Scenario, Threads};
 use corec_core::simulation::Simulation;
 use corec_core::snapshot::{About, SnapshotFolder, latest, write_in_place};
