@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use corec::prelude::*;
+use corec_core::digest::Digest;
 use corec_run::{RunPlan, SnapshotInterval, run};
 
 #[derive(Component, Pod, Zeroable, Clone, Copy, Default)]
