@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::sync::Mutex;
 
 use corec::prelude::*;
+use corec_core::block::GroupId;
 use corec_core::maths::ordered_sum;
 use corec_core::rng::philox;
 use corec_run::settings::Threads;
