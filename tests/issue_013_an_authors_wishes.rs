@@ -29,7 +29,7 @@ struct Ash(u32);
 
 /// How a group of sparks burns.
 #[derive(Clone, Default, Serialize, Deserialize, JsonSchema, PartialEq, Debug)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 struct Burning {
     /// Ticks added to the life of each, 0..=100.
     more: u32,
@@ -183,12 +183,21 @@ fn a_second_kinds_group_is_as_its_config_has_it() {
         let error = TestApp::default().plugin::<Sparks>(&groups(text)).err().unwrap().to_string();
         assert!(error.contains(wanted), "{error}");
     }
-    for of in ["smoke", "cell", "spark"] {
-        let config = groups(&format!(r#"{{"{of}": {{"entities": 1}}}}"#));
-        let error = TestApp::default().plugin::<Sparks>(&config).unwrap().start().err().unwrap().to_string();
-        let wanted = format!("config.json: groups.{of} must be a kind that the plugin registers");
-        assert!(error.contains(&wanted) && error.ends_with(": ash"), "{error}");
+    let start = |groups_of: &str| {
+        let app = TestApp::default().plugin::<Sparks>(&groups(groups_of)).unwrap();
+        app.start().err().unwrap().to_string()
+    };
+    for (of, what) in [
+        ("smoke", "a kind that the plugin does not register"),
+        ("cell", "a kind that the plugin does not register"),
+        ("spark", "the plugin's first kind, whose group the config's own `entities` make"),
+    ] {
+        let error = start(&format!(r#"{{"{of}": {{"entities": 1}}}}"#));
+        let wanted = format!("config.json: groups.{of}: found {what}, must be one of: ash");
+        assert!(error.contains(&wanted), "{error}");
     }
+    let error = start(r#"{"ash": {"entities": 5, "entities_per_block": 4000, "max_size_mb": 0.001}}"#);
+    assert!(error.contains("config.json: groups.ash.entities_per_block: found 4000 rows"), "{error}");
     for (key, at) in [
         ("\"struck\"", "repair"),
         ("\"groups\": {\"ash\": {\"repair\": {\"fitness_min\": 2}}}, \"struck\"", "groups.ash.repair"),

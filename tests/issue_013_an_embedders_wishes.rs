@@ -51,3 +51,63 @@ fn what_a_program_asks_for_that_cant_be_is_an_error_of_its_exit() {
     assert_eq!(run(CorecPlugins::restore(folder.path().join("none"))), usage);
     assert_eq!(run(CorecPlugins::given(scenario()).input("t.csv").out(folder.path().join("a"))), usage);
 }
+
+/// Counts, and adds what it is told to.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default)]
+struct Adds {
+    /// What it adds to every signal of a block in a tick.
+    by: f32,
+}
+
+impl Plugin for Adds {
+    fn build(&self, app: &mut App) {
+        app.add_systems(Update, add.in_set(Phase::Process));
+    }
+}
+
+fn add(adds: Res<Settings<Adds>>, blocks: Blocks<&mut Signal>) {
+    blocks.par_for_each(|signals| signals.iter_mut().for_each(|signal| signal.value += adds.by));
+}
+
+corec::plugin!(Adds, name = "adds");
+
+/// One that the run had not.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default)]
+struct Idle {}
+
+impl Plugin for Idle {
+    fn build(&self, _: &mut App) {}
+}
+
+corec::plugin!(Idle, name = "idle");
+
+#[test]
+fn a_run_goes_on_with_the_plugins_that_it_had_and_their_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, half] = ["whole", "half"].map(|name| folder.path().join(name));
+    let config = folder.path().join("config.json");
+    std::fs::write(&config, r#"{"name": "adds", "by": 0.25}"#).unwrap();
+    let given = || CorecPlugins::given(scenario()).plugin::<Adds>(&config).threads(Threads::Count(2));
+    assert_eq!(run(given().ticks(60).out(&whole)), AppExit::Success);
+    assert_eq!(run(given().ticks(20).out(&half)), AppExit::Success);
+
+    let usage = AppExit::from_code(2);
+    let restored = || CorecPlugins::restore(&half).ticks(60);
+    assert_eq!(run(restored()), usage, "without its plugin");
+    assert_eq!(run(restored().plugin::<Adds>(&config).plugin::<Idle>(&config)), usage, "with another's");
+    // Neither changed nor gone does the file matter.
+    std::fs::write(&config, r#"{"name": "adds", "by": 7}"#).unwrap();
+    assert_eq!(run(restored().plugin::<Adds>("gone/config.json")), AppExit::Success);
+    assert_eq!(digest(&half), digest(&whole));
+}
+
+#[test]
+fn a_config_that_asks_for_a_group_of_anothers_kind_is_an_error_of_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.json");
+    std::fs::write(&config, r#"{"name": "idle", "groups": {"cell": {"entities": 5}}}"#).unwrap();
+    let asked = CorecPlugins::given(scenario()).plugin::<Idle>(&config).out(folder.path().join("run"));
+    assert_eq!(run(asked), AppExit::from_code(2));
+}

@@ -46,7 +46,8 @@ impl Scenario {
             return Err(out_of_range(source, "instance_id".into(), found, allowed));
         }
         self.check_texts(source)?;
-        for (key, length) in [("blocks", self.blocks.len()), ("alerts", self.alerts.len())] {
+        let blocks = self.blocks.iter().filter(|group| group.place.is_none()).count();
+        for (key, length) in [("blocks", blocks), ("alerts", self.alerts.len())] {
             if length > LIST_MAX {
                 let found = format!("{length} items");
                 return Err(out_of_range(source, key.into(), found, "at most 1000 items"));

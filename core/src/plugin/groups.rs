@@ -17,13 +17,14 @@ pub(super) fn add_groups(
     // The plugin's own keys speak for its first kind, where it has any.
     let allowed: Vec<&str> = names(usize::from(own.is_some())).collect();
     let foreign = others.iter().find(|group| !allowed.contains(&group.kind.as_str()));
-    let refused = foreign.map(|group| KindError::GroupOfOther {
-        place: group
-            .place
-            .as_ref()
-            .map(|(source, at)| format!("{source}: {}", at.trim_end_matches('.')))
-            .unwrap_or_default(),
-        known: if allowed.is_empty() { "none".into() } else { allowed.join(", ") },
+    let refused = foreign.map(|group| {
+        let place = place_of(group);
+        let known = if allowed.is_empty() { "none".into() } else { allowed.join(", ") };
+        if first == Some(group.kind.as_str()) {
+            KindError::GroupTwice { place, known }
+        } else {
+            KindError::GroupOfOther { place, known }
+        }
     });
     let born: Vec<String> = kinds
         .specs()
@@ -40,12 +41,8 @@ pub(super) fn add_groups(
     }
     for group in others {
         if is_there(scenario, &group.id, Some(&group.kind)) {
-            let (source, at) = group.place.unwrap_or_default();
-            tracing::warn!(
-                "{source}: {} is left out: the scenario has a group of the kind '{}'",
-                at.trim_end_matches('.'),
-                group.kind
-            );
+            let place = place_of(&group);
+            tracing::warn!("{place} is left out: the scenario has a group of the kind '{}'", group.kind);
         } else {
             scenario.blocks.push(group);
         }
@@ -63,6 +60,12 @@ pub(super) fn add_groups(
         }
     }
     refused.into_iter().for_each(|refused| kinds.refuse(refused));
+}
+
+/// Where a plugin's config has a group.
+fn place_of(group: &BlockGroup) -> String {
+    let (source, at) = group.place.as_ref().map_or(("", ""), |(source, at)| (source, at));
+    format!("{source}: {}", at.trim_end_matches('.'))
 }
 
 /// Whether the scenario has a group of that name or kind.

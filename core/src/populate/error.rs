@@ -12,10 +12,10 @@ pub enum PopulateError {
     #[error(transparent)]
     Kind(#[from] KindError),
     /// A group names a kind that no plugin registered.
-    #[error("blocks[{index}].kind: found '{kind}', must be one of: {known}")]
+    #[error("{place}kind: found '{kind}', must be one of: {known}")]
     UnknownKind {
-        /// The group's place in the scenario.
-        index: usize,
+        /// Where the group stands: `blocks[0].`, or in a plugin's config.
+        place: String,
         /// The name found.
         kind: String,
         /// The names registered.
@@ -23,12 +23,12 @@ pub enum PopulateError {
     },
     /// A group's blocks are larger than it allows itself.
     #[error(
-        "blocks[{index}].entities_per_block: found {rows} rows of {row_bytes} bytes, must be at most {bytes_max} bytes \
+        "{place}entities_per_block: found {rows} rows of {row_bytes} bytes, must be at most {bytes_max} bytes \
          a block (block_bytes_max, max_size_mb)"
     )]
     BlockTooLarge {
-        /// The group's place in the scenario.
-        index: usize,
+        /// Where the group stands: `blocks[0].`, or in a plugin's config.
+        place: String,
         /// Rows a block.
         rows: u32,
         /// Bytes a row.
@@ -43,11 +43,11 @@ pub enum PopulateError {
     RequiredComponents(String),
     /// A group of a fixed kind without entities.
     #[error(
-        "blocks[{index}].entities: found 0, must be at least 1: the rows of '{kind}' are fixed, those of a recycled kind may be none at first"
+        "{place}entities: found 0, must be at least 1: the rows of '{kind}' are fixed, those of a recycled kind may be none at first"
     )]
     Empty {
-        /// The group's place in the scenario.
-        index: usize,
+        /// Where the group stands: `blocks[0].`, or in a plugin's config.
+        place: String,
         /// Its kind.
         kind: String,
     },

@@ -36,23 +36,27 @@ const LOW_ENTITIES: usize = 1024;
 pub fn resolve<'k>(kinds: &'k Kinds, scenario: &Scenario) -> Result<Vec<&'k KindSpec>, PopulateError> {
     let mut resolved = Vec::with_capacity(scenario.blocks.len());
     for (index, group) in scenario.blocks.iter().enumerate() {
+        let place = || match &group.place {
+            Some((source, at)) => format!("{source}: {at}"),
+            None => format!("blocks[{index}]."),
+        };
         let Some(spec) = kinds.specs().iter().find(|spec| spec.name == group.kind) else {
             let mut known: Vec<&str> = kinds.specs().iter().map(KindSpec::name).collect();
             known.sort_unstable();
             return Err(PopulateError::UnknownKind {
-                index,
+                place: place(),
                 kind: group.kind.clone(),
                 known: known.join(", "),
             });
         };
         if group.entities == 0 && !spec.recycled {
-            return Err(PopulateError::Empty { index, kind: group.kind.clone() });
+            return Err(PopulateError::Empty { place: place(), kind: group.kind.clone() });
         }
         if let Some(bytes_max) = group.block_bytes_max
             && group.entities_per_block as u64 * spec.row_bytes() as u64 > bytes_max
         {
             let (rows, row_bytes) = (group.entities_per_block, spec.row_bytes());
-            return Err(PopulateError::BlockTooLarge { index, rows, row_bytes, bytes_max });
+            return Err(PopulateError::BlockTooLarge { place: place(), rows, row_bytes, bytes_max });
         }
         resolved.push(spec);
     }

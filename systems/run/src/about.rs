@@ -5,7 +5,9 @@ use std::path::Path;
 
 use bevy_app::App;
 use bevy_ecs::schedule::Schedules;
+use corec_core::blocks::panic_message;
 use corec_core::config::{PluginConfig, Scenario};
+use corec_core::kind::Kinds;
 use corec_core::plugin::Registered;
 use serde::Serialize;
 
@@ -72,15 +74,20 @@ fn count_systems(registered: &Registered, config: &PluginConfig) -> Option<u64> 
         let schedules = app.world().resource::<Schedules>();
         schedules.iter().map(|(_, schedule)| schedule.graph().systems.iter().count()).sum()
     };
-    let mut app = App::new();
-    app.add_plugins(CorecPlugin);
-    let (before, set) = (count(&app), PluginSet::of(vec![config.clone()], &[*registered]).ok()?.read_only());
-    let mut scenario = Scenario::default();
-    catch_unwind(AssertUnwindSafe(|| set.add_to(&mut app, &mut scenario))).ok()?;
-    Some((count(&app) - before) as u64)
+    let without = build(&PluginSet::default()).ok()?;
+    let with = build(&PluginSet::of(vec![config.clone()], &[*registered]).ok()?).ok()?;
+    Some((count(&with) - count(&without)) as u64)
 }
 
-/// Checks the config of a plugin's folder, or of every plugin in a folder: (name, config).
+/// Builds plugins into an app that does nothing; the text of a panic.
+fn build(plugins: &PluginSet) -> Result<App, String> {
+    let (mut app, mut scenario, plugins) = (App::new(), Scenario::default(), plugins.clone().read_only());
+    app.add_plugins(CorecPlugin);
+    let built = catch_unwind(AssertUnwindSafe(|| plugins.add_to(&mut app, &mut scenario)));
+    built.map(|()| app).map_err(|panic| panic_message(&*panic))
+}
+
+/// Checks the config of a plugin's folder, or of every plugin in a folder, and that the enabled ones can be built: (name, config).
 ///
 /// # Errors
 /// What a run would refuse.
@@ -94,6 +101,16 @@ pub fn check(dir: &Path, registry: &[Registered], lookup: Lookup) -> Result<Vec<
         )));
     }
     let named: Vec<(String, String)> = configs.iter().map(|c| (c.name.clone(), c.source.clone())).collect();
-    PluginSet::of(configs, registry)?;
+    PluginSet::of(configs.clone(), registry)?;
+    // One by one: they need not go together in one run.
+    for config in configs.into_iter().filter(|config| config.enabled) {
+        let source = config.source.clone();
+        let mut app = build(&PluginSet::of(vec![config], registry)?)
+            .map_err(|panic| RunError::Usage(format!("{source}: the plugin's build panicked: {panic}")))?;
+        if let Some(refused) = app.world_mut().get_resource_mut::<Kinds>().and_then(|mut k| k.take_refusal())
+        {
+            return Err(RunError::Usage(refused.to_string()));
+        }
+    }
     Ok(named)
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use bevy_app::{App, AppExit, Plugin};
 use bevy_ecs::resource::Resource;
-use corec_core::config::{Loaded, PluginConfig, Scenario, Threads};
-use corec_core::plugin::NamedPlugin;
+use corec_core::config::{Loaded, Scenario, Threads};
+use corec_core::plugin::{NamedPlugin, Registered};
 use corec_core::stop::Stop;
 
 use crate::built_in::CorecPlugin;
@@ -16,8 +16,8 @@ use crate::clock::now;
 use crate::error::RunError;
 use crate::options::{Options, SnapshotInterval};
 use crate::plan::RunPlan;
-use crate::plugin_set::{PluginSet, read};
-use crate::recorded::Continuation;
+use crate::plugin_set::{Lookup, PluginSet, read};
+use crate::recorded::{Continuation, RecordedRun};
 use crate::run_loop::run;
 use crate::scenarios::find;
 use crate::signals::Listener;
@@ -53,13 +53,11 @@ enum Subject {
     Run(PathBuf),
 }
 
-/// A plugin's config.json, and what adds the plugin with it.
-type PluginEntry = (PathBuf, fn(PluginSet, PluginConfig) -> Result<PluginSet, RunError>);
-
 #[derive(Resource, Clone)]
 struct Request {
     subject: Subject,
-    plugins: Vec<PluginEntry>,
+    /// Each with its config.json.
+    plugins: Vec<(PathBuf, Registered)>,
     threads: Option<Threads>,
     options: Options,
     out: Option<PathBuf>,
@@ -81,7 +79,7 @@ impl CorecPlugins {
     }
 
     /// A run that goes on: its folder, a snapshot of it, or a folder of snapshots. What the run was asked for goes on too. The app
-    /// must have the plugins that the run had.
+    /// must be given the plugins that the run had, and no other: their settings are the run's, and no config.json is read again.
     pub fn restore(run: impl Into<PathBuf>) -> Self {
         Self::of(Subject::Run(run.into()))
     }
@@ -106,7 +104,7 @@ impl CorecPlugins {
     /// name: see [`plugin!`](corec_core::plugin!).
     #[must_use]
     pub fn plugin<P: NamedPlugin>(mut self, config: impl Into<PathBuf>) -> Self {
-        self.0.plugins.push((config.into(), PluginSet::with::<P>));
+        self.0.plugins.push((config.into(), Registered::of::<P>()));
         self
     }
 
@@ -227,10 +225,8 @@ fn try_run(mut app: App, started: Instant) -> Result<Summary, RunError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let mut plugins = PluginSet::default();
-    for (path, add) in request.plugins {
-        plugins = add(plugins, read(&path, &lookup)?)?;
-    }
+    let recorded = restore.as_ref().and_then(|found| found.run.as_ref());
+    let plugins = plugins_of(&request.plugins, recorded, &lookup)?;
     let mut scenario = loaded.scenario;
     scenario.threads = request.threads.unwrap_or(scenario.threads);
     if restore.is_none() {
@@ -242,4 +238,29 @@ fn try_run(mut app: App, started: Instant) -> Result<Summary, RunError> {
     (plan.options, plan.out, plan.input) = (request.options, request.out, request.input);
     (plan.profile, plan.watch) = (request.profile, request.watch);
     run(app, plan, &stop, &mut |_| {})
+}
+
+/// The plugins of a new run as their files have them, those of a recorded one as it had them.
+fn plugins_of(
+    given: &[(PathBuf, Registered)],
+    recorded: Option<&RecordedRun>,
+    lookup: Lookup,
+) -> Result<PluginSet, RunError> {
+    let Some(recorded) = recorded else {
+        let mut plugins = PluginSet::default();
+        for (path, registered) in given {
+            plugins.add(*registered, read(path, lookup)?)?;
+        }
+        return Ok(plugins);
+    };
+    let registry: Vec<Registered> = given.iter().map(|(_, registered)| *registered).collect();
+    let plugins = recorded.plugins(&registry)?;
+    match registry.iter().find(|registered| plugins.get(registered.name()).is_none()) {
+        None => Ok(plugins),
+        Some(other) => Err(RunError::Usage(format!(
+            "plugin '{}': found in the program, and the run in {} had it not: a run goes on with the plugins that it had",
+            other.name(),
+            recorded.folder().display()
+        ))),
+    }
 }

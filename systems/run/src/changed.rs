@@ -16,7 +16,7 @@ const WITHOUT_EFFECT: [(&str, &str); 8] = [
     ("bus", "which has one of its own"),
 ];
 /// Keys of a plugin's config that are its group's: the run has the group by now.
-const OF_GROUP: [&str; 14] = [
+const OF_GROUP: [&str; 12] = [
     "entities",
     "entidades",
     "entities_per_block",
@@ -29,9 +29,9 @@ const OF_GROUP: [&str; 14] = [
     "max_size_mb",
     "repair",
     "autoreparacion",
-    "groups",
-    "enabled",
 ];
+/// Keys of a plugin's config that say which plugins and groups a run has.
+const OF_RUN: [&str; 3] = ["enabled", "name", "groups"];
 
 /// The settings of a run, and the configs of its plugins.
 pub(crate) struct Changed {
@@ -81,6 +81,11 @@ impl Changed {
             _ => &within,
         };
         let key = within.split(['.', '[']).next().unwrap_or(within);
+        if OF_RUN.contains(&key) {
+            return Err(format!(
+                "--set: {path}: has no effect on a future, which has the plugins and the groups that the run had"
+            ));
+        }
         if OF_GROUP.contains(&key) {
             return Err(format!(
                 "--set: {path}: is a setting of the plugin's group, must be blocks[N].{key}"
@@ -152,6 +157,7 @@ mod tests {
             ("blocks[0].load=0.5", "which it is already"),
             ("plugins=[]", "plugins.NAME.key=value"),
             ("plugins.lazy.gain=1", "of a plugin of the run: tired"),
+            ("plugins.tired.enabled=false", "which has the plugins and the groups that the run had"),
             ("plugins.tired.entities=5", "is a setting of the plugin's group"),
             ("plugins.tired.rules[1].enter=2", "must be below 1"),
         ] {

@@ -40,7 +40,10 @@ impl From<ConfigError> for RunError {
 /// What a simulation refuses before it starts is the user's to change, but for what the machine lacks.
 pub(crate) fn refusal(error: SimulationError) -> RunError {
     match error {
-        SimulationError::Populate(PopulateError::Kind(_)) => RunError::Failed(error.to_string()),
+        // A kind is the plugin's code, but for what its config says of it.
+        SimulationError::Populate(PopulateError::Kind(ref kind)) if !kind.is_of_config() => {
+            RunError::Failed(error.to_string())
+        }
         SimulationError::Config(_)
         | SimulationError::Populate(_)
         | SimulationError::Memory { .. }

@@ -141,7 +141,11 @@ impl PluginSet {
         Ok(self)
     }
 
-    fn add(&mut self, registered: Registered, config: PluginConfig) -> Result<(), RunError> {
+    /// Adds a plugin with its settings.
+    ///
+    /// # Errors
+    /// A config that is not the plugin's, or a plugin that is there.
+    pub(crate) fn add(&mut self, registered: Registered, config: PluginConfig) -> Result<(), RunError> {
         registered.configure(config.clone())?;
         match self.plugins.binary_search_by_key(&registered.name(), |(other, _)| other.name()) {
             Ok(at) => Err(RunError::Usage(format!(

@@ -3,6 +3,8 @@
 //! A kind is registered once, checked at once, and spawned in whole blocks. Its rows are never spawned or despawned
 //! one by one by anyone but the engine.
 
+mod error;
+
 use std::any::TypeId;
 use std::marker::PhantomData;
 
@@ -13,10 +15,11 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
 use bytemuck::{Pod, Zeroable};
-use thiserror::Error;
 
 use crate::column::{Health, StableId};
 use crate::phase::Owner;
+
+pub use error::KindError;
 
 /// Bytes a row may have, all components together: the guide's "about 1 KB an entity".
 pub const ROW_BYTES_MAX: usize = 1024;
@@ -74,57 +77,6 @@ impl<B> Kind<B> {
         self.recycled = true;
         self
     }
-}
-
-/// Why a kind is refused.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum KindError {
-    /// The row is too large.
-    #[error("kind '{kind}': found rows of {bytes} bytes ({columns}), must be at most {ROW_BYTES_MAX}")]
-    RowTooLarge {
-        /// The kind's name.
-        kind: String,
-        /// The size of its row.
-        bytes: usize,
-        /// Every component with its size.
-        columns: String,
-    },
-    /// The name is no name.
-    #[error("kind '{}': must be a name of 1 to {NAME_BYTES_MAX} bytes without control characters", .0.escape_debug())]
-    Name(String),
-    /// The name is taken.
-    #[error("kind '{0}': found twice, must be registered once; two plugins need two names")]
-    Duplicate(String),
-    /// A component is there twice.
-    #[error(
-        "kind '{kind}': found component {column} twice, must be there once (StableId and Health always are)"
-    )]
-    DuplicateColumn {
-        /// The kind's name.
-        kind: String,
-        /// The component.
-        column: String,
-    },
-    /// A plugin's config has a group of a kind that is not the plugin's to have one of.
-    #[error(
-        "{place} must be a kind that the plugin registers, and not the first where it has `entities` of its own: {known}"
-    )]
-    GroupOfOther {
-        /// Where in which file.
-        place: String,
-        /// The kinds that may be.
-        known: String,
-    },
-    /// A component is not stored in tables, or wants more than 64 bytes of alignment.
-    #[error(
-        "kind '{kind}': component {column} must be in table storage and aligned to at most {ALIGN_MAX} bytes"
-    )]
-    Storage {
-        /// The kind's name.
-        kind: String,
-        /// The component.
-        column: String,
-    },
 }
 
 /// Adds kinds to an [`App`].

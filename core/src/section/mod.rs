@@ -4,6 +4,8 @@
 //! registers it by name ([`AddSection`]), with a type, which has a schema and a check. When a run is built each section becomes a
 //! resource, [`ScenarioSettings`] or [`GroupSettings`]; one that nobody has registered is refused.
 
+mod read;
+
 use std::any::type_name;
 
 use bevy_app::App;
@@ -14,10 +16,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use read::{check_keys, read, written};
+
 use crate::block::GroupId;
-use crate::config::{
-    BlockGroup, ConfigError, GROUP_KEYS, SCENARIO_KEYS, Scenario, SectionValues, deserialize, unknown,
-};
+use crate::config::{BlockGroup, ConfigError, GROUP_KEYS, SCENARIO_KEYS, Scenario, SectionValues, unknown};
 
 /// A part of a scenario, or of a group of blocks, with a type of its own.
 ///
@@ -28,7 +30,7 @@ use crate::config::{
 ///
 /// /// How a group of entities tires.
 /// #[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-/// #[serde(default, deny_unknown_fields)]
+/// #[serde(default)]
 /// struct Fatigue {
 ///     /// Tiredness gained per tick, 0..=1.
 ///     gain: f32,
@@ -127,7 +129,11 @@ impl Sections {
             name: T::NAME,
             type_name: type_name::<T>(),
             is_of_groups,
-            complete: |source, path, value| read::<T>(source, path, value).map(|section| written(&section)),
+            complete: |source, path, value| {
+                let section = read::<T>(source, path, value)?;
+                check_keys::<T>(source, path, value)?;
+                Ok(written(&section))
+            },
             default: || written(&T::default()),
             insert,
             schema: SchemaGenerator::subschema_for::<T>,
@@ -235,29 +241,6 @@ impl Sections {
         let sections = world.get_resource_or_init::<Self>().clone();
         sections.0.iter().try_for_each(|section| (section.insert)(world, scenario))
     }
-}
-
-fn written<T: Section>(section: &T) -> Value {
-    // Through text, in which an f32 is as short as it was given: as a Value it would be an f64 of many digits.
-    let text = serde_json::to_string(section).expect("settings are text and numbers");
-    serde_json::from_str(&text).expect("it was just written")
-}
-
-/// Reads a section at `path`.
-fn read<T: Section>(source: &str, path: &str, value: &Value) -> Result<T, ConfigError> {
-    if value.is_array() {
-        // serde would take its items for the keys in their order.
-        let message = "found a list, must be an object".into();
-        return Err(ConfigError::Text { source_name: source.into(), path: path.into(), message });
-    }
-    let section: T = deserialize(source, value.clone(), T::RANGES).map_err(|error| error.below(path))?;
-    section.check().map_err(|(key, found, allowed)| ConfigError::Value {
-        source_name: source.into(),
-        path: if key.is_empty() { path.into() } else { format!("{path}.{key}") },
-        found,
-        allowed: allowed.into(),
-    })?;
-    Ok(section)
 }
 
 fn insert_of_scenario<T: Section>(world: &mut World, scenario: &Scenario) -> Result<(), ConfigError> {
