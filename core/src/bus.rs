@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Cursor {
 }
 
 /// What an output is known by, beside its instance: a replay gives the same one again, so that duplicates can be told.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct OutputId {
     /// The history.
     pub epoch: u32,
@@ -81,11 +81,21 @@ pub struct Polled {
     pub lost: u64,
 }
 
-/// How it is with a bus.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// How it is with a bus, and how it has been.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BusHealth {
     /// Why the far side can't be reached; none while it can.
     pub away: Option<String>,
+    /// How often it could not be.
+    pub outages: u64,
+    /// For how long in all, seconds.
+    pub away_seconds: f64,
+    /// Entries that the far side has.
+    pub sent: u64,
+    /// Entries that wait on disk.
+    pub spooled: u64,
+    /// Bytes of the files that they wait in.
+    pub spool_bytes: u64,
     /// Entries on their way out.
     pub waiting: u64,
     /// Entries that its policy has let go.
@@ -94,7 +104,7 @@ pub struct BusHealth {
     pub lag: u64,
     /// Entries that were given, and that the journal has not been said to have.
     pub pending: u64,
-    /// Entries that were gone before they could be read.
+    /// Entries that the far side has lost: before they could be read, or of those that were sent.
     pub lost: u64,
 }
 
@@ -118,6 +128,12 @@ pub enum BusError {
     #[error("bus: {0}")]
     Lane(String),
 }
+
+/// Waits until what was sent is kept. May be called on another thread.
+///
+/// # Errors
+/// A lane that has failed, or takes too long: a text.
+pub type Kept = Box<dyn FnOnce() -> Result<(), String> + Send>;
 
 /// Streams of entries. But for [`Bus::close`] calls return at once, unless a lane's policy is to let the tick wait.
 pub trait Bus: Send + Sync {
@@ -144,6 +160,9 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// See [`BusError`].
     fn publish(&mut self, stream: &str, id: OutputId, data: &[u8]) -> Result<(), BusError>;
+
+    /// Gives what waits until the far side, or the disk, has all that was sent so far: a snapshot counts on it.
+    fn keep(&mut self) -> Kept;
 
     /// How it is with the bus.
     fn health(&self) -> BusHealth;
@@ -211,6 +230,11 @@ impl RunBus {
         let id = self.next;
         self.next.sequence += 1;
         self.bus.publish(stream, id, data)
+    }
+
+    /// As [`Bus::keep`].
+    pub fn keep(&mut self) -> Kept {
+        self.bus.keep()
     }
 
     /// As [`Bus::health`].

@@ -80,13 +80,17 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", value_parser = super::path())]
     plugins: Option<PathBuf>,
 
-    /// Message bus: memory
+    /// Message bus: memory, redis://USER:PASSWORD@HOST:PORT or rediss://HOST?ca=FILE
     #[arg(long, value_name = "URL")]
     bus: Option<String>,
 
     /// Store: memory, sqlite://relative.db (in the run's folder) or sqlite:///absolute.db
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+
+    /// Seconds that the start waits for a bus or a store that is not there; 10 if not given
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
+    connect_timeout: Option<f64>,
 
     /// The run's folder; the next runs/NNNN if not given
     #[arg(long, value_name = "DIR", value_parser = super::path())]
@@ -205,6 +209,7 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
         snapshot: args.snapshot,
         snapshot_keep: args.snapshot_keep.map(Into::into),
         journal: args.journal,
+        connect_timeout: args.connect_timeout,
         journal_sync: args.journal_sync.then_some(true),
     };
     plan.input_changed =
@@ -284,6 +289,11 @@ fn with_flags(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, RunErr
     }
     scenario.check("the command line")?;
     Ok(scenario)
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| format!("found '{text}', must be seconds, 0 to 86400"))
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {

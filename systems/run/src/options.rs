@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
 
+/// How long a start waits for servers unless asked otherwise: a machine that boots starts them at the same time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What a run does beside its scenario; none of it changes a result. `None` is what was not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -30,6 +33,8 @@ pub struct Options {
     pub snapshot_keep: Option<usize>,
     /// Where the journal is; none for `journal` in the run's folder.
     pub journal: Option<PathBuf>,
+    /// How long the start waits for servers, seconds.
+    pub connect_timeout: Option<f64>,
     /// Whether what the journal has committed also survives a loss of power.
     pub journal_sync: Option<bool>,
 }
@@ -48,8 +53,14 @@ impl Options {
             snapshot: self.snapshot.or(other.snapshot),
             snapshot_keep: self.snapshot_keep.or(other.snapshot_keep),
             journal: self.journal.or(other.journal),
+            connect_timeout: self.connect_timeout.or(other.connect_timeout),
             journal_sync: self.journal_sync.or(other.journal_sync),
         }
+    }
+
+    /// How long the start waits for servers.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout.map_or(CONNECT_TIMEOUT, Duration::from_secs_f64)
     }
 
     /// Without the places that belong to one run: for another that goes on from it elsewhere.

@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use bevy_app::App;
-use corec_bridges::bus;
+use corec_bridges::bus::{self, BusOptions, BusUrl, OpenError};
+use corec_bridges::lane::SpoolOptions;
 use corec_bridges::store::{self, StoreLane};
 use corec_core::block::Population;
 use corec_core::bus::RunBus;
@@ -35,6 +36,10 @@ use crate::plan::RunPlan;
 use crate::profile::Profile;
 use crate::{DIGEST_INTERVAL, SNAPSHOTS, SUMMARY};
 
+/// Where a run's folder has what waits for a server, and how much of it for each: an hour of a run that says 300 KB a second.
+const SPOOL: &str = "spool";
+const SPOOL_BYTES_MAX: u64 = 1 << 30;
+
 /// Starts a run.
 ///
 /// # Errors
@@ -58,7 +63,7 @@ pub(crate) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Sta
         Some(_) => options.ticks,
         None => Some(options.ticks.unwrap_or(plan.scenario.ticks)),
     };
-    prepare(&mut app, &plan.scenario, table)?;
+    let bus = prepare(&mut app, &plan.scenario, table)?;
     let record = record(&plan.scenario);
     let manifest = origin.manifest(&mut plan, &record);
     let (store, memory_max) = (plan.scenario.store.clone(), plan.scenario.snapshot_memory_max.clone());
@@ -70,18 +75,24 @@ pub(crate) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Sta
     let simulation = simulation.map_err(refusal)?;
     let folder = origin.folder(plan.out.take())?;
     let memory_max = parse_bytes(&memory_max).unwrap_or(0);
-    Start { plan, origin, options, simulation, folder, manifest, store, memory_max, last_tick }.finish(record)
+    Start { plan, origin, options, simulation, folder, manifest, bus, store, memory_max, last_tick }
+        .finish(record)
 }
 
-/// Gives the app its table and its bus. Looks whether its store is one.
-fn prepare(app: &mut App, scenario: &Scenario, table: Option<Feed>) -> Result<(), RunError> {
-    let bus = bus::open(&scenario.bus).map_err(RunError::Usage)?;
+/// Gives the app its table. Looks whether its bus and its store are ones.
+fn prepare(app: &mut App, scenario: &Scenario, table: Option<Feed>) -> Result<BusUrl, RunError> {
+    for (key, url) in [("--bus", &scenario.bus), ("--store", &scenario.store)] {
+        if url.contains(":***@") {
+            let todo = "which no run keeps: give it again, or as ${VARIABLE} in the scenario";
+            return Err(RunError::Usage(format!("{key}: found {url} without its password, {todo}")));
+        }
+    }
+    let bus = bus::parse(&scenario.bus).map_err(RunError::Usage)?;
     store::parse(&scenario.store).map_err(|e| RunError::Usage(e.to_string()))?;
     if let Some(table) = table {
         corec_telemetry::insert(app.world_mut(), table);
     }
-    app.insert_resource(RunBus::new(bus));
-    Ok(())
+    Ok(bus)
 }
 
 /// A run that has its simulation and its folder.
@@ -92,6 +103,7 @@ struct Start {
     simulation: Simulation,
     folder: RunFolder,
     manifest: Manifest,
+    bus: BusUrl,
     store: String,
     memory_max: u64,
     last_tick: Option<u64>,
@@ -119,6 +131,7 @@ impl Start {
         let profile = profile.map(|path| Profile::open(path, || simulation.record_trace())).transpose()?;
         let prefix = begin_journal(self.simulation.world_mut(), &recording)?;
         let snapshots = self.snapshots(id, &out, place)?;
+        self.open_bus(id, &out, &record)?;
         self.open_store(id, &out, record)?;
         self.write_manifest(&out)?;
         let attendants = self.attendants(snapshots, prefix);
@@ -146,6 +159,21 @@ impl Start {
         let (every, is_waited_for) = (self.options.snapshot_interval, self.plan.kill_at.is_some());
         Snapshots::new(every, place, about, self.simulation.world(), self.memory_max, is_waited_for)
             .map_err(|e| RunError::Failed(format!("the thread for snapshots could not start: {e}")))
+    }
+
+    fn open_bus(&mut self, id: RunId, out: &Path, record: &RunRecord) -> Result<(), RunError> {
+        let options = BusOptions {
+            instance: record.instance.clone(),
+            run: id,
+            connect_timeout: self.options.connect_timeout(),
+            spool: Some(spool(out, "bus", id)),
+        };
+        let bus = bus::open(&self.bus, &options).map_err(|error| match error {
+            OpenError::Usage(text) => RunError::Usage(text),
+            OpenError::Away(text) => RunError::Failed(text),
+        })?;
+        self.simulation.world_mut().insert_resource(RunBus::new(bus));
+        Ok(())
     }
 
     /// Last of all but the manifest: a run that is refused has left no row in a database of others.
@@ -188,6 +216,11 @@ impl Start {
             watched: Watched { watch: self.plan.watch.clone(), last: None },
         }
     }
+}
+
+/// Where what goes to `far_side` waits while that is away.
+fn spool(out: &Path, far_side: &str, run: RunId) -> SpoolOptions {
+    SpoolOptions { folder: out.join(SPOOL).join(far_side), bytes_max: SPOOL_BYTES_MAX, run }
 }
 
 /// Takes the journal's and the snapshots' folders where they are not in the run's own; tells where snapshots go.

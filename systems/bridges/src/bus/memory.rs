@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Entry, OutputId, Polled};
+use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Entry, Kept, OutputId, Polled};
 
 use crate::lane::{Lane, LaneOptions, Policy, Sink, SinkError};
 
@@ -201,6 +201,11 @@ impl Bus for MemoryBus {
         self.lane.report().failure.map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
     }
 
+    fn keep(&mut self) -> Kept {
+        let safe = self.lane.sync();
+        Box::new(move || safe.wait())
+    }
+
     fn health(&self) -> BusHealth {
         let report = self.lane.report();
         let streams = self.streams.lock();
@@ -211,9 +216,11 @@ impl Bus for MemoryBus {
             away: report.away,
             waiting: report.waiting,
             dropped: report.dropped,
+            sent: report.sent,
             lag: sum(&|name, reader| last(name).saturating_sub(reader.given)),
             pending: sum(&|_, reader| reader.given.saturating_sub(reader.done)),
             lost: sum(&|_, reader| reader.lost),
+            ..BusHealth::default()
         }
     }
 
@@ -281,6 +288,6 @@ mod tests {
         bus.cut(false);
         bus.publish("s", ID, &[3]).unwrap();
         assert_eq!(bus.entries("s").concat(), [0, 1, 2, 3]);
-        assert_eq!(bus.health(), BusHealth::default());
+        assert_eq!(bus.health(), BusHealth { sent: 4, ..BusHealth::default() });
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bevy_ecs::world::{Mut, World};
 use corec_bridges::lane::Safe;
 use corec_bridges::store::{StoreLane, StoreSink};
+use corec_core::bus::{Kept, RunBus};
 use corec_core::journal::{Journal, Syncer};
 use corec_core::snapshot::{self, About, Capture, SnapshotFolder, Written};
 use corec_core::store::Batch;
@@ -52,6 +53,7 @@ type Done = (Capture, Result<Written, String>, Duration);
 struct CountsOn {
     journal: Option<Syncer>,
     store: Option<Safe<StoreSink>>,
+    bus: Option<Kept>,
 }
 
 impl CountsOn {
@@ -60,12 +62,14 @@ impl CountsOn {
         let store = world.try_resource_scope(|world, mut lane: Mut<StoreLane>| {
             lane.send_safely(&mut world.resource_mut::<Batch>())
         });
-        Ok(Self { journal, store })
+        let bus = world.get_resource_mut::<RunBus>().map(|mut bus| bus.keep());
+        Ok(Self { journal, store, bus })
     }
 
-    fn wait(&self) -> Result<(), String> {
-        self.journal.as_ref().map_or(Ok(()), |journal| journal.sync().map_err(|e| e.to_string()))?;
-        self.store.as_ref().map_or(Ok(()), Safe::wait)
+    fn wait(self) -> Result<(), String> {
+        self.journal.map_or(Ok(()), |journal| journal.sync().map_err(|e| e.to_string()))?;
+        self.store.map_or(Ok(()), |store| store.wait())?;
+        self.bus.map_or(Ok(()), |kept| kept())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use corec_bridges::bus::MemoryBus;
-use corec_core::bus::{Bus, BusError, BusHealth, Cursor, OutputId, Polled};
+use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled};
 
 /// Stream -> what is done to its entries.
 type Damages = BTreeMap<String, fn(&mut Vec<u8>)>;
@@ -76,6 +76,10 @@ impl Bus for TestBus {
 
     fn publish(&mut self, stream: &str, id: OutputId, data: &[u8]) -> Result<(), BusError> {
         self.streams.publish(stream, id, data)
+    }
+
+    fn keep(&mut self) -> Kept {
+        self.streams.keep()
     }
 
     fn health(&self) -> BusHealth {

@@ -1,0 +1,189 @@
+//! Inbox: what has been read ahead, between the thread that reads and the ticks that take it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use corec_core::bus::{Cursor, Entry, Polled};
+
+use super::locate::{Located, Place};
+
+/// What is read ahead of a stream at most: entries, and bytes of them.
+const ENTRIES_MAX: usize = 200_000;
+const BYTES_MAX: usize = 32 << 20;
+/// Entries asked for at once, at most, and bytes that they are expected to have.
+const COUNT_MAX: usize = 8192;
+const COUNT_BYTES: usize = 4 << 20;
+
+/// A stream that is read.
+#[derive(Default)]
+pub struct Reading {
+    ready: VecDeque<Entry>,
+    bytes: usize,
+    /// Where the thread is.
+    pub place: Place,
+    /// Whether the thread has looked at the stream since it was connected.
+    pub is_located: bool,
+    /// Where the ticks are, and the journal.
+    given: Cursor,
+    pub done: Cursor,
+    /// Entries that were given and that the journal has not been said to have.
+    pending: u64,
+    /// Entries found to be gone, not told yet; and all of them.
+    lost: u64,
+    lost_in_all: u64,
+    /// What an entry has in the mean, for how many are asked for at once.
+    mean_bytes: usize,
+}
+
+/// The thread's and the ticks' common part.
+#[derive(Default)]
+pub struct Inbox {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+/// What is in it.
+#[derive(Default)]
+pub struct Inner {
+    pub streams: BTreeMap<String, Reading>,
+    pub is_closing: bool,
+    /// Why the server can't be reached, since when, how often and for how long before.
+    pub away: Option<(String, Instant)>,
+    pub outages: u64,
+    pub away_for: Duration,
+    /// Why reading can't go on.
+    pub failure: Option<String>,
+}
+
+impl Reading {
+    /// A stream that is read after `from`.
+    pub fn from(from: Cursor) -> Self {
+        let place = Place { cursor: from, ..Place::default() };
+        Self { place, given: from, done: from, ..Self::default() }
+    }
+
+    /// How many entries there is room for; none, and the thread leaves the stream alone.
+    pub fn room(&self) -> usize {
+        let bytes = BYTES_MAX.saturating_sub(self.bytes).min(COUNT_BYTES);
+        let entries = ENTRIES_MAX.saturating_sub(self.ready.len()).min(COUNT_MAX);
+        if bytes == 0 { 0 } else { entries.min((bytes / self.mean_bytes.max(1)).max(1)) }
+    }
+
+    /// Takes what was read.
+    pub fn add(&mut self, entries: Vec<Entry>) {
+        let Some(last) = entries.last() else { return };
+        self.place.cursor = last.cursor;
+        let count = entries.len();
+        self.place.position = self.place.position.map(|position| position + count as u64);
+        self.place.lag = self.place.lag.saturating_sub(count as u64);
+        let bytes: usize = entries.iter().map(|entry| entry.data.len() + size_of::<Entry>()).sum();
+        self.bytes += bytes;
+        self.mean_bytes = bytes / count;
+        self.ready.extend(entries);
+    }
+
+    /// Takes what was found when the stream was looked at.
+    pub fn found(&mut self, located: &Located) {
+        self.place = located.place;
+        self.is_located = true;
+        self.lost += located.lost;
+        self.lost_in_all += located.lost;
+    }
+
+    /// Gives at most `max` entries.
+    pub fn poll(&mut self, max: usize) -> Polled {
+        let count = max.min(self.ready.len());
+        let entries: Vec<Entry> = self.ready.drain(..count).collect();
+        self.bytes -= entries.iter().map(|entry| entry.data.len() + size_of::<Entry>()).sum::<usize>();
+        self.given = entries.last().map_or(self.given, |last| last.cursor);
+        self.pending += count as u64;
+        Polled { entries, last: self.given, lost: std::mem::take(&mut self.lost) }
+    }
+
+    /// The journal has what was given up to `cursor`.
+    pub fn done(&mut self, cursor: Cursor) {
+        self.done = cursor;
+        if cursor >= self.given {
+            self.pending = 0;
+        }
+    }
+
+    /// How many entries the stream had had where the journal is, as far as it is known.
+    pub fn position_done(&self) -> Option<u64> {
+        self.place.position?.checked_sub(self.ready.len() as u64 + self.pending)
+    }
+
+    /// Entries that wait here or there, those the journal does not have, and those that were lost.
+    pub fn counts(&self) -> [u64; 3] {
+        [self.place.lag + self.ready.len() as u64, self.pending, self.lost_in_all]
+    }
+}
+
+impl Inbox {
+    /// Locks it.
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something has changed.
+    pub fn wake(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Waits for a change, for a time at most.
+    pub fn wait<'s>(&'s self, inner: MutexGuard<'s, Inner>, at_most: Duration) -> MutexGuard<'s, Inner> {
+        self.changed.wait_timeout(inner, at_most).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Inner {
+    /// The server can't be reached: `now` is when that was found.
+    pub fn leave(&mut self, why: String, now: Instant) {
+        match &mut self.away {
+            Some((text, _)) => *text = why,
+            None => {
+                self.outages += 1;
+                self.away = Some((why, now));
+            }
+        }
+        self.streams.values_mut().for_each(|reading| reading.is_located = false);
+    }
+
+    /// It can be reached again.
+    pub fn come_back(&mut self) {
+        if let Some((_, since)) = self.away.take() {
+            self.away_for += since.elapsed();
+        }
+    }
+
+    /// How long it could not be reached, seconds.
+    pub fn away_seconds(&self) -> f64 {
+        (self.away_for + self.away.as_ref().map_or(Duration::ZERO, |(_, since)| since.elapsed()))
+            .as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_ahead_is_bounded_in_entries_and_bytes() {
+        let mut reading = Reading::from(Cursor(5, 0));
+        let entry = |n: u64, bytes: usize| Entry { cursor: Cursor(n, 0), data: vec![0; bytes] };
+        assert_eq!(reading.room(), COUNT_MAX);
+        reading.add((6..16).map(|n| entry(n, 1 << 20)).collect());
+        assert_eq!((reading.room(), reading.place.cursor), (3, Cursor(15, 0)));
+        reading.add((16..40).map(|n| entry(n, 1 << 20)).collect());
+        assert_eq!((reading.room(), reading.counts()), (0, [34, 0, 0]));
+        let polled = reading.poll(30);
+        assert_eq!((polled.entries.len(), polled.last, reading.counts()), (30, Cursor(35, 0), [4, 30, 0]));
+        reading.done(Cursor(35, 0));
+        assert_eq!((reading.room(), reading.counts()), (3, [4, 0, 0]));
+        reading.add((40..200_040).map(|n| entry(n, 0)).collect());
+        assert_eq!(reading.room(), 0);
+        reading.poll(usize::MAX);
+        assert_eq!((reading.bytes, reading.poll(1).last), (0, Cursor(200_039, 0)));
+    }
+}

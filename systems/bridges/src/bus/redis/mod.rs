@@ -1,0 +1,224 @@
+//! The bus on Redis Streams: what others write is read ahead by a thread, and what a run sends goes through a lane.
+//!
+//! An entry has the fields `data` and, if a run of ours wrote it, `id`: `INSTANCE/RUN/EPOCH.TICK.SEQUENCE`. docs/wire-format.md has the formats.
+
+mod command;
+mod id;
+mod url;
+
+mod link;
+
+mod reply;
+
+mod locate;
+mod trim;
+
+mod inbox;
+
+mod reader;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled};
+
+pub use reply::{ENTRY_BYTES_MAX, entries};
+pub use url::RedisUrl;
+
+use super::outgoing::Outgoing;
+use super::{BusOptions, OpenError};
+use crate::lane::{Lane, LaneOptions, Policy};
+use command::push;
+use inbox::{Inbox, Reading};
+use link::{Link, LinkError};
+use reader::Reader;
+use writer::Writer;
+
+/// Entries that may wait for the server in memory.
+const ENTRIES_MAX: usize = 100_000;
+/// How long they may hold a tick, and how long the server may be away once there is no room for more on disk either.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two attempts to reach a server that is not there at the start.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Streams on a Redis server.
+pub struct RedisBus {
+    lane: Lane<Writer>,
+    inbox: Arc<Inbox>,
+    thread: Option<JoinHandle<()>>,
+    /// Outputs that the server had once, and has no more.
+    lost: Arc<AtomicU64>,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a start waits for its server; no result depends on it"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl RedisBus {
+    /// Connects to the server, for as long as the options say.
+    ///
+    /// # Errors
+    /// A server that does not come, does not let us in, or may let go of streams by itself.
+    pub fn open(url: &RedisUrl, options: &BusOptions) -> Result<Self, OpenError> {
+        let client = url.client().map_err(OpenError::Usage)?;
+        let until = now() + options.connect_timeout;
+        let writer = loop {
+            let error = match Writer::open(url, client.clone(), &options.instance, options.run) {
+                Ok(writer) => break writer,
+                Err(error) => error,
+            };
+            let text = format!("bus {}: {}", url.shown, error.text());
+            match error {
+                LinkError::Away(_) if now() < until => std::thread::sleep(PAUSE),
+                LinkError::Away(_) => {
+                    let seconds = options.connect_timeout.as_secs_f64();
+                    let todo = "start it, or wait longer with --connect-timeout, or run with --bus memory";
+                    return Err(OpenError::Away(format!("{text}; tried for {seconds} s: {todo}")));
+                }
+                LinkError::Denied(_) | LinkError::Wrong(_) => return Err(OpenError::Usage(text)),
+            }
+        };
+        check_eviction(url, &client)?;
+        let lost = writer.lost();
+        let lane_options = LaneOptions {
+            name: "bus",
+            items_max: ENTRIES_MAX,
+            policy: Policy::Block,
+            patience: PATIENCE,
+            spool: options.spool.clone(),
+        };
+        let fail = |e: std::io::Error| OpenError::Away(format!("bus: its threads could not start: {e}"));
+        let lane = Lane::start(writer, lane_options).map_err(fail)?;
+        let inbox = Arc::new(Inbox::default());
+        let reader = Reader {
+            url: url.clone(),
+            client,
+            name: format!("corec-{}-in", options.instance),
+            field: format!("{}/{}", options.instance, options.run),
+            inbox: Arc::clone(&inbox),
+        };
+        let thread = std::thread::Builder::new().name("corec-bus-in".into()).spawn(|| reader.run());
+        Ok(Self { lane, inbox, thread: Some(thread.map_err(fail)?), lost })
+    }
+
+    fn stop_reading(&mut self) {
+        self.inbox.lock().is_closing = true;
+        self.inbox.wake();
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join();
+        }
+    }
+}
+
+/// A server that lets go of keys when its memory is full takes whole streams.
+fn check_eviction(url: &RedisUrl, client: &redis::Client) -> Result<(), OpenError> {
+    let mut request = Vec::new();
+    push(&mut request, &[b"INFO", b"memory"]);
+    let answers = Link::open(client, "corec-start").and_then(|mut link| link.ask(&request, 1));
+    let Ok(answers) = answers else { return Ok(()) };
+    let Some(facts) = reply::text(&answers[0]) else {
+        tracing::warn!("bus {}: may not look at its memory policy (INFO)", url.shown);
+        return Ok(());
+    };
+    let fact = |name: &str| facts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let (policy, limit) =
+        (fact("maxmemory_policy").unwrap_or("noeviction"), fact("maxmemory").unwrap_or("0"));
+    let what = format!("bus {}: found maxmemory-policy {policy}, must be noeviction", url.shown);
+    if policy == "noeviction" {
+        Ok(())
+    } else if limit == "0" || url.accepts_eviction || policy.starts_with("volatile") {
+        tracing::warn!("{what} before it has a maxmemory: it would let go of streams in silence");
+        Ok(())
+    } else {
+        let todo = "it lets go of whole streams in silence: redis-cli CONFIG SET maxmemory-policy noeviction, or ?eviction=accept";
+        Err(OpenError::Usage(format!("{what}: {todo}")))
+    }
+}
+
+impl Bus for RedisBus {
+    fn subscribe(&mut self, stream: &str, from: Cursor) -> Result<(), BusError> {
+        self.inbox.lock().streams.insert(stream.into(), Reading::from(from));
+        self.inbox.wake();
+        Ok(())
+    }
+
+    fn poll(&mut self, stream: &str, max: usize) -> Result<Polled, BusError> {
+        let mut inner = self.inbox.lock();
+        if let Some(failure) = &inner.failure {
+            return Err(BusError::Lane(failure.clone()));
+        }
+        let Some(reading) = inner.streams.get_mut(stream) else {
+            return Err(BusError::NotSubscribed(stream.into()));
+        };
+        let was_full = reading.room() == 0;
+        let polled = reading.poll(max);
+        drop(inner);
+        if was_full {
+            self.inbox.wake();
+        }
+        Ok(polled)
+    }
+
+    fn done(&mut self, stream: &str, cursor: Cursor) -> Result<(), BusError> {
+        match self.inbox.lock().streams.get_mut(stream) {
+            None => Err(BusError::NotSubscribed(stream.into())),
+            Some(reading) => {
+                reading.done(cursor);
+                Ok(())
+            }
+        }
+    }
+
+    fn publish(&mut self, stream: &str, id: OutputId, data: &[u8]) -> Result<(), BusError> {
+        if data.len() > ENTRY_BYTES_MAX {
+            let (stream, bytes) = (stream.into(), data.len());
+            return Err(BusError::TooLarge { stream, bytes, bytes_max: ENTRY_BYTES_MAX });
+        }
+        self.lane.put(Outgoing { stream: stream.into(), id, data: data.into() });
+        self.lane.report().failure.map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
+    }
+
+    fn keep(&mut self) -> Kept {
+        let safe = self.lane.sync();
+        Box::new(move || safe.wait())
+    }
+
+    fn health(&self) -> BusHealth {
+        let report = self.lane.report();
+        let inner = self.inbox.lock();
+        let counts = inner.streams.values().map(Reading::counts);
+        let [lag, pending, lost] = counts.fold([0; 3], |sum, of| [0, 1, 2].map(|i| sum[i] + of[i]));
+        BusHealth {
+            away: report.away.or_else(|| inner.away.as_ref().map(|(why, _)| why.clone())),
+            // One server, two connections: an outage is one of either.
+            outages: report.outages.max(inner.outages),
+            away_seconds: report.away_seconds.max(inner.away_seconds()),
+            waiting: report.waiting,
+            sent: report.sent,
+            dropped: report.dropped,
+            spooled: report.spooled,
+            spool_bytes: report.spool_bytes,
+            lag,
+            pending,
+            lost: lost + self.lost.load(Ordering::Relaxed),
+        }
+    }
+
+    fn close(&mut self, deadline: Duration) -> Result<(), BusError> {
+        self.stop_reading();
+        self.lane.close(deadline).map_err(BusError::Lane)
+    }
+}
+
+impl Drop for RedisBus {
+    fn drop(&mut self) {
+        self.stop_reading();
+    }
+}

@@ -1,0 +1,210 @@
+//! Reader: the thread that reads streams ahead of the ticks, by the run's own cursors.
+//!
+//! It has a connection of its own, on which it waits for entries for a part of a second at a time: no answer is no news. Once a second, and
+//! whenever it has connected, it looks whether each stream is what it was ([`locate`]), and leaves on the server how far the journal is
+//! (`corec:read:STREAM`): writers trim by it, and this reader knows itself again. No pending list, no group: the cursor is the run's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use corec_core::bus::Cursor;
+use redis::{Client, Value};
+
+use super::command::push;
+use super::inbox::{Inbox, Reading};
+use super::link::{Link, LinkError};
+use super::locate::locate;
+use super::reply::{entries, stream_info, text};
+use super::url::RedisUrl;
+
+/// How long the server may wait for an entry before it says that there is none.
+const BLOCK: Duration = Duration::from_millis(250);
+/// How often streams are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// The first pause before the server is tried again, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(30)];
+
+/// What the thread has.
+pub struct Reader {
+    pub url: RedisUrl,
+    pub client: Client,
+    /// What `CLIENT LIST` calls it, and what its fields are called.
+    pub name: String,
+    pub field: String,
+    pub inbox: Arc<Inbox>,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "pauses and how long the server is away; no result depends on it"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Reader {
+    /// Reads until the inbox closes.
+    pub fn run(self) {
+        let mut pause = PAUSES[0];
+        loop {
+            {
+                let mut inner = self.inbox.lock();
+                while inner.streams.is_empty() && !inner.is_closing {
+                    inner = self.inbox.wait(inner, LOOK);
+                }
+                if inner.is_closing {
+                    return;
+                }
+            }
+            let error =
+                match Link::open(&self.client, &self.name).and_then(|link| self.read(link, &mut pause)) {
+                    Ok(()) => return,
+                    Err(error) => error,
+                };
+            let text = format!("{}: {}", self.url.shown, error.text());
+            let mut inner = self.inbox.lock();
+            if let LinkError::Wrong(_) = error {
+                inner.failure = Some(text);
+                return;
+            }
+            tracing::warn!("bus {text}; tried again in {:.1} s", pause.as_secs_f64());
+            inner.leave(text, now());
+            // Several readers do not all come back at once.
+            let jitter = 0.75 + 0.5 * f64::from(now().elapsed().subsec_nanos() % 1000) / 1000.0;
+            let until = now() + pause.mul_f64(jitter);
+            pause = (pause * 2).min(PAUSES[1]);
+            while !inner.is_closing && now() < until {
+                inner = self.inbox.wait(inner, until.saturating_duration_since(now()));
+            }
+        }
+    }
+
+    /// Reads on one connection until it breaks, or the inbox closes.
+    fn read(&self, mut link: Link, pause: &mut Duration) -> Result<(), LinkError> {
+        link.allow(BLOCK)?;
+        let mut request = Vec::new();
+        let mut looked: Option<Instant> = None;
+        loop {
+            let (mut wanted, mut is_new) = (Vec::new(), false);
+            {
+                let mut inner = self.inbox.lock();
+                if inner.is_closing {
+                    return Ok(());
+                }
+                for (name, reading) in &mut inner.streams {
+                    is_new |= !reading.is_located;
+                    let room = reading.room();
+                    if room > 0 {
+                        wanted.push((name.clone(), reading.place.cursor, room));
+                    }
+                }
+            }
+            if is_new || looked.is_none_or(|at| at.elapsed() >= LOOK) {
+                self.look(&mut link, &mut request)?;
+                looked = Some(now());
+                *pause = PAUSES[0];
+                continue;
+            }
+            // The one with the least room says how many are asked for: the command has one number for all.
+            let Some(count) = wanted.iter().map(|(_, _, room)| *room).min() else {
+                let inner = self.inbox.lock();
+                drop(self.inbox.wait(inner, BLOCK));
+                continue;
+            };
+            for (name, entries) in entries(self.ask(&mut link, &mut request, &wanted, count)?)? {
+                if let Some(reading) = self.inbox.lock().streams.get_mut(&name) {
+                    reading.add(entries);
+                }
+                self.inbox.wake();
+            }
+        }
+    }
+
+    fn ask(
+        &self,
+        link: &mut Link,
+        request: &mut Vec<u8>,
+        wanted: &[(String, Cursor, usize)],
+        count: usize,
+    ) -> Result<Value, LinkError> {
+        let (count, block) = (count.to_string(), BLOCK.as_millis().to_string());
+        let cursors: Vec<String> = wanted.iter().map(|(_, cursor, _)| cursor.to_string()).collect();
+        let mut words: Vec<&[u8]> =
+            vec![b"XREAD", b"COUNT", count.as_bytes(), b"BLOCK", block.as_bytes(), b"STREAMS"];
+        words.extend(wanted.iter().map(|(name, _, _)| name.as_bytes()));
+        words.extend(cursors.iter().map(String::as_bytes));
+        request.clear();
+        push(request, &words);
+        let mut answers = link.ask(request, 1)?;
+        Ok(answers.pop().unwrap_or_default())
+    }
+
+    /// Looks whether streams are what they were, and leaves on the server how far the journal is.
+    fn look(&self, link: &mut Link, request: &mut Vec<u8>) -> Result<(), LinkError> {
+        let names: Vec<(String, bool)> = self
+            .inbox
+            .lock()
+            .streams
+            .iter()
+            .map(|(name, reading)| (name.clone(), reading.is_located))
+            .collect();
+        for (name, is_located) in names {
+            let key = format!("corec:read:{name}");
+            request.clear();
+            push(request, &[b"HGET", key.as_bytes(), self.field.as_bytes()]);
+            push(request, &[b"XINFO", b"STREAM", name.as_bytes()]);
+            let answers = link.ask(request, 2)?;
+            let [known, info] = <[Value; 2]>::try_from(answers).unwrap_or_default();
+            let info = stream_info(info)?;
+            let left = {
+                let mut inner = self.inbox.lock();
+                let Some(reading) = inner.streams.get_mut(&name) else { continue };
+                if !is_located {
+                    remember(reading, text(&known));
+                }
+                let located = locate(reading.place, info);
+                if let Some(what) = located.what {
+                    tracing::warn!(lost = located.lost, cursor = %reading.place.cursor, now = %located.place.cursor,
+                        "bus {}: stream '{name}' {what}", self.url.shown);
+                }
+                reading.found(&located);
+                let position = reading.position_done().map_or_else(|| "-".into(), |n| n.to_string());
+                format!("{} {position}", reading.done)
+            };
+            request.clear();
+            push(request, &[b"HSET", key.as_bytes(), self.field.as_bytes(), left.as_bytes()]);
+            // A user who may not write does without: it is a hint.
+            link.ask(request, 1)?;
+        }
+        self.inbox.lock().come_back();
+        Ok(())
+    }
+}
+
+/// Takes from what the server knows of this reader how many entries the stream had had at its cursor.
+fn remember(reading: &mut Reading, known: Option<&str>) {
+    reading.place.is_known = known.is_some();
+    if reading.place.position.is_some() {
+        return;
+    }
+    let (at, position) = known.and_then(|known| known.split_once(' ')).unwrap_or_default();
+    if super::id::parse(at.as_bytes()) == Some(reading.place.cursor) {
+        reading.place.position = position.parse().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_comes_back_knows_how_much_it_had() {
+        let mut reading = Reading::from(Cursor(7, 0));
+        remember(&mut reading, None);
+        assert_eq!((reading.place.is_known, reading.place.position), (false, None));
+        remember(&mut reading, Some("9-0 12"));
+        assert_eq!((reading.place.is_known, reading.place.position), (true, None), "of another place");
+        remember(&mut reading, Some("7-0 12"));
+        assert_eq!(reading.place.position, Some(12));
+    }
+}
