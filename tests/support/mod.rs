@@ -3,6 +3,12 @@
 
 pub mod skip;
 
+mod certificates;
+pub mod ledger;
+pub mod redis;
+
+pub mod proxy;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
