@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Cursor {
 }
 
 /// What an output is known by, beside its instance: a replay gives the same one again, so that duplicates can be told.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct OutputId {
     /// The history.
     pub epoch: u32,

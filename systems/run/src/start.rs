@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bevy_app::App;
 use corec_bridges::bus;
+use corec_bridges::lane::SpoolOptions;
 use corec_bridges::store::{self, StoreLane};
 use corec_core::block::Population;
 use corec_core::bus::RunBus;
@@ -34,6 +35,11 @@ use crate::origin::Origin;
 use crate::plan::RunPlan;
 use crate::profile::Profile;
 use crate::{DIGEST_INTERVAL, SNAPSHOTS, SUMMARY};
+
+/// Where batches wait in a run's folder while the store is away.
+const STORE_SPOOL: &str = "spool/store";
+/// Bytes that they may take: the states of 1000 blocks are about 70 KB, so four hours of one flush a second, before compression.
+const SPOOL_BYTES_MAX: u64 = 1 << 30;
 
 /// Starts a run.
 ///
@@ -155,7 +161,10 @@ impl Start {
         let is_old = run.is_some_and(|run| run.manifest().id.is_none());
         let record = RunRecord { id: Some(id), entities, continues: run.is_some(), is_old, ..record };
         let opened = store::open(&self.store, out).map_err(|e| RunError::Usage(e.to_string()))?;
-        let lane = StoreLane::start(opened, &record).map_err(|e| RunError::Failed(e.to_string()))?;
+        let spool = SpoolOptions { folder: out.join(STORE_SPOOL), bytes_max: SPOOL_BYTES_MAX, run: id };
+        // What is in memory is never away.
+        let spool = (self.store != "memory").then_some(spool);
+        let lane = StoreLane::start(opened, &record, spool).map_err(|e| RunError::Failed(e.to_string()))?;
         self.simulation.world_mut().insert_resource(lane);
         Ok(())
     }

@@ -1,11 +1,14 @@
 //! Buses: the streams of a run. Only the one in memory so far; `redis` comes with its bridge.
 
+mod outgoing;
+
 mod memory;
 
 use corec_core::bus::Bus;
 use corec_core::config::redact_url;
 
-pub use memory::{MemoryBus, Outgoing};
+pub use memory::MemoryBus;
+pub use outgoing::Outgoing;
 
 /// Opens the bus of a URL.
 ///

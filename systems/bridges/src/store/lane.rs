@@ -8,7 +8,9 @@ use std::time::Duration;
 use bevy_ecs::resource::Resource;
 use corec_core::store::{Batch, RunRecord, Store, StoreError};
 
-use crate::lane::{Lane, LaneOptions, LaneReport, Policy, Safe, Sink, SinkError};
+use crate::lane::{
+    Lane, LaneOptions, LaneReport, LeftOnDisk, Policy, Safe, Sink, SinkError, SpoolOptions, Spooled,
+};
 
 /// Batches that may wait.
 const BATCHES_MAX: usize = 4;
@@ -21,12 +23,24 @@ pub struct StoreSink(Box<dyn Store>);
 impl Sink for StoreSink {
     type Item = Batch;
 
-    fn take(&mut self, batch: &Batch) -> Result<(), SinkError> {
-        self.0.write(batch).map_err(sink_error)
+    fn take(&mut self, batches: &[Batch]) -> Result<(), SinkError> {
+        // One at a time; a batch is rows enough for a transaction.
+        batches.iter().try_for_each(|batch| self.0.write(batch)).map_err(sink_error)
     }
 
     fn sync(&mut self) -> Result<(), SinkError> {
         self.0.sync().map_err(sink_error)
+    }
+}
+
+impl Spooled for Batch {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let written = postcard::to_extend(self, std::mem::take(out));
+        *out = written.expect("a vector takes all there is");
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        postcard::from_bytes(bytes).map_err(|e| e.to_string())
     }
 }
 
@@ -42,16 +56,28 @@ pub struct StoreLane {
 }
 
 impl StoreLane {
-    /// Begins the run in `store` and starts the lane.
+    /// Begins the run in `store` and starts the lane. With a `spool` batches wait there while the store is away; those of the run that
+    /// another process has left in it are written first.
     ///
     /// # Errors
-    /// What the store says, or the system if it has no thread to give.
-    pub fn start(mut store: Box<dyn Store>, run: &RunRecord) -> Result<Self, StoreError> {
-        store.begin(run)?;
-        let options =
-            LaneOptions { name: "store", items_max: BATCHES_MAX, policy: Policy::Block, patience: PATIENCE };
-        let lane = Lane::start(StoreSink(store), options)
-            .map_err(|e| StoreError::failed("store", format!("its thread could not start: {e}")))?;
+    /// A spool that can't be read or is another run's: the store has not been told of the run then. What the store says, or the system
+    /// if it has no thread to give.
+    pub fn start(
+        store: Box<dyn Store>,
+        run: &RunRecord,
+        spool: Option<SpoolOptions>,
+    ) -> Result<Self, StoreError> {
+        let options = LaneOptions {
+            name: "store",
+            items_max: BATCHES_MAX,
+            policy: Policy::Block,
+            patience: PATIENCE,
+            spool,
+        };
+        let failed = |e: String| StoreError::failed("store", e);
+        let mut lane = Lane::open(StoreSink(store), options).map_err(failed)?;
+        lane.with_sink(|sink| sink.0.begin(run))?;
+        lane.run().map_err(failed)?;
         Ok(Self { lane, is_closed: false })
     }
 
@@ -65,7 +91,7 @@ impl StoreLane {
         self.lane.put(std::mem::replace(batch, empty));
     }
 
-    /// As [`StoreLane::send`]; gives what tells when the store has it, and keeps it.
+    /// As [`StoreLane::send`]; gives what tells when it is kept: by the store, or on disk while that is away.
     pub fn send_safely(&mut self, batch: &mut Batch) -> Safe<StoreSink> {
         self.send(batch);
         self.lane.sync()
@@ -76,16 +102,20 @@ impl StoreLane {
         self.lane.report()
     }
 
-    /// Waits until everything is written, and ends the run in the store at `tick`. A second call does nothing.
+    /// Waits until everything is written, and ends the run in the store at `tick`. A store that is away has the run end when a process
+    /// goes on with it: what could not be written is told, and kept on disk. A second call does nothing.
     ///
     /// # Errors
     /// What the store says: a text.
-    pub fn close(&mut self, tick: u64) -> Result<(), String> {
+    pub fn close(&mut self, tick: u64) -> Result<Option<LeftOnDisk>, String> {
         if std::mem::replace(&mut self.is_closed, true) {
-            return Ok(());
+            return Ok(None);
         }
-        self.lane.close(PATIENCE)?;
-        self.lane.with_sink(|sink| sink.0.end(tick)).map_err(|e| e.to_string())
+        let left = self.lane.close(PATIENCE)?;
+        if left.is_none() {
+            self.lane.with_sink(|sink| sink.0.end(tick)).map_err(|e| e.to_string())?;
+        }
+        Ok(left)
     }
 }
 
@@ -111,7 +141,7 @@ mod tests {
     #[test]
     fn everything_sent_is_written_when_it_is_closed() {
         let store = MemoryStore::default();
-        let mut lane = StoreLane::start(Box::new(store.clone()), &record()).unwrap();
+        let mut lane = StoreLane::start(Box::new(store.clone()), &record(), None).unwrap();
         feed(&mut lane);
         lane.close(100).unwrap();
         lane.close(100).unwrap();
@@ -127,7 +157,7 @@ mod tests {
         let path = folder.path().join("s.db");
         for _ in 0..2 {
             let store = SqliteStore::open("sqlite://s.db", &path).unwrap();
-            let mut lane = StoreLane::start(Box::new(store), &record()).unwrap();
+            let mut lane = StoreLane::start(Box::new(store), &record(), None).unwrap();
             feed(&mut lane);
             feed(&mut lane);
             lane.close(100).unwrap();
@@ -166,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_store_that_fails_is_told_and_does_not_hold_the_run() {
-        let mut lane = StoreLane::start(Box::new(Failing { is_away: 0 }), &record()).unwrap();
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: 0 }), &record(), None).unwrap();
         feed(&mut lane);
         assert_eq!(lane.close(1).unwrap_err(), "store sqlite://s.db: disk is full");
         assert!(lane.report().failure.unwrap().contains("disk is full"));
@@ -174,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_store_that_is_away_for_a_moment_loses_nothing() {
-        let mut lane = StoreLane::start(Box::new(Failing { is_away: 4 }), &record()).unwrap();
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: 4 }), &record(), None).unwrap();
         feed(&mut lane);
         lane.close(1).unwrap();
         assert_eq!(lane.report().sent, 100);
