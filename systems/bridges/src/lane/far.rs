@@ -120,8 +120,9 @@ impl<S: Sink> Shared<S> {
             Step::Wait(_) | Step::End => {
                 let is_late = queue.closing == Closing::Late;
                 drop(queue);
-                if is_late {
-                    self.sync_disk();
+                if is_late && self.folder.is_some() && self.sync_disk() {
+                    let mut queue = self.lock();
+                    queue.synced = queue.settled();
                 }
                 false
             }

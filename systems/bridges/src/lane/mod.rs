@@ -231,10 +231,14 @@ impl<S: Sink> Lane<S> {
         }
         drop(queue);
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A far side that panics fails the lane; its thread does not.
-            _ = thread.join();
-        }
+        let Some(thread) = self.thread.take() else {
+            let ended = self.end(deadline);
+            // The tick goes on to be able to send.
+            self.shared.lock().closing = Closing::Open;
+            return ended;
+        };
+        // A far side that panics fails the lane; its thread does not.
+        _ = thread.join();
         self.end(deadline)
     }
 

@@ -199,7 +199,7 @@ impl<T> Queue<T> {
     /// Whether nothing waits any more, or nothing is to be sent any more.
     pub fn is_done(&self) -> bool {
         let is_empty = self.waiting.is_empty() && self.sending == 0 && self.report.spooled == 0;
-        is_empty || self.closing == Closing::LetGo
+        is_empty && self.sync_wanted <= self.synced || self.closing == Closing::LetGo
     }
 
     /// Lets go of what waits, and of what is being sent should it come back.

@@ -28,6 +28,8 @@ pub(super) struct Segment {
     /// Items that were read of it.
     pub read: u64,
     pub bytes: u64,
+    /// Whether half a frame is at its end.
+    pub is_torn: bool,
     /// Why not all of it can be read.
     pub damage: Option<String>,
 }
@@ -102,7 +104,8 @@ impl Segment {
     /// # Errors
     /// One that can't be read, is of another run, or is none. A text.
     pub fn find(path: &Path, first: u64, run: RunId) -> Result<Self, String> {
-        let mut found = Self { path: path.into(), first, left: 0, read: 0, bytes: 0, damage: None };
+        let mut found =
+            Self { path: path.into(), first, left: 0, read: 0, bytes: 0, is_torn: false, damage: None };
         let mut log = match LogReader::open(path) {
             Err(error @ LogError::Io { .. }) => return Err(error.to_string()),
             Err(error) => return Ok(Self { damage: Some(error.to_string()), ..found }),
@@ -117,7 +120,7 @@ impl Segment {
                 Err(Unread::Damaged(why)) => found.damage = Some(why),
             }
         }
-        found.bytes = log.read_bytes();
+        (found.bytes, found.is_torn) = (log.read_bytes(), log.torn_bytes() > 0);
         let foreign =
             |found: String| format!("{}: found {found}, must be the spool of run {run}", path.display());
         if let Some(found) = log.run().filter(|found| *found != run) {

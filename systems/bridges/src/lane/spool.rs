@@ -94,6 +94,11 @@ impl<T: Spooled> Spool<T> {
             (spool.lost, spool.next) = (spool.lost + 1, spool.next + 1);
             tracing::warn!("spool {}: at least one item is lost", last.path.display());
         }
+        if let Some(last) = spool.segments.back_mut().filter(|last| last.is_torn && last.damage.is_none()) {
+            // A writer cuts what was being written when the process was killed, and says so.
+            LogWriter::open(&last.path, *run, CONTENT, false).map_err(|e| e.to_string())?;
+            last.bytes = bytes_in(&last.path);
+        }
         spool.remove_empty();
         Ok(spool)
     }
@@ -101,7 +106,8 @@ impl<T: Spooled> Spool<T> {
     /// Adds what was found. The numbers tell what is missing before it.
     fn add(&mut self, segment: Segment) {
         let missing = segment.first.saturating_sub(self.next);
-        if missing > 0 && !self.segments.is_empty() {
+        if let Some(before) = self.segments.back_mut().filter(|_| missing > 0) {
+            before.damage.get_or_insert("its end is missing".into());
             self.lost += missing;
             tracing::warn!("spool {}: {missing} items before it are lost", segment.path.display());
         }
@@ -188,7 +194,15 @@ impl<T: Spooled> Spool<T> {
         make_folder(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         self.writer = Some(LogWriter::open(&path, self.run, CONTENT, false).map_err(|e| e.to_string())?);
         let bytes = bytes_in(&path);
-        self.segments.push_back(Segment { path, first: self.next, left: 0, read: 0, bytes, damage: None });
+        self.segments.push_back(Segment {
+            path,
+            first: self.next,
+            left: 0,
+            read: 0,
+            bytes,
+            is_torn: false,
+            damage: None,
+        });
         Ok(())
     }
 

@@ -121,7 +121,9 @@ impl StoreLane {
 
 #[cfg(test)]
 mod tests {
-    use corec_core::store::Metric;
+    use corec_core::alert::{Alert, AlertState};
+    use corec_core::store::{BlockState, KeyValue, Metric};
+    use corec_core::units::RunId;
 
     use super::*;
     use crate::store::{MemoryStore, SqliteStore};
@@ -200,6 +202,80 @@ mod tests {
         feed(&mut lane);
         assert_eq!(lane.close(1).unwrap_err(), "store sqlite://s.db: disk is full");
         assert!(lane.report().failure.unwrap().contains("disk is full"));
+    }
+
+    #[test]
+    fn a_batch_on_disk_is_the_batch_that_was_put() {
+        let metric = |value| Metric { tick: 3, name: "fitness".into(), value };
+        let state = BlockState {
+            tick: 3,
+            block: 9,
+            group: "swarm".into(),
+            channel: -1,
+            entities: 10,
+            active: 8,
+            mean: 0.5,
+            deviation: f32::INFINITY,
+            fitness: 0.25,
+            threshold: -0.0,
+        };
+        let row = KeyValue { tick: 3, plugin: "p".into(), key: "k".into(), value: "{}".into() };
+        let alert = Alert {
+            instance: "corec1".into(),
+            epoch: 1,
+            sequence: 2,
+            tick: 3,
+            name: "n".into(),
+            subject: "s".into(),
+            value: 0.5,
+            severity: 4,
+            state: AlertState::Raised,
+            by: String::new(),
+        };
+        let batch =
+            Batch { blocks: vec![state], alerts: vec![alert], metrics: vec![metric(0.5)], rows: vec![row] };
+        let mut bytes = b"before".to_vec();
+        batch.encode(&mut bytes);
+        assert_eq!(Batch::decode(&bytes[6..]), Ok(batch));
+        for length in 0..bytes.len() - 6 {
+            assert!(Batch::decode(&bytes[6..6 + length]).is_err(), "{length} bytes");
+        }
+        // What has no value keeps its bits.
+        let odd = f64::from_bits(0x7ff8_0000_0000_0123);
+        let batch = Batch { metrics: vec![metric(odd)], ..Batch::default() };
+        let mut bytes = Vec::new();
+        batch.encode(&mut bytes);
+        assert_eq!(Batch::decode(&bytes).unwrap().metrics[0].value.to_bits(), odd.to_bits());
+    }
+
+    #[test]
+    fn what_a_store_that_is_away_could_not_have_is_written_when_the_run_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool =
+            || Some(SpoolOptions { folder: folder.path().join("spool"), bytes_max: 1 << 20, run: RunId(7) });
+        let path = folder.path().join("s.db");
+        let open = || Box::new(SqliteStore::open("sqlite://s.db", &path).unwrap());
+        let run = RunRecord { id: Some(RunId(7)), ..record() };
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: u32::MAX }), &run, spool()).unwrap();
+        feed(&mut lane);
+        lane.send_safely(&mut Batch::default()).wait().unwrap();
+        assert_eq!((lane.report().spooled, lane.report().sent), (100, 0));
+        drop(lane);
+        let mut lane =
+            StoreLane::start(open(), &RunRecord { continues: true, ..run.clone() }, spool()).unwrap();
+        assert_eq!(lane.close(100), Ok(None));
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let count: i64 = db.query_row("SELECT count(*) FROM metrics", [], |row| row.get(0)).unwrap();
+        assert_eq!((count, lane.report().spooled), (100, 0));
+        // Refused before the store hears of the run.
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: u32::MAX }), &run, spool()).unwrap();
+        feed(&mut lane);
+        lane.send_safely(&mut Batch::default()).wait().unwrap();
+        drop(lane);
+        let other = spool().map(|spool| SpoolOptions { run: RunId(8), ..spool });
+        assert!(StoreLane::start(open(), &record(), other).is_err());
+        let runs: i64 = db.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
+        assert_eq!(runs, 1);
     }
 
     #[test]

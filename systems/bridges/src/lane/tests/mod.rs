@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
+mod disk;
+mod outages;
+
 /// A far side that can be cut off.
 #[derive(Clone, Default)]
 struct Far {
@@ -39,6 +42,17 @@ impl Spooled for u64 {
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         bytes.try_into().map(Self::from_le_bytes).map_err(|_| "no number".into())
     }
+}
+
+/// What has come, each once.
+fn once(far: &Far) -> Vec<u64> {
+    let mut once = Vec::new();
+    for item in far.taken.lock().unwrap().iter() {
+        if !once.contains(item) {
+            once.push(*item);
+        }
+    }
+    once
 }
 
 fn options(policy: Policy<u64>, patience: u64) -> LaneOptions<u64> {
