@@ -150,6 +150,10 @@ impl<S: Sink> Shared<S> {
         }
         if !is_spooled {
             queue.give_back(hand);
+            if sent.is_ok() && matches!(queue.disk, Disk::Full) {
+                // What was too large for the disk may be what was sent.
+                queue.disk = Disk::Writable;
+            }
         }
         match sent {
             Ok(_) => {

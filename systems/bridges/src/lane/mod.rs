@@ -9,6 +9,7 @@
 mod options;
 mod sink;
 
+mod folder;
 mod segment;
 mod spool;
 

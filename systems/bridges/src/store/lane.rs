@@ -17,6 +17,9 @@ const BATCHES_MAX: usize = 4;
 /// How long a full lane may hold a tick, and how long a store may be away, before the run ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long the end of a run waits for a store that is away, where what waits is kept on disk.
+const PATIENCE_AT_END: Duration = Duration::from_secs(5);
+
 /// A store as the far side of a lane.
 pub struct StoreSink(Box<dyn Store>);
 
@@ -52,6 +55,7 @@ fn sink_error(error: StoreError) -> SinkError {
 #[derive(Resource)]
 pub struct StoreLane {
     lane: Lane<StoreSink>,
+    has_spool: bool,
     is_closed: bool,
 }
 
@@ -74,11 +78,12 @@ impl StoreLane {
             patience: PATIENCE,
             spool,
         };
+        let has_spool = options.spool.is_some();
         let failed = |e: String| StoreError::failed("store", e);
         let mut lane = Lane::open(StoreSink(store), options).map_err(failed)?;
         lane.with_sink(|sink| sink.0.begin(run))?;
         lane.run().map_err(failed)?;
-        Ok(Self { lane, is_closed: false })
+        Ok(Self { lane, has_spool, is_closed: false })
     }
 
     /// Sends what `batch` has on its way, and empties it.
@@ -111,7 +116,8 @@ impl StoreLane {
         if std::mem::replace(&mut self.is_closed, true) {
             return Ok(None);
         }
-        let left = self.lane.close(PATIENCE)?;
+        let is_kept = self.has_spool && self.lane.report().away.is_some();
+        let left = self.lane.close(if is_kept { PATIENCE_AT_END } else { PATIENCE })?;
         if left.is_none() {
             self.lane.with_sink(|sink| sink.0.end(tick)).map_err(|e| e.to_string())?;
         }
