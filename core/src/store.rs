@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::alert::Alert;
 use crate::units::RunId;
 
 /// A block at a tick.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlockState {
     /// The tick.
     pub tick: u64,
@@ -35,7 +36,7 @@ pub struct BlockState {
 }
 
 /// A number that a plugin or the engine reports at a tick.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// The tick.
     pub tick: u64,
@@ -46,7 +47,7 @@ pub struct Metric {
 }
 
 /// A row that a plugin keeps for itself at a tick.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KeyValue {
     /// The tick.
     pub tick: u64,
@@ -59,7 +60,7 @@ pub struct KeyValue {
 }
 
 /// What goes to the store together, in one transaction. As a resource: what has been said since the last one.
-#[derive(Resource, Clone, Debug, Default, PartialEq)]
+#[derive(Resource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     /// States of blocks.
     pub blocks: Vec<BlockState>,

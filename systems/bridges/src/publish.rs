@@ -245,8 +245,10 @@ pub fn close(
     let Some((mut lane, mut bus)) = lane.zip(bus) else { return };
     send_alerts(&mut alerts, &mut bus, &mut batch, &mut outputs, (*epoch, *tick), &mut ending);
     lane.send(&mut batch);
-    if let Err(error) = lane.close(tick.0) {
-        ending.fail(error);
+    match lane.close(tick.0) {
+        Ok(None) => {}
+        Ok(Some(left)) => tracing::warn!("store: {left}: corec run --restore sends them"),
+        Err(error) => ending.fail(error),
     }
     if let Err(error) = bus.close(PATIENCE) {
         ending.fail(error);

@@ -67,7 +67,7 @@ fn connect(world: &mut World) {
         world.insert_resource(RunBus::new(Box::new(MemoryBus::default())));
     }
     if !world.contains_resource::<StoreLane>() {
-        match StoreLane::start(Box::new(MemoryStore::default()), &RunRecord::default()) {
+        match StoreLane::start(Box::new(MemoryStore::default()), &RunRecord::default(), None) {
             Ok(lane) => world.insert_resource(lane),
             Err(error) => world.resource_mut::<Ending>().fail(error),
         }

@@ -183,7 +183,10 @@ impl Start {
         let is_old = run.is_some_and(|run| run.manifest().id.is_none());
         let record = RunRecord { id: Some(id), entities, continues: run.is_some(), is_old, ..record };
         let opened = store::open(&self.store, out).map_err(|e| RunError::Usage(e.to_string()))?;
-        let lane = StoreLane::start(opened, &record).map_err(|e| RunError::Failed(e.to_string()))?;
+        let spool = spool(out, "store", id);
+        // What is in memory is never away.
+        let spool = (self.store != "memory").then_some(spool);
+        let lane = StoreLane::start(opened, &record, spool).map_err(|e| RunError::Failed(e.to_string()))?;
         self.simulation.world_mut().insert_resource(lane);
         Ok(())
     }

@@ -147,6 +147,19 @@ fn zeros_before_a_whole_frame_are_damage_and_nothing_is_cut() {
 }
 
 #[test]
+fn what_is_discarded_is_not_written_and_leaves_no_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = LogWriter::open(folder.path(), RUN, 7, false).unwrap();
+    for record in [b"one", b"two"] {
+        log.append(b"given up").unwrap();
+        log.discard();
+        log.append(record).unwrap();
+        log.commit().unwrap();
+    }
+    assert_eq!(read(folder.path()).unwrap(), [b"one", b"two"]);
+}
+
+#[test]
 fn what_a_failed_rotation_left_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = LogWriter::open(folder.path(), RUN, 7, true).unwrap();

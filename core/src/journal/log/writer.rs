@@ -122,6 +122,12 @@ impl LogWriter {
         Ok(Syncer { file, path: self.path.clone() })
     }
 
+    /// Lets go of what waits to be committed, after a commit that failed: whoever has it still may append it again.
+    pub fn discard(&mut self) {
+        self.records.clear();
+        self.next = self.first;
+    }
+
     /// Bytes that wait to be committed.
     pub fn waiting_bytes(&self) -> usize {
         self.records.len()

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Entry, Kept, OutputId, Polled};
 
+use super::outgoing::Outgoing;
 use crate::lane::{Lane, LaneOptions, Policy, Sink, SinkError};
 
 /// Bytes a stream keeps, its entries' headers included; older entries go. A reader is told how many it has not seen.
@@ -36,13 +37,6 @@ struct Reader {
     given: u64,
     done: u64,
     lost: u64,
-}
-
-/// An entry on its way to a stream.
-pub struct Outgoing {
-    stream: String,
-    id: OutputId,
-    data: Vec<u8>,
 }
 
 /// The far side.
@@ -91,6 +85,15 @@ impl Stream {
     }
 }
 
+impl AllStreams {
+    fn stream(&mut self, name: &str) -> &mut Stream {
+        if !self.by_name.contains_key(name) {
+            self.by_name.insert(name.into(), Stream::default());
+        }
+        self.by_name.get_mut(name).expect("it is there now")
+    }
+}
+
 impl Streams {
     fn lock(&self) -> MutexGuard<'_, AllStreams> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -100,12 +103,17 @@ impl Streams {
 impl Sink for Streams {
     type Item = Outgoing;
 
-    fn take(&mut self, Outgoing { stream, id, data }: &Outgoing) -> Result<(), SinkError> {
+    /// As many as a bus elsewhere may take, of what has waited.
+    const ITEMS_MAX: usize = 1000;
+
+    fn take(&mut self, entries: &[Outgoing]) -> Result<(), SinkError> {
         let mut streams = self.lock();
         if streams.is_cut {
             return Err(SinkError::Away("cut off".into()));
         }
-        streams.by_name.entry(stream.clone()).or_default().append(Some(*id), data.clone());
+        for Outgoing { stream, id, data } in entries {
+            streams.stream(stream).append(Some(*id), data.clone());
+        }
         Ok(())
     }
 }
@@ -124,8 +132,13 @@ impl Clone for MemoryBus {
 
 impl MemoryBus {
     fn of(streams: Streams) -> Self {
-        let options =
-            LaneOptions { name: "bus", items_max: ENTRIES_MAX, policy: Policy::Block, patience: PATIENCE };
+        let options = LaneOptions {
+            name: "bus",
+            items_max: ENTRIES_MAX,
+            policy: Policy::Block,
+            patience: PATIENCE,
+            spool: None,
+        };
         Self { lane: Lane::here(streams.clone(), options), streams, readers: BTreeMap::new() }
     }
 
@@ -140,7 +153,7 @@ impl MemoryBus {
     /// An entry that is too large.
     pub fn append(&self, stream: &str, data: &[u8]) -> Result<(), BusError> {
         check(stream, data)?;
-        self.streams.lock().by_name.entry(stream.into()).or_default().append(None, data.into());
+        self.streams.lock().stream(stream).append(None, data.into());
         Ok(())
     }
 
@@ -197,7 +210,9 @@ impl Bus for MemoryBus {
 
     fn publish(&mut self, stream: &str, id: OutputId, data: &[u8]) -> Result<(), BusError> {
         check(stream, data)?;
-        self.lane.put(Outgoing { stream: stream.into(), id, data: data.into() });
+        let mut entry = self.lane.spare().unwrap_or_default();
+        entry.set(stream, id, data);
+        self.lane.put(entry);
         self.lane.report().failure.map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
     }
 
@@ -225,7 +240,7 @@ impl Bus for MemoryBus {
     }
 
     fn close(&mut self, deadline: Duration) -> Result<(), BusError> {
-        self.lane.close(deadline).map_err(BusError::Lane)
+        self.lane.close(deadline).map(|_| ()).map_err(BusError::Lane)
     }
 }
 

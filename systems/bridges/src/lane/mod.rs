@@ -1,25 +1,34 @@
 //! Lane: the one bounded queue between a tick and the far side of a bridge.
 //!
 //! A tick puts items in; a thread of the lane's own (or, where the far side is in this process, the tick itself) takes them out,
-//! in order. A far side that is away is tried again, with growing pauses; meanwhile items wait, and when the lane is full its policy
-//! says what becomes of more: the tick waits, the older item of the same key goes, or the new one does. Only when the far side stays
-//! away for longer than it may, or refuses an item for good, has the lane failed, and says why.
+//! in order, as many at once as the far side takes. A far side that is away is tried again, with growing pauses; meanwhile items wait,
+//! on disk where the lane has a spool, and when there is no room its policy says what becomes of more: the tick waits, the older item
+//! of the same key goes, or the new one does. Only when the far side stays away for longer than it may, or refuses an item for good,
+//! has the lane failed, and says why. What is on disk when the lane ends is sent by the process that goes on with the run.
 
 mod options;
 mod sink;
 
+mod folder;
+mod segment;
+mod spool;
+
 mod queue;
 
-use std::sync::{Arc, PoisonError};
+mod far;
+
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub use options::{LaneOptions, LaneReport, Policy};
-pub use sink::{Sink, SinkError};
+pub use options::{LaneOptions, LaneReport, LeftOnDisk, Policy, SpoolOptions};
+pub use sink::{Sink, SinkError, Spooled};
 
-use queue::{PAUSES, Shared, State, Work};
+use far::Shared;
+use queue::{Closing, PAUSES};
+use spool::Spool;
 
-/// A queue to a far side. Dropped, it lets go of what waits; [`Lane::close`] sends it first.
+/// A queue to a far side. Dropped, it lets go of what waits in memory; [`Lane::close`] sends it first.
 pub struct Lane<S: Sink> {
     shared: Arc<Shared<S>>,
     options: LaneOptions<S::Item>,
@@ -27,53 +36,78 @@ pub struct Lane<S: Sink> {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Tells when the far side has, and keeps, all that was put before. May be asked on another thread.
+/// Tells when all that was put before is kept: by the far side, or on disk. May be asked on another thread.
 pub struct Safe<S: Sink> {
     shared: Arc<Shared<S>>,
     name: &'static str,
-    sync: u64,
+    /// How many items that is.
+    put: u64,
     patience: Duration,
 }
 
 impl<S: Sink> Safe<S> {
-    /// Waits for it.
+    /// Waits for it, for the lane's patience at most.
     ///
     /// # Errors
     /// A lane that has failed, or takes too long. A text.
     pub fn wait(&self) -> Result<(), String> {
         let deadline = now() + self.patience;
-        let mut state = self.shared.lock();
+        let mut queue = self.shared.lock();
         loop {
-            if let Some(failure) = &state.report.failure {
+            if let Some(failure) = &queue.report.failure {
                 return Err(failure.clone());
             }
-            if state.syncs[1] >= self.sync {
+            if queue.synced >= self.put {
                 return Ok(());
             }
             let late = || format!("the {} did not keep what it was sent in time", self.name);
-            state = self.shared.wait_until(state, deadline).ok_or_else(late)?;
+            queue = self.shared.wait_until(queue, deadline).ok_or_else(late)?;
         }
     }
 }
 
 impl<S: Sink> Lane<S> {
-    /// A lane with a thread of its own.
+    /// A lane with a thread of its own. What another process has left in its spool is sent first.
     ///
     /// # Errors
-    /// What the system says if it has no thread to give.
-    pub fn start(sink: S, options: LaneOptions<S::Item>) -> std::io::Result<Self> {
-        let (name, patience) = (format!("corec-{}", options.name), options.patience);
-        let mut lane = Self::here(sink, options);
-        let shared = Arc::clone(&lane.shared);
-        let work = move || while shared.send_next(patience, true) {};
-        lane.thread = Some(std::thread::Builder::new().name(name).spawn(work)?);
+    /// A spool that can't be read, or is another run's; what the system says if it has no thread to give. A text.
+    pub fn start(sink: S, options: LaneOptions<S::Item>) -> Result<Self, String> {
+        let mut lane = Self::open(sink, options)?;
+        lane.run()?;
         Ok(lane)
     }
 
+    /// A lane whose thread does not run yet.
+    ///
+    /// # Errors
+    /// A spool that can't be read, or is another run's. A text.
+    pub(crate) fn open(sink: S, options: LaneOptions<S::Item>) -> Result<Self, String> {
+        let spool = options.spool.as_ref().map(Spool::open).transpose()?;
+        let shared = Arc::new(Shared::new(options.name, options.items_max, sink, spool));
+        Ok(Self { shared, options, thread: None })
+    }
+
+    /// Starts the lane's thread.
+    ///
+    /// # Errors
+    /// What the system says if it has none to give. A text.
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        let (name, patience) = (self.options.name, self.options.patience);
+        let shared = Arc::clone(&self.shared);
+        let work = move || while shared.step(patience, true) {};
+        let thread = std::thread::Builder::new().name(format!("corec-{name}")).spawn(work);
+        self.thread = Some(thread.map_err(|e| format!("the {name}'s thread could not start: {e}"))?);
+        Ok(())
+    }
+
     /// A lane whose far side is in this process: whoever puts an item in takes it out as well, as long as the far side is there.
+    ///
+    /// # Panics
+    /// With a spool: a tick never waits for a disk.
     pub fn here(sink: S, options: LaneOptions<S::Item>) -> Self {
-        let options = LaneOptions { items_max: options.items_max.max(1), ..options };
-        Self { shared: Arc::new(Shared::new(options.name, sink)), options, thread: None }
+        assert!(options.spool.is_none(), "the {}: a lane without a thread has no spool", options.name);
+        let shared = Arc::new(Shared::new(options.name, options.items_max, sink, None));
+        Self { shared, options, thread: None }
     }
 
     /// Puts an item in. What the policy lets go is counted; a lane that has failed takes nothing more.
@@ -82,68 +116,72 @@ impl<S: Sink> Lane<S> {
             self.go_on();
         }
         let deadline = now() + self.options.patience;
-        let mut state = self.shared.lock();
-        while state.items >= self.options.items_max && state.report.failure.is_none() {
+        let mut queue = self.shared.lock();
+        while queue.waiting.len() >= queue.items_max && queue.report.failure.is_none() {
             match self.options.policy {
                 Policy::Drop => {
-                    state.report.dropped += 1;
+                    queue.report.dropped += 1;
                     return;
                 }
                 Policy::Coalesce(key) => {
-                    state.report.dropped += 1;
-                    let same =
-                        |work: &Work<S::Item>| matches!(work, Work::Item(old) if key(old) == key(&item));
-                    if let Some(at) = state.queue.iter().position(same) {
-                        state.queue[at] = Work::Item(item);
+                    let pinned = queue.pinned;
+                    let mut free = queue.waiting.iter_mut().skip(pinned);
+                    let same = free.find(|old| key(old) == key(&item));
+                    if let Some(old) = same {
+                        *old = item;
+                        queue.report.dropped += 1;
                         return;
                     }
-                    let oldest = state.queue.iter().position(|work| matches!(work, Work::Item(_)));
-                    oldest.map(|at| state.queue.remove(at));
-                    state.items -= 1;
+                    if queue.waiting.remove(pinned).is_none() {
+                        // All that wait are on their way to disk: they are going to make room.
+                        break;
+                    }
+                    queue.report.dropped += 1;
                 }
                 Policy::Block => {
-                    drop(state);
+                    drop(queue);
                     if !self.wait_for_room(deadline) {
                         let (name, seconds) = (self.options.name, self.options.patience.as_secs());
                         let late = format!("the {name} did not take what it was sent for {seconds} s");
                         return self.shared.fail(late);
                     }
-                    state = self.shared.lock();
+                    queue = self.shared.lock();
                 }
             }
         }
-        if state.report.failure.is_none() {
-            state.queue.push_back(Work::Item(item));
-            state.items += 1;
+        if queue.report.failure.is_none() {
+            queue.waiting.push_back(item);
+            queue.put += 1;
         }
-        drop(state);
+        drop(queue);
         self.go_on();
     }
 
     /// Waits for a change, or tries again what waits; says whether there is time left for it.
     fn wait_for_room(&mut self, deadline: Instant) -> bool {
         if self.thread.is_some() {
-            let state = self.shared.lock();
-            return state.items < self.options.items_max || self.shared.wait_until(state, deadline).is_some();
+            let queue = self.shared.lock();
+            return queue.waiting.len() < queue.items_max
+                || self.shared.wait_until(queue, deadline).is_some();
         }
         std::thread::sleep(PAUSES[0].min(deadline.saturating_duration_since(now())));
         self.go_on();
         now() < deadline
     }
 
-    /// Asks the far side to keep what has been put in; gives what tells when it does.
+    /// Asks for what has been put in to be kept, by the far side or, while that is away, on disk; gives what tells when it is. What
+    /// the far side has taken before an outage is in its care meanwhile.
     pub fn sync(&mut self) -> Safe<S> {
-        let sync = {
-            let mut state = self.shared.lock();
-            state.queue.push_back(Work::Sync);
-            state.syncs[0] += 1;
-            state.syncs[0]
+        let put = {
+            let mut queue = self.shared.lock();
+            queue.sync_wanted = queue.put;
+            queue.put
         };
         self.go_on();
         Safe {
             shared: Arc::clone(&self.shared),
             name: self.options.name,
-            sync,
+            put,
             patience: self.options.patience,
         }
     }
@@ -152,7 +190,7 @@ impl<S: Sink> Lane<S> {
     pub fn go_on(&mut self) {
         match self.thread {
             Some(_) => self.shared.changed.notify_all(),
-            None => while self.shared.send_next(self.options.patience, false) {},
+            None => while self.shared.step(self.options.patience, false) {},
         }
     }
 
@@ -163,60 +201,80 @@ impl<S: Sink> Lane<S> {
 
     /// What it has done so far.
     pub fn report(&self) -> LaneReport {
-        let state = self.shared.lock();
-        let waiting = (state.items + usize::from(state.is_sending)) as u64;
-        LaneReport { waiting, ..state.report.clone() }
+        let queue = self.shared.lock();
+        let waiting = (queue.waiting.len() + queue.sending) as u64;
+        LaneReport { waiting, away_seconds: queue.away(now()).as_secs_f64(), ..queue.report.clone() }
     }
 
-    /// Sends what waits, for at most `deadline`, and ends the thread. A second call does nothing.
+    /// Sends what waits, for at most `deadline`, and ends the thread. What could not be sent and is safely on disk is no error: it is
+    /// told. A second call says the same.
     ///
     /// # Errors
-    /// What could not be sent, and why: a text.
-    pub fn close(&mut self, deadline: Duration) -> Result<(), String> {
+    /// What could not be sent and is lost, and why: a text.
+    pub fn close(&mut self, deadline: Duration) -> Result<Option<LeftOnDisk>, String> {
         let until = now() + deadline;
-        let mut state = self.shared.lock();
-        state.is_closing = true;
-        drop(state);
+        let mut queue = self.shared.lock();
+        queue.begin_closing(now());
+        drop(queue);
         self.go_on();
-        let mut state = self.shared.lock();
-        let is_done = |state: &State<S::Item>| state.queue.is_empty() && !state.is_sending;
-        while state.report.failure.is_none() && !is_done(&state) && self.thread.is_some() {
-            match self.shared.wait_until(state, until) {
-                Some(changed) => state = changed,
+        let mut queue = self.shared.lock();
+        while self.thread.is_some() && !queue.is_done() {
+            match self.shared.wait_until(queue, until) {
+                Some(changed) => queue = changed,
                 None => {
-                    state = self.shared.lock();
+                    queue = self.shared.lock();
                     break;
                 }
             }
         }
-        let left = state.items + usize::from(state.is_sending);
-        let why = state.report.failure.clone().or_else(|| state.report.away.clone());
-        state.let_go();
-        drop(state);
-        self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A far side that panics fails the lane; its thread does not.
-            _ = thread.join();
+        if queue.closing == Closing::Begun {
+            queue.closing = Closing::Late;
         }
-        match why {
-            Some(why) => Err(why),
-            None if left > 0 => Err(format!("{left} items could not be sent in {} s", deadline.as_secs())),
-            None => Ok(()),
+        drop(queue);
+        self.shared.changed.notify_all();
+        let Some(thread) = self.thread.take() else {
+            let ended = self.end(deadline);
+            // The tick goes on to be able to send.
+            self.shared.lock().closing = Closing::Open;
+            return ended;
+        };
+        // A far side that panics fails the lane; its thread does not.
+        _ = thread.join();
+        self.end(deadline)
+    }
+
+    /// What is left, of a lane that has come to its end.
+    fn end(&self, deadline: Duration) -> Result<Option<LeftOnDisk>, String> {
+        let mut queue = self.shared.lock();
+        let (left, items) = (queue.waiting.len(), queue.report.spooled);
+        queue.let_go();
+        if left > 0 && queue.report.failure.is_none() {
+            let report = &mut queue.report;
+            let seconds = deadline.as_secs();
+            let why = report.spool_failure.clone().or_else(|| report.away.clone());
+            let why = why.unwrap_or_else(|| format!("{left} items could not be sent in {seconds} s"));
+            report.failure = Some(why);
+        }
+        let report = &queue.report;
+        // What the disk could not be made to keep is not safe there.
+        match report.failure.as_ref().or(report.spool_failure.as_ref().filter(|_| items > 0)) {
+            Some(why) => Err(why.clone()),
+            None => {
+                let left = self.shared.folder.clone().filter(|_| items > 0);
+                Ok(left.map(|folder| LeftOnDisk { items, folder }))
+            }
         }
     }
 
-    /// The far side, to be asked something at the end of a run.
+    /// The far side, to be asked something before the lane's first item or after its last.
     pub fn with_sink<R>(&self, ask: impl FnOnce(&mut S) -> R) -> R {
-        ask(&mut self.shared.sink.lock().unwrap_or_else(PoisonError::into_inner))
+        ask(&mut self.shared.far().sink)
     }
 }
 
 impl<S: Sink> Drop for Lane<S> {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.is_closing = true;
-        state.let_go();
-        drop(state);
+        self.shared.lock().let_go();
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             _ = thread.join();
@@ -230,143 +288,4 @@ fn now() -> Instant {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use super::*;
-
-    /// A far side that can be cut off.
-    #[derive(Clone, Default)]
-    struct Far {
-        taken: Arc<Mutex<Vec<u64>>>,
-        is_away: Arc<AtomicBool>,
-    }
-
-    impl Sink for Far {
-        type Item = u64;
-
-        fn take(&mut self, item: &u64) -> Result<(), SinkError> {
-            assert_ne!(*item, u64::MAX - 1, "an item that it can't stand");
-            match *item {
-                _ if self.is_away.load(Ordering::SeqCst) => Err(SinkError::Away("cut off".into())),
-                u64::MAX => Err(SinkError::Refused("no number".into())),
-                item => {
-                    self.taken.lock().unwrap().push(item);
-                    Ok(())
-                }
-            }
-        }
-    }
-
-    fn options(policy: Policy<u64>, patience: u64) -> LaneOptions<u64> {
-        LaneOptions { name: "far side", items_max: 4, policy, patience: Duration::from_millis(patience) }
-    }
-
-    #[test]
-    fn items_arrive_in_order_also_over_an_outage() {
-        for has_thread in [false, true] {
-            let far = Far::default();
-            let options = options(Policy::Block, 60_000);
-            let mut lane = match has_thread {
-                true => Lane::start(far.clone(), options).unwrap(),
-                false => Lane::here(far.clone(), options),
-            };
-            (0..100).for_each(|n| lane.put(n));
-            lane.sync().wait().unwrap();
-            far.is_away.store(true, Ordering::SeqCst);
-            (100..104).for_each(|n| lane.put(n));
-            while lane.report().away.is_none() {
-                std::thread::yield_now();
-            }
-            assert_eq!((lane.report().sent, lane.report().waiting), (100, 4));
-            far.is_away.store(false, Ordering::SeqCst);
-            lane.go_on();
-            lane.close(Duration::from_secs(60)).unwrap();
-            lane.close(Duration::from_secs(60)).unwrap();
-            assert_eq!(*far.taken.lock().unwrap(), (0..104).collect::<Vec<_>>(), "{has_thread}");
-        }
-    }
-
-    #[test]
-    fn a_full_lane_does_as_its_policy_says() {
-        let even = |n: &u64| n % 2;
-        for (policy, left, dropped) in
-            [(Policy::Drop, [0, 1, 2, 3], 4), (Policy::Coalesce(even), [6, 7, 2, 3], 4)]
-        {
-            let far = Far::default();
-            far.is_away.store(true, Ordering::SeqCst);
-            let mut lane = Lane::here(far.clone(), options(policy, 60_000));
-            (0..8).for_each(|n| lane.put(n));
-            far.is_away.store(false, Ordering::SeqCst);
-            lane.close(Duration::from_secs(60)).unwrap();
-            assert_eq!((&far.taken.lock().unwrap()[..], lane.report().dropped), (&left[..], dropped));
-        }
-        let far = Far::default();
-        far.is_away.store(true, Ordering::SeqCst);
-        let mut lane = Lane::start(far, options(Policy::Block, 50)).unwrap();
-        (0..20).for_each(|n| lane.put(n));
-        let failure = lane.report().failure.unwrap();
-        assert!(failure.contains("did not take") || failure.contains("away for"), "{failure}");
-        assert!(lane.close(Duration::from_secs(60)).is_err());
-    }
-
-    #[test]
-    fn what_is_refused_for_good_fails_the_lane_and_holds_nobody() {
-        // One in some thousands met the end of the thread, and waited for a minute.
-        for _ in 0..5_000 {
-            let mut lane = Lane::start(Far::default(), options(Policy::Block, 60_000)).unwrap();
-            lane.put(u64::MAX);
-            assert_eq!(lane.sync().wait(), Err("no number".to_string()));
-            (0..20).for_each(|n| lane.put(n));
-            assert_eq!(lane.close(Duration::from_secs(60)), Err("no number".to_string()));
-        }
-    }
-
-    #[test]
-    fn a_far_side_that_comes_back_while_the_lane_closes_has_everything() {
-        let far = Far::default();
-        far.is_away.store(true, Ordering::SeqCst);
-        let mut lane = Lane::start(far.clone(), options(Policy::Block, 60_000)).unwrap();
-        (0..3).for_each(|n| lane.put(n));
-        let there = far.is_away.clone();
-        let back = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(150));
-            there.store(false, Ordering::SeqCst);
-        });
-        lane.close(Duration::from_secs(60)).unwrap();
-        back.join().unwrap();
-        assert_eq!(*far.taken.lock().unwrap(), [0, 1, 2]);
-        // One that does not come back is told of, and nobody waits longer than was said.
-        let far = Far::default();
-        far.is_away.store(true, Ordering::SeqCst);
-        let mut lane = Lane::start(far.clone(), options(Policy::Block, 60_000)).unwrap();
-        lane.put(1);
-        assert_eq!(lane.close(Duration::from_millis(100)), Err("cut off".to_string()));
-        far.is_away.store(false, Ordering::SeqCst);
-        assert!(far.taken.lock().unwrap().is_empty(), "what was given up is not sent later");
-    }
-
-    #[test]
-    fn a_full_lane_without_a_thread_goes_on_when_its_far_side_is_back() {
-        for policy in [Policy::Block, Policy::Drop] {
-            let far = Far::default();
-            far.is_away.store(true, Ordering::SeqCst);
-            let mut lane = Lane::here(far.clone(), options(policy, 60_000));
-            (0..4).for_each(|n| lane.put(n));
-            far.is_away.store(false, Ordering::SeqCst);
-            lane.put(4);
-            assert_eq!(*far.taken.lock().unwrap(), [0, 1, 2, 3, 4]);
-        }
-    }
-
-    #[test]
-    fn a_far_side_that_panics_fails_its_lane_and_holds_nobody() {
-        let mut lane = Lane::start(Far::default(), options(Policy::Block, 60_000)).unwrap();
-        lane.put(u64::MAX - 1);
-        let failed = Err("the far side panicked".to_string());
-        assert_eq!(lane.sync().wait(), failed);
-        (0..20).for_each(|n| lane.put(n));
-        assert_eq!(lane.close(Duration::from_secs(60)), failed);
-    }
-}
+mod tests;

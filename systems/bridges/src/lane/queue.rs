@@ -1,189 +1,261 @@
-//! Queue: what waits between the tick and the far side, and how the far side is sent it, or waited for.
+//! Queue: what waits between the tick and the far side, and what the lane has to do next.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::now;
 use super::options::LaneReport;
-use super::sink::{Sink, SinkError};
+use super::spool::Held;
 
-/// The first pause before an item is tried again, and the longest.
+/// The first pause before the far side is tried again, and the longest; the longest also before the spool is.
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+/// How long what waits may be in memory alone while the far side is away. A far side that is begun anew is often back sooner.
+const IN_MEMORY: Duration = Duration::from_secs(1);
+/// Items that have come back and are kept for their memory, at most.
+const SPARE_MAX: usize = 256;
 
-/// What the two sides of a lane share.
-pub(super) struct Shared<S: Sink> {
-    /// What the far side is.
-    name: &'static str,
-    pub state: Mutex<State<S::Item>>,
-    /// Something has changed: for whoever waits, on either side.
-    pub changed: Condvar,
-    pub sink: Mutex<S>,
-}
-
-/// The queue, and how far the far side has come with it.
-pub(super) struct State<T> {
-    pub queue: VecDeque<Work<T>>,
-    /// Items in the queue.
-    pub items: usize,
-    /// Whether one is being sent.
-    pub is_sending: bool,
+/// The queue, and how far the lane has come with it.
+pub(super) struct Queue<T> {
+    pub waiting: VecDeque<T>,
+    /// Items that may wait.
+    pub items_max: usize,
+    /// How many of the first that wait are being written to disk: they stay where they are meanwhile.
+    pub pinned: usize,
+    /// What is being sent, or the memory for it.
+    pub hand: Vec<T>,
+    /// Items that are being sent, and would go back to the queue.
+    pub sending: usize,
     /// Items that have come back, for their memory.
     pub spare: Vec<T>,
-    /// Since when the far side is away.
-    since: Option<Instant>,
-    /// How many syncs have been asked for, and done.
-    pub syncs: [u64; 2],
-    pub is_closing: bool,
-    /// Whether nothing is to be sent any more.
-    is_let_go: bool,
+    /// Items that were put in.
+    pub put: u64,
+    /// How many of them are to be kept by the far side or on disk, and how many are.
+    pub sync_wanted: u64,
+    pub synced: u64,
+    pub outage: Option<Outage>,
+    /// How long the outages before it took.
+    away_before: Duration,
+    pub disk: Disk,
+    pub closing: Closing,
     pub report: LaneReport,
 }
 
-/// What the far side is asked for.
-pub(super) enum Work<T> {
-    Item(T),
+/// The far side is away.
+pub(super) struct Outage {
+    pub since: Instant,
+    /// When it is tried again.
+    pub until: Instant,
+}
+
+/// How it is with the spool.
+#[derive(Clone, Copy)]
+pub(super) enum Disk {
+    /// There is none.
+    None,
+    Writable,
+    /// It has no room for what is first in the queue.
+    Full,
+    /// It could not be written; it is tried again then.
+    Failed(Instant),
+}
+
+/// How far the end of the lane is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    Open,
+    /// What waits is sent, and no more comes.
+    Begun,
+    /// What waits goes to disk where there is a spool.
+    Late,
+    /// Nothing is to be sent any more.
+    LetGo,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Send,
+    /// Move what waits to disk.
+    Spill,
     Sync,
+    /// Wait for a change, until then at most.
+    Wait(Option<Instant>),
+    End,
 }
 
-impl<T> State<T> {
-    /// Lets go of what waits, and of what is being sent should it come back.
-    pub fn let_go(&mut self) {
-        self.queue.clear();
-        (self.items, self.is_let_go) = (0, true);
-    }
-}
-
-impl<S: Sink> Shared<S> {
-    /// An empty queue to `sink`.
-    pub fn new(name: &'static str, sink: S) -> Self {
-        let state = State {
-            queue: VecDeque::new(),
-            items: 0,
-            is_sending: false,
+impl<T> Queue<T> {
+    pub fn new(items_max: usize, held: Option<Held>) -> Self {
+        let disk = if held.is_some() { Disk::Writable } else { Disk::None };
+        let mut queue = Self {
+            waiting: VecDeque::new(),
+            items_max: items_max.max(1),
+            pinned: 0,
+            hand: Vec::new(),
+            sending: 0,
             spare: Vec::new(),
-            since: None,
-            syncs: [0, 0],
-            is_closing: false,
-            is_let_go: false,
+            put: 0,
+            sync_wanted: 0,
+            synced: 0,
+            outage: None,
+            away_before: Duration::ZERO,
+            disk,
+            closing: Closing::Open,
             report: LaneReport::default(),
         };
-        Self { name, state: Mutex::new(state), changed: Condvar::new(), sink: Mutex::new(sink) }
+        queue.hold(held.unwrap_or_default());
+        queue
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, State<S::Item>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for a change; none once it is too late.
-    pub fn wait_until<'s>(
-        &self,
-        state: MutexGuard<'s, State<S::Item>>,
-        deadline: Instant,
-    ) -> Option<MutexGuard<'s, State<S::Item>>> {
-        let left = deadline.saturating_duration_since(now());
-        if left.is_zero() {
-            return None;
+    /// What is to be done next, of what is as it should be: what is on disk goes before what waits in memory, and while the straight
+    /// way is closed what waits goes to disk before it is too much, too old, or must be kept.
+    pub fn next(&self, now: Instant) -> Step {
+        if self.closing == Closing::LetGo {
+            return Step::End;
         }
-        let waited = self.changed.wait_timeout(state, left);
-        Some(waited.unwrap_or_else(PoisonError::into_inner).0)
-    }
-
-    /// Says why the lane can't go on, and lets go of what waits.
-    pub fn fail(&self, why: String) {
-        let mut state = self.lock();
-        state.report.failure.get_or_insert(why);
-        state.let_go();
-        drop(state);
-        self.changed.notify_all();
-    }
-
-    /// Sends what is first in the queue. Says whether to go on: a thread (`may_wait`) waits for something to send, and tries again what
-    /// could not be sent; without one, the next call does.
-    pub fn send_next(&self, patience: Duration, may_wait: bool) -> bool {
-        let mut state = self.lock();
-        while state.queue.is_empty() {
-            if !may_wait || state.is_closing {
-                return false;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        let Some(work) = state.queue.pop_front() else { return may_wait };
-        state.items -= usize::from(matches!(work, Work::Item(_)));
-        state.is_sending = true;
-        drop(state);
-        let send = || {
-            let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-            match &work {
-                Work::Item(item) => sink.take(item),
-                Work::Sync => sink.sync(),
-            }
+        let (has_spool, is_on_disk) = (!matches!(self.disk, Disk::None), self.report.spooled > 0);
+        let is_disk_good = match self.disk {
+            Disk::None => false,
+            Disk::Failed(until) => now >= until,
+            Disk::Writable | Disk::Full => true,
         };
-        let panicked = |_| Err(SinkError::Refused(format!("the {} panicked", self.name)));
-        let sent = catch_unwind(AssertUnwindSafe(send)).unwrap_or_else(panicked);
-        let mut state = self.lock();
-        state.is_sending = false;
-        match sent {
-            Ok(()) => {
-                (state.since, state.report.away) = (None, None);
-                match work {
-                    Work::Item(item) => {
-                        state.report.sent += 1;
-                        state.spare.push(item);
-                        state.spare.truncate(2);
-                    }
-                    Work::Sync => state.syncs[1] += 1,
-                }
-                drop(state);
-                self.changed.notify_all();
-                true
+        let can_spill = is_disk_good && !matches!(self.disk, Disk::Full) && !self.waiting.is_empty();
+        let (is_late, wants_sync) = (self.closing == Closing::Late, self.sync_wanted > self.synced);
+        let is_behind = self.outage.is_some() || is_on_disk;
+        let is_old = self.outage.as_ref().is_some_and(|outage| now >= outage.since + IN_MEMORY);
+        let is_much = self.waiting.len() * 2 >= self.items_max;
+        if can_spill && (is_late || is_behind && (wants_sync || is_old || is_much)) {
+            return Step::Spill;
+        }
+        if is_late {
+            return Step::End;
+        }
+        let is_pause = self.outage.as_ref().is_some_and(|outage| now < outage.until);
+        let can_sync = if has_spool { is_disk_good } else { !is_pause };
+        if wants_sync && can_sync && self.settled() >= self.sync_wanted {
+            return Step::Sync;
+        }
+        let has_more = !self.waiting.is_empty() || is_on_disk;
+        match &self.outage {
+            _ if has_more && !is_pause => Step::Send,
+            _ if self.closing == Closing::Begun && !has_more && !wants_sync => Step::End,
+            Some(outage) if is_pause => {
+                let old = (can_spill && !is_old).then_some(outage.since + IN_MEMORY);
+                let disk = match self.disk {
+                    Disk::Failed(until) if now < until => Some(until),
+                    _ => None,
+                };
+                Step::Wait([old, disk].into_iter().flatten().chain([outage.until]).min())
             }
-            Err(SinkError::Refused(why)) => {
-                drop(state);
-                self.fail(why);
-                may_wait
-            }
-            Err(SinkError::Away(why)) => self.wait_for_far_side(state, work, why, patience, may_wait),
+            _ => match self.disk {
+                // Only a sync can wait here, for the disk.
+                Disk::Failed(until) if wants_sync => Step::Wait(Some(until)),
+                _ => Step::Wait(None),
+            },
         }
     }
 
-    /// Puts back what could not be sent, and waits a little before it is tried again.
-    fn wait_for_far_side(
-        &self,
-        mut state: MutexGuard<'_, State<S::Item>>,
-        work: Work<S::Item>,
-        why: String,
-        patience: Duration,
-        may_wait: bool,
-    ) -> bool {
-        if state.is_let_go {
-            return may_wait;
+    /// How many of the items that were put in no longer wait in memory.
+    pub fn settled(&self) -> u64 {
+        self.put - (self.waiting.len() + self.sending) as u64
+    }
+
+    /// Moves what is sent next into the hand: `items_max` items at most.
+    pub fn take_hand(&mut self, items_max: usize) -> Vec<T> {
+        let count = items_max.max(1).min(self.waiting.len());
+        let mut hand = std::mem::take(&mut self.hand);
+        hand.extend(self.waiting.drain(..count));
+        self.sending = count;
+        hand
+    }
+
+    /// Takes the hand back; what is still in it waits again, before all else.
+    pub fn give_back(&mut self, mut hand: Vec<T>) {
+        self.sending = 0;
+        if self.closing == Closing::LetGo {
+            hand.clear();
         }
-        let away = state.since.get_or_insert_with(now).elapsed();
-        if away > patience {
-            drop(state);
-            self.fail(format!("away for {} s: {why}", away.as_secs()));
-            return may_wait;
+        while let Some(item) = hand.pop() {
+            self.waiting.push_front(item);
         }
-        state.items += usize::from(matches!(work, Work::Item(_)));
-        state.queue.push_front(work);
-        state.report.away = Some(why);
-        if !may_wait {
-            return false;
+        self.hand = hand;
+    }
+
+    /// Keeps some of what was sent for its memory.
+    pub fn keep_spare(&mut self, sent: &mut Vec<T>, items_max: usize) {
+        let room = items_max.clamp(2, SPARE_MAX).saturating_sub(self.spare.len());
+        self.spare.extend(sent.drain(..room.min(sent.len())));
+        sent.clear();
+    }
+
+    /// No more comes. The far side is tried again at once, and oftener.
+    pub fn begin_closing(&mut self, now: Instant) {
+        if self.closing == Closing::Open {
+            self.closing = Closing::Begun;
         }
+        if let Some(outage) = &mut self.outage {
+            outage.until = now;
+        }
+    }
+
+    /// Whether nothing waits any more, or nothing is to be sent any more.
+    pub fn is_done(&self) -> bool {
+        let is_empty = self.waiting.is_empty() && self.sending == 0 && self.report.spooled == 0;
+        is_empty && self.sync_wanted <= self.synced || self.closing == Closing::LetGo
+    }
+
+    /// Lets go of what waits, and of what is being sent should it come back.
+    pub fn let_go(&mut self) {
+        self.waiting.clear();
+        (self.pinned, self.closing) = (0, Closing::LetGo);
+    }
+
+    /// The far side has answered.
+    pub fn is_there(&mut self, now: Instant) {
+        if let Some(outage) = self.outage.take() {
+            self.away_before += now - outage.since;
+        }
+        self.report.away = None;
+    }
+
+    /// The far side is away, and tried again after a pause; says since when.
+    pub fn is_away(&mut self, why: String, now: Instant) -> Duration {
+        if self.outage.is_none() {
+            self.report.outages += 1;
+        }
+        let outage = self.outage.get_or_insert(Outage { since: now, until: now });
+        let away = now - outage.since;
         // Several lanes to one far side do not all come back to it at once.
         let jitter = 0.75 + 0.5 * f64::from(away.subsec_nanos() % 1000) / 1000.0;
-        let was_closing = state.is_closing;
-        let longest = if was_closing { PAUSES[0] } else { PAUSES[1] };
-        let until = now() + PAUSES[0].max(away / 2).min(longest).mul_f64(jitter);
-        // More that is put in is no reason to try sooner.
-        while !state.is_let_go && state.is_closing == was_closing {
-            match self.wait_until(state, until) {
-                Some(changed) => state = changed,
-                None => break,
-            }
+        let longest = PAUSES[usize::from(self.closing == Closing::Open)];
+        outage.until = now + PAUSES[0].max(away / 2).min(longest).mul_f64(jitter);
+        self.report.away = Some(why);
+        away
+    }
+
+    /// How long the far side has been away, all outages together.
+    pub fn away(&self, now: Instant) -> Duration {
+        self.away_before + self.outage.as_ref().map_or(Duration::ZERO, |outage| now - outage.since)
+    }
+
+    /// What the spool holds is this.
+    pub fn hold(&mut self, held: Held) {
+        let report = &mut self.report;
+        let has_more_room = held.bytes < report.spool_bytes;
+        (report.spooled, report.spool_bytes, report.spool_lost) = (held.items, held.bytes, held.lost);
+        if has_more_room && matches!(self.disk, Disk::Full) {
+            self.disk = Disk::Writable;
         }
-        true
+    }
+
+    /// The spool was written, or why it could not be; says whether that is news.
+    pub fn disk_was(&mut self, written: &Result<(), String>, now: Instant) -> bool {
+        self.disk = match (self.disk, written) {
+            (Disk::None, _) => return false,
+            (Disk::Full, Ok(())) => Disk::Full,
+            (_, Ok(())) => Disk::Writable,
+            (_, Err(_)) => Disk::Failed(now + PAUSES[1]),
+        };
+        let had_failed = self.report.spool_failure.is_some();
+        self.report.spool_failure = written.as_ref().err().cloned();
+        had_failed != written.is_err()
     }
 }

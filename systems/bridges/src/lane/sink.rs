@@ -1,6 +1,6 @@
-//! Sink: the far side of a lane, and why it does not take an item.
+//! Sink: the far side of a lane, why it does not take what it is given, and how an item is written to disk.
 
-/// Why the far side did not take an item.
+/// Why the far side did not take what it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkError {
     /// Not now: it can't be reached.
@@ -9,16 +9,20 @@ pub enum SinkError {
     Refused(String),
 }
 
-/// The far side of a lane.
+/// The far side of a lane. While it is asked something nothing else happens in the lane: it answers, or is away, within seconds.
 pub trait Sink: Send + 'static {
     /// What it takes.
-    type Item: Send;
+    type Item: Spooled + Send;
 
-    /// Takes an item. One that it has taken already, and was not heard to, changes nothing.
+    /// Items that it takes at once, at least 1.
+    const ITEMS_MAX: usize = 1;
+
+    /// Takes items, all of them or none: at least one, and [`Sink::ITEMS_MAX`] at most. One that it has taken already, and was not heard
+    /// to, changes nothing; it may come again among others.
     ///
     /// # Errors
     /// See [`SinkError`].
-    fn take(&mut self, item: &Self::Item) -> Result<(), SinkError>;
+    fn take(&mut self, items: &[Self::Item]) -> Result<(), SinkError>;
 
     /// Makes what it has taken survive a loss of power, where it can.
     ///
@@ -27,4 +31,16 @@ pub trait Sink: Send + 'static {
     fn sync(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
+}
+
+/// What can wait on disk.
+pub trait Spooled: Sized {
+    /// Adds itself to `out`.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// What [`Spooled::encode`] has written.
+    ///
+    /// # Errors
+    /// Bytes that are no such thing; never a panic. A text.
+    fn decode(bytes: &[u8]) -> Result<Self, String>;
 }

@@ -8,12 +8,17 @@ use std::time::Duration;
 use bevy_ecs::resource::Resource;
 use corec_core::store::{Batch, RunRecord, Store, StoreError};
 
-use crate::lane::{Lane, LaneOptions, LaneReport, Policy, Safe, Sink, SinkError};
+use crate::lane::{
+    Lane, LaneOptions, LaneReport, LeftOnDisk, Policy, Safe, Sink, SinkError, SpoolOptions, Spooled,
+};
 
 /// Batches that may wait.
 const BATCHES_MAX: usize = 4;
 /// How long a full lane may hold a tick, and how long a store may be away, before the run ends.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the end of a run waits for a store that is away, where what waits is kept on disk.
+const PATIENCE_AT_END: Duration = Duration::from_secs(5);
 
 /// A store as the far side of a lane.
 pub struct StoreSink(Box<dyn Store>);
@@ -21,12 +26,24 @@ pub struct StoreSink(Box<dyn Store>);
 impl Sink for StoreSink {
     type Item = Batch;
 
-    fn take(&mut self, batch: &Batch) -> Result<(), SinkError> {
-        self.0.write(batch).map_err(sink_error)
+    fn take(&mut self, batches: &[Batch]) -> Result<(), SinkError> {
+        // One at a time; a batch is rows enough for a transaction.
+        batches.iter().try_for_each(|batch| self.0.write(batch)).map_err(sink_error)
     }
 
     fn sync(&mut self) -> Result<(), SinkError> {
         self.0.sync().map_err(sink_error)
+    }
+}
+
+impl Spooled for Batch {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let written = postcard::to_extend(self, std::mem::take(out));
+        *out = written.expect("a vector takes all there is");
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        postcard::from_bytes(bytes).map_err(|e| e.to_string())
     }
 }
 
@@ -38,21 +55,35 @@ fn sink_error(error: StoreError) -> SinkError {
 #[derive(Resource)]
 pub struct StoreLane {
     lane: Lane<StoreSink>,
+    has_spool: bool,
     is_closed: bool,
 }
 
 impl StoreLane {
-    /// Begins the run in `store` and starts the lane.
+    /// Begins the run in `store` and starts the lane. With a `spool` batches wait there while the store is away; those of the run that
+    /// another process has left in it are written first.
     ///
     /// # Errors
-    /// What the store says, or the system if it has no thread to give.
-    pub fn start(mut store: Box<dyn Store>, run: &RunRecord) -> Result<Self, StoreError> {
-        store.begin(run)?;
-        let options =
-            LaneOptions { name: "store", items_max: BATCHES_MAX, policy: Policy::Block, patience: PATIENCE };
-        let lane = Lane::start(StoreSink(store), options)
-            .map_err(|e| StoreError::failed("store", format!("its thread could not start: {e}")))?;
-        Ok(Self { lane, is_closed: false })
+    /// A spool that can't be read or is another run's: the store has not been told of the run then. What the store says, or the system
+    /// if it has no thread to give.
+    pub fn start(
+        store: Box<dyn Store>,
+        run: &RunRecord,
+        spool: Option<SpoolOptions>,
+    ) -> Result<Self, StoreError> {
+        let options = LaneOptions {
+            name: "store",
+            items_max: BATCHES_MAX,
+            policy: Policy::Block,
+            patience: PATIENCE,
+            spool,
+        };
+        let has_spool = options.spool.is_some();
+        let failed = |e: String| StoreError::failed("store", e);
+        let mut lane = Lane::open(StoreSink(store), options).map_err(failed)?;
+        lane.with_sink(|sink| sink.0.begin(run))?;
+        lane.run().map_err(failed)?;
+        Ok(Self { lane, has_spool, is_closed: false })
     }
 
     /// Sends what `batch` has on its way, and empties it.
@@ -65,7 +96,7 @@ impl StoreLane {
         self.lane.put(std::mem::replace(batch, empty));
     }
 
-    /// As [`StoreLane::send`]; gives what tells when the store has it, and keeps it.
+    /// As [`StoreLane::send`]; gives what tells when it is kept: by the store, or on disk while that is away.
     pub fn send_safely(&mut self, batch: &mut Batch) -> Safe<StoreSink> {
         self.send(batch);
         self.lane.sync()
@@ -76,22 +107,29 @@ impl StoreLane {
         self.lane.report()
     }
 
-    /// Waits until everything is written, and ends the run in the store at `tick`. A second call does nothing.
+    /// Waits until everything is written, and ends the run in the store at `tick`. A store that is away has the run end when a process
+    /// goes on with it: what could not be written is told, and kept on disk. A second call does nothing.
     ///
     /// # Errors
     /// What the store says: a text.
-    pub fn close(&mut self, tick: u64) -> Result<(), String> {
+    pub fn close(&mut self, tick: u64) -> Result<Option<LeftOnDisk>, String> {
         if std::mem::replace(&mut self.is_closed, true) {
-            return Ok(());
+            return Ok(None);
         }
-        self.lane.close(PATIENCE)?;
-        self.lane.with_sink(|sink| sink.0.end(tick)).map_err(|e| e.to_string())
+        let is_kept = self.has_spool && self.lane.report().away.is_some();
+        let left = self.lane.close(if is_kept { PATIENCE_AT_END } else { PATIENCE })?;
+        if left.is_none() {
+            self.lane.with_sink(|sink| sink.0.end(tick)).map_err(|e| e.to_string())?;
+        }
+        Ok(left)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use corec_core::store::Metric;
+    use corec_core::alert::{Alert, AlertState};
+    use corec_core::store::{BlockState, KeyValue, Metric};
+    use corec_core::units::RunId;
 
     use super::*;
     use crate::store::{MemoryStore, SqliteStore};
@@ -111,7 +149,7 @@ mod tests {
     #[test]
     fn everything_sent_is_written_when_it_is_closed() {
         let store = MemoryStore::default();
-        let mut lane = StoreLane::start(Box::new(store.clone()), &record()).unwrap();
+        let mut lane = StoreLane::start(Box::new(store.clone()), &record(), None).unwrap();
         feed(&mut lane);
         lane.close(100).unwrap();
         lane.close(100).unwrap();
@@ -127,7 +165,7 @@ mod tests {
         let path = folder.path().join("s.db");
         for _ in 0..2 {
             let store = SqliteStore::open("sqlite://s.db", &path).unwrap();
-            let mut lane = StoreLane::start(Box::new(store), &record()).unwrap();
+            let mut lane = StoreLane::start(Box::new(store), &record(), None).unwrap();
             feed(&mut lane);
             feed(&mut lane);
             lane.close(100).unwrap();
@@ -166,15 +204,89 @@ mod tests {
 
     #[test]
     fn a_store_that_fails_is_told_and_does_not_hold_the_run() {
-        let mut lane = StoreLane::start(Box::new(Failing { is_away: 0 }), &record()).unwrap();
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: 0 }), &record(), None).unwrap();
         feed(&mut lane);
         assert_eq!(lane.close(1).unwrap_err(), "store sqlite://s.db: disk is full");
         assert!(lane.report().failure.unwrap().contains("disk is full"));
     }
 
     #[test]
+    fn a_batch_on_disk_is_the_batch_that_was_put() {
+        let metric = |value| Metric { tick: 3, name: "fitness".into(), value };
+        let state = BlockState {
+            tick: 3,
+            block: 9,
+            group: "swarm".into(),
+            channel: -1,
+            entities: 10,
+            active: 8,
+            mean: 0.5,
+            deviation: f32::INFINITY,
+            fitness: 0.25,
+            threshold: -0.0,
+        };
+        let row = KeyValue { tick: 3, plugin: "p".into(), key: "k".into(), value: "{}".into() };
+        let alert = Alert {
+            instance: "corec1".into(),
+            epoch: 1,
+            sequence: 2,
+            tick: 3,
+            name: "n".into(),
+            subject: "s".into(),
+            value: 0.5,
+            severity: 4,
+            state: AlertState::Raised,
+            by: String::new(),
+        };
+        let batch =
+            Batch { blocks: vec![state], alerts: vec![alert], metrics: vec![metric(0.5)], rows: vec![row] };
+        let mut bytes = b"before".to_vec();
+        batch.encode(&mut bytes);
+        assert_eq!(Batch::decode(&bytes[6..]), Ok(batch));
+        for length in 0..bytes.len() - 6 {
+            assert!(Batch::decode(&bytes[6..6 + length]).is_err(), "{length} bytes");
+        }
+        // What has no value keeps its bits.
+        let odd = f64::from_bits(0x7ff8_0000_0000_0123);
+        let batch = Batch { metrics: vec![metric(odd)], ..Batch::default() };
+        let mut bytes = Vec::new();
+        batch.encode(&mut bytes);
+        assert_eq!(Batch::decode(&bytes).unwrap().metrics[0].value.to_bits(), odd.to_bits());
+    }
+
+    #[test]
+    fn what_a_store_that_is_away_could_not_have_is_written_when_the_run_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool =
+            || Some(SpoolOptions { folder: folder.path().join("spool"), bytes_max: 1 << 20, run: RunId(7) });
+        let path = folder.path().join("s.db");
+        let open = || Box::new(SqliteStore::open("sqlite://s.db", &path).unwrap());
+        let run = RunRecord { id: Some(RunId(7)), ..record() };
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: u32::MAX }), &run, spool()).unwrap();
+        feed(&mut lane);
+        lane.send_safely(&mut Batch::default()).wait().unwrap();
+        assert_eq!((lane.report().spooled, lane.report().sent), (100, 0));
+        drop(lane);
+        let mut lane =
+            StoreLane::start(open(), &RunRecord { continues: true, ..run.clone() }, spool()).unwrap();
+        assert_eq!(lane.close(100), Ok(None));
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let count: i64 = db.query_row("SELECT count(*) FROM metrics", [], |row| row.get(0)).unwrap();
+        assert_eq!((count, lane.report().spooled), (100, 0));
+        // Refused before the store hears of the run.
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: u32::MAX }), &run, spool()).unwrap();
+        feed(&mut lane);
+        lane.send_safely(&mut Batch::default()).wait().unwrap();
+        drop(lane);
+        let other = spool().map(|spool| SpoolOptions { run: RunId(8), ..spool });
+        assert!(StoreLane::start(open(), &record(), other).is_err());
+        let runs: i64 = db.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
+        assert_eq!(runs, 1);
+    }
+
+    #[test]
     fn a_store_that_is_away_for_a_moment_loses_nothing() {
-        let mut lane = StoreLane::start(Box::new(Failing { is_away: 4 }), &record()).unwrap();
+        let mut lane = StoreLane::start(Box::new(Failing { is_away: 4 }), &record(), None).unwrap();
         feed(&mut lane);
         lane.close(1).unwrap();
         assert_eq!(lane.report().sent, 100);

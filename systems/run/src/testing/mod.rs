@@ -152,7 +152,7 @@ impl TestApp {
             seed: self.scenario.seed,
             ..RunRecord::default()
         };
-        app.insert_resource(StoreLane::start(Box::new(store.clone()), &record).map_err(failed)?);
+        app.insert_resource(StoreLane::start(Box::new(store.clone()), &record, None).map_err(failed)?);
         self.changes.into_iter().for_each(|change| change(&mut app));
         let simulation = match &snapshot {
             None => Simulation::new(app, self.scenario)?,

@@ -94,7 +94,7 @@ impl RedisBus {
             patience: PATIENCE,
             spool: options.spool.clone(),
         };
-        let fail = |e: std::io::Error| OpenError::Away(format!("bus: its threads could not start: {e}"));
+        let fail = |e: String| OpenError::Away(format!("bus: {e}"));
         let lane = Lane::start(writer, lane_options).map_err(fail)?;
         let inbox = Arc::new(Inbox::default());
         let reader = Reader {
@@ -105,7 +105,7 @@ impl RedisBus {
             inbox: Arc::clone(&inbox),
         };
         let thread = std::thread::Builder::new().name("corec-bus-in".into()).spawn(|| reader.run());
-        Ok(Self { lane, inbox, thread: Some(thread.map_err(fail)?), lost })
+        Ok(Self { lane, inbox, thread: Some(thread.map_err(|e| fail(e.to_string()))?), lost })
     }
 
     fn stop_reading(&mut self) {
@@ -181,7 +181,9 @@ impl Bus for RedisBus {
             let (stream, bytes) = (stream.into(), data.len());
             return Err(BusError::TooLarge { stream, bytes, bytes_max: ENTRY_BYTES_MAX });
         }
-        self.lane.put(Outgoing { stream: stream.into(), id, data: data.into() });
+        let mut entry = self.lane.spare().unwrap_or_default();
+        entry.set(stream, id, data);
+        self.lane.put(entry);
         self.lane.report().failure.map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
     }
 
@@ -213,7 +215,10 @@ impl Bus for RedisBus {
 
     fn close(&mut self, deadline: Duration) -> Result<(), BusError> {
         self.stop_reading();
-        self.lane.close(deadline).map_err(BusError::Lane)
+        if let Some(left) = self.lane.close(deadline).map_err(BusError::Lane)? {
+            tracing::warn!("bus: {left}: corec run --restore sends them");
+        }
+        Ok(())
     }
 }
 

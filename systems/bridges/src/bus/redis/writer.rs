@@ -13,13 +13,13 @@ use corec_core::bus::{Cursor, OutputId};
 use corec_core::units::RunId;
 use redis::{Client, Value};
 
-use super::super::outgoing::Outgoing;
 use super::command::push;
 use super::id;
 use super::link::{Link, LinkError, of_server};
 use super::reply::{cursor, text, unexpected};
 use super::trim::Written;
 use super::url::RedisUrl;
+use crate::bus::outgoing::Outgoing;
 use crate::lane::{Sink, SinkError};
 
 /// Bytes of entries in one transaction, unless one entry alone has more.
@@ -209,10 +209,10 @@ impl Writer {
                     other => unexpected("XADD", other),
                 });
             };
-            if !self.written.contains_key(&*item.stream) {
-                self.written.insert(item.stream.to_string(), Written::new(self.url.keep_bytes));
+            if !self.written.contains_key(&item.stream) {
+                self.written.insert(item.stream.clone(), Written::new(self.url.keep_bytes));
             }
-            let written = self.written.get_mut(&*item.stream).expect("it was just put there");
+            let written = self.written.get_mut(&item.stream).expect("it was just put there");
             written.add(at, item.data.len());
         }
         Ok(())
