@@ -3,6 +3,8 @@
 
 pub mod skip;
 
+pub mod postgres;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
