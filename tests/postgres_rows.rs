@@ -70,7 +70,8 @@ fn a_repeated_batch_changes_nothing() {
     let metric = |name: &'static str, value| Metric { tick: 2, name: name.into(), value };
     let metrics = vec![metric("b", 1.0), metric("a", 2.0), metric("b", 3.0), metric("fitness", 9.0)];
     store.write(&Batch { metrics, ..Batch::default() }).unwrap();
-    let metrics = "SELECT string_agg(name || round(value::numeric, 1), ' ' ORDER BY name) FROM metrics WHERE tick = 2";
+    let metrics =
+        "SELECT string_agg(name || round(value::numeric, 1), ' ' ORDER BY name) FROM metrics WHERE tick = 2";
     assert_eq!(server.sql(metrics), "a2.0 b1.0 entities0.7 fitness0.7");
     store.write(&Batch::default()).unwrap();
 }
@@ -133,7 +134,9 @@ fn of_two_processes_the_later_one_writes_the_run() {
 
 #[test]
 fn a_database_that_does_not_wait_for_its_disk_is_made_to_at_a_sync() {
-    let Some(server) = Postgres::start_with(&["synchronous_commit=off", "wal_writer_delay=10s"]) else { return };
+    let Some(server) = Postgres::start_with(&["synchronous_commit=off", "wal_writer_delay=10s"]) else {
+        return;
+    };
     let mut store = open(&server);
     store.begin(&record(1, false)).unwrap();
     store.write(&every_kind(0)).unwrap();

@@ -26,7 +26,8 @@ fn views_answer_the_common_questions() {
     assert_eq!(server.sql("SELECT sequence, name, subject FROM alerts_open"), "2|low_fitness|sensors/0");
     store.write(&every_kind(3)).unwrap();
     assert_eq!(server.sql("SELECT count(*) FROM alerts_open"), "0", "it was cleared");
-    let hours = "SELECT block_group, sum(states), min(fitness_mean) FROM fitness_by_hour GROUP BY 1 ORDER BY 1";
+    let hours =
+        "SELECT block_group, sum(states), min(fitness_mean) FROM fitness_by_hour GROUP BY 1 ORDER BY 1";
     assert_eq!(server.sql(hours), "safety|12|1\nsensors|12|0.5");
     // As the old program's readers ask.
     let old = "SELECT id, canal, num_entidades, fitness, instance_id FROM bloques \
@@ -56,7 +57,11 @@ fn days_are_made_ahead_and_detached_when_asked() {
         let days = format!("SELECT count(*) FROM pg_inherits WHERE inhparent = '{table}'::regclass");
         server.count(&days)
     };
-    assert_eq!(["block_states", "alerts", "metrics", "plugin_rows"].map(days), [5; 4], "4 days and the default");
+    assert_eq!(
+        ["block_states", "alerts", "metrics", "plugin_rows"].map(days),
+        [5; 4],
+        "4 days and the default"
+    );
     assert_eq!(server.count("SELECT count(*) FROM block_states_default"), 0, "the day at hand has its own");
     server.sql("CREATE TABLE metrics_p20200102 PARTITION OF metrics FOR VALUES FROM ('2020-01-02 00:00+00') TO ('2020-01-03 00:00+00')");
     server.sql("INSERT INTO metrics VALUES (1, 9, 'old', 1, '2020-01-02 12:00+00'), (1, 9, 'older', 1, '2019-01-01')");

@@ -156,6 +156,18 @@ impl Postgres {
             && postmaster.try_wait().is_ok_and(|end| end.is_none())
         {
             kill("INT", &[postmaster.id()]);
+            // One that is asked in the midst of a recovery may wait for ever.
+            for _ in 0..200 {
+                if postmaster.try_wait().is_ok_and(|end| end.is_some()) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            return if postmaster.try_wait().is_ok_and(|end| end.is_none()) {
+                self.kill_all()
+            } else {
+                self.wait()
+            };
         }
         self.wait();
     }

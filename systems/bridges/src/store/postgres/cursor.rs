@@ -100,7 +100,16 @@ impl Owned {
                 "the run's rows are written by {holder} since {since}, must be by one process only: this one writes no more"
             )));
         }
-        self.cursor = Cursor::of(&row)?;
+        let found = Cursor::of(&row)?;
+        if found.version < self.cursor.version {
+            let (was, is) = (self.cursor.version, found.version);
+            tracing::error!(
+                "store: the database has lost the last {} batches that it had taken (found cursor {is}, was {was}): its commits \
+                 do not wait for its disk, or a standby without them has taken over",
+                was - is
+            );
+        }
+        self.cursor = found;
         Ok(())
     }
 

@@ -42,7 +42,7 @@ pub(super) struct Link {
     /// The COPY of each table, once it has been used.
     pub copies: [Option<Statement>; 4],
     /// Whether a commit is on the disk once it is answered.
-    pub is_durable: bool,
+    is_durable: bool,
 }
 
 /// A server, connected or not.
@@ -54,6 +54,8 @@ pub(super) struct Server {
     link: Option<Link>,
     /// Whether it has been reached before: it was right then, and what is wrong now may pass.
     was_there: bool,
+    /// Whether a commit is on the disk once it is answered; as it was when last connected.
+    pub is_durable: bool,
 }
 
 impl Server {
@@ -65,7 +67,7 @@ impl Server {
         let tls = connector(&settings.trust)?;
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| format!("its runtime could not start: {e}"))?;
-        Ok(Self { settings, tls, runtime: Some(runtime), link: None, was_there: false })
+        Ok(Self { settings, tls, runtime: Some(runtime), link: None, was_there: false, is_durable: false })
     }
 
     /// Whether there is a connection that may be used.
@@ -82,11 +84,11 @@ impl Server {
         let runtime = self.runtime.as_ref().expect("is there until the drop");
         let (config, tls) = (&self.settings.config, self.tls.clone());
         let opened = runtime.block_on(within(open(config, tls)));
-        self.link = Some(opened.map_err(|trouble| match trouble {
+        let link = opened.map_err(|trouble| match trouble {
             Trouble::Refused(why) if self.was_there && !is_of_server(&why) => Trouble::Away(why),
             other => other,
-        })?);
-        self.was_there = true;
+        })?;
+        (self.was_there, self.is_durable, self.link) = (true, link.is_durable, Some(link));
         Ok(())
     }
 

@@ -62,6 +62,12 @@ impl Settings {
         }
         let url = if rest.is_empty() { base.to_string() } else { format!("{base}?{}", rest.join("&")) };
         let mut config: Config = url.parse().map_err(|e| unreadable(&e))?;
+        if config.get_password() == Some(b"***") {
+            return Err(
+                "found *** for a password, must be the password: a run's record has none, give --store URL"
+                    .into(),
+            );
+        }
         let (ssl_mode, trust) = trust(mode.as_deref(), ca)?;
         config.ssl_mode(ssl_mode);
         complete(&mut config)?;
@@ -178,6 +184,7 @@ mod tests {
             ("postgres://u:hunter2@h/d?colour=red", "colour"),
             ("postgres://u:hunter2/3@h/d", "%2F"),
             ("postgres:///d", "no host"),
+            ("postgres://u:***@h/d", "--store"),
         ] {
             let error = Settings::parse(url).unwrap_err();
             assert!(error.contains(wanted) && !error.contains("hunter2"), "{url}: {error}");

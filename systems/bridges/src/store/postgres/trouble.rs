@@ -99,12 +99,12 @@ fn about_io(io: &io::Error) -> Trouble {
 }
 
 fn about_tls(tls: &rustls::Error) -> String {
-    use rustls::CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
+    use rustls::CertificateError::{BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer};
     let advice = match tls {
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
             "the URL's host must be a name of the server's certificate"
         }
-        rustls::Error::InvalidCertificate(UnknownIssuer) => {
+        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
             "ca=FILE in the URL must be the authority that signed the server's certificate"
         }
         _ => "the server's certificate must be changed, or ca= in the URL",
