@@ -99,7 +99,11 @@ fn bad_usage_is_refused_before_anything_is_made() {
     refused(at, &["run", "telemetry"], "--input: missing");
     refused(at, &["run", "telemetry", "--input", "/nowhere/x.csv"], "/nowhere/x.csv");
     refused(at, &["run", "--bus", "redis://u:hunter2@h"], "Redis comes with its bridge");
-    refused(at, &["run", "--store", "postgres://u:hunter2@h/d"], "PostgreSQL comes with its bridge");
+    refused(
+        at,
+        &["run", "--store", "postgres://u:hunter2@h/d?sslmode=maybe"],
+        "must be disable, prefer, require",
+    );
     refused(at, &["run", "--store", "sqlit://x"], "unknown store");
     refused(at, &["run", "--memory-max", "20MB"], "must be at most 20 MB");
     refused(at, &["run", "--memory-max", "much"], "memory_max");
@@ -176,7 +180,9 @@ fn everything_in(folder: &std::path::Path, but: &str) -> String {
 #[test]
 fn no_output_and_no_file_shows_a_password() {
     let folder = tempfile::tempdir().unwrap();
-    for flags in [["--bus", "redis://ana:hunter2@h:1"], ["--store", "postgres://ana:hunter2@h/d"]] {
+    for flags in
+        [["--bus", "redis://ana:hunter2@h:1"], ["--store", "postgres://ana:hunter2@h/d?ca=/nowhere.pem"]]
+    {
         let output = corec(folder.path(), &[SMALL, &flags, &["--log", "trace"]].concat());
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);

@@ -11,6 +11,9 @@ mod plugins;
 mod rng;
 mod snapshot;
 mod store;
+#[cfg(feature = "postgres")]
+#[path = "../../tests/support/mod.rs"]
+mod support;
 mod tick;
 
 use std::hint::black_box;
@@ -68,4 +71,13 @@ criterion_group!(
         rng::philox, digest::digest, snapshot::snapshot, store::write,
         tick::ecosystem, tick::sizes, tick::full_rows, tick::telemetry
 );
+#[cfg(feature = "postgres")]
+criterion_group!(
+    name = servers;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(10));
+    targets = store::copy::copy
+);
+#[cfg(feature = "postgres")]
+criterion_main!(corec, servers);
+#[cfg(not(feature = "postgres"))]
 criterion_main!(corec);

@@ -9,6 +9,8 @@ pub mod redis;
 
 pub mod proxy;
 
+pub mod postgres;
+
 use std::path::Path;
 use std::process::{Command, Output};
 

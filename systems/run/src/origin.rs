@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use corec_bridges::store;
-use corec_core::config::Scenario;
+use corec_core::config::{Scenario, redact_url};
 use corec_core::section::Section;
 use corec_core::snapshot::Snapshot;
 use corec_core::stop::Stop;
@@ -177,6 +177,8 @@ fn check_copy(run: &RecordedRun, given: &Options, scenario: &Scenario) -> Result
     };
     let store = match store::parse(&scenario.store) {
         Ok(store::StoreUrl::Sqlite(path)) => path.is_absolute() && scenario.store == run.scenario().store,
+        // A manifest has no passwords.
+        Ok(store::StoreUrl::Postgres(url)) => redact_url(url) == redact_url(&run.scenario().store),
         _ => false,
     };
     let shared = [

@@ -3,18 +3,28 @@
 //! [`parse`] reads a URL, [`open`] turns it into a store, [`StoreLane`] keeps it off the tick.
 
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 
 mod lane;
 
 use std::path::Path;
+#[cfg(feature = "postgres")]
+use std::time::Duration;
 
 use corec_core::config::redact_url;
 use corec_core::store::{Store, StoreError};
 
 pub use lane::{StoreLane, StoreSink};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
+
+/// How long a server that is away is tried again at the start of a run: one that is being restarted is back by then.
+#[cfg(feature = "postgres")]
+const CONNECT: Duration = Duration::from_secs(30);
 
 /// What a store's URL asks for.
 pub enum StoreUrl<'u> {
@@ -22,6 +32,8 @@ pub enum StoreUrl<'u> {
     Memory,
     /// An SQLite file.
     Sqlite(&'u Path),
+    /// A PostgreSQL database, by its whole URL.
+    Postgres(&'u str),
 }
 
 /// Reads a store's URL. Touches nothing.
@@ -36,21 +48,30 @@ pub fn parse(url: &str) -> Result<StoreUrl<'_>, StoreError> {
             fail("found no file, must be sqlite://relative.db or sqlite:///absolute.db")
         }
         Some(("sqlite", path)) => Ok(StoreUrl::Sqlite(Path::new(path))),
+        #[cfg(feature = "postgres")]
+        Some(("postgres" | "postgresql", _)) => postgres::check(url).map(|()| StoreUrl::Postgres(url)),
+        #[cfg(not(feature = "postgres"))]
         Some(("postgres" | "postgresql", _)) => fail(
-            "PostgreSQL comes with its bridge, which this version does not have: --store sqlite://store.db",
+            "this build has no PostgreSQL, must be built with the feature `postgres`; or --store sqlite://store.db",
         ),
-        _ => fail("found an unknown store, must be memory, sqlite://relative.db or sqlite:///absolute.db"),
+        _ => fail(
+            "found an unknown store, must be memory, sqlite://relative.db, sqlite:///absolute.db or postgres://user@host/database",
+        ),
     }
 }
 
 /// Opens the store of a URL; a relative SQLite path is in `folder`.
 ///
 /// # Errors
-/// As [`parse`], or a file that can't be opened.
+/// As [`parse`], a file that can't be opened, or a server that refuses or stays away.
 pub fn open(url: &str, folder: &Path) -> Result<Box<dyn Store>, StoreError> {
     match parse(url)? {
         StoreUrl::Memory => Ok(Box::new(MemoryStore::default())),
         // An absolute path replaces the folder.
         StoreUrl::Sqlite(path) => Ok(Box::new(SqliteStore::open(url, &folder.join(path))?)),
+        #[cfg(feature = "postgres")]
+        StoreUrl::Postgres(url) => Ok(Box::new(PostgresStore::open(url, CONNECT)?)),
+        #[cfg(not(feature = "postgres"))]
+        StoreUrl::Postgres(_) => unreachable!("`parse` gives none without the feature"),
     }
 }

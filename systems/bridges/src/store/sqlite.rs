@@ -1,6 +1,7 @@
 //! The SQLite store: one file, readable by anything, WAL so that readers never wait for a run.
 //!
-//! Tables: `runs`, `block_states`, `alerts`, `metrics`, `plugin_rows`; every row names its run, so that one file may hold many.
+//! Tables: `runs`, `block_states`, `alerts`, `metrics`, `plugin_rows`; every row names its run, so that one file may hold many. Views, as in
+//! PostgreSQL: `latest_blocks`, `alerts_open`, `fitness_by_hour`, and `bloques` with the columns of the old program's table.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,34 +10,10 @@ use corec_core::config::redact_url;
 use corec_core::store::{Batch, RunRecord, Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-/// Numbers that a run could not tell are NULL.
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS runs (
-    run INTEGER PRIMARY KEY, scenario TEXT NOT NULL, instance TEXT NOT NULL, seed TEXT NOT NULL,
-    entities INTEGER NOT NULL, settings TEXT NOT NULL, last_tick INTEGER, id TEXT
-);
-CREATE UNIQUE INDEX IF NOT EXISTS runs_by_id ON runs (id);
-CREATE TABLE IF NOT EXISTS block_states (
-    run INTEGER NOT NULL, tick INTEGER NOT NULL, block INTEGER NOT NULL, block_group TEXT NOT NULL,
-    channel INTEGER NOT NULL, entities INTEGER NOT NULL, active INTEGER NOT NULL, mean REAL,
-    deviation REAL, fitness REAL, threshold REAL, PRIMARY KEY (run, tick, block)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS alerts (
-    run INTEGER NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, tick INTEGER NOT NULL,
-    instance TEXT NOT NULL, name TEXT NOT NULL, subject TEXT NOT NULL, value REAL,
-    severity INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (run, epoch, sequence)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS metrics (
-    run INTEGER NOT NULL, tick INTEGER NOT NULL, name TEXT NOT NULL, value REAL,
-    PRIMARY KEY (run, tick, name)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS plugin_rows (
-    run INTEGER NOT NULL, tick INTEGER NOT NULL, plugin TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (run, tick, plugin, key)
-) WITHOUT ROWID;
-";
-/// Raised whenever the tables change. 3: runs have an id, numbers may be NULL.
-const VERSION: i32 = 3;
+/// The tables and views of this version.
+const SCHEMA: &str = include_str!("sqlite.sql");
+/// Raised whenever the tables change. 3: runs have an id, numbers may be NULL. 4: rows know when they were written; views.
+const VERSION: i32 = 4;
 /// Tables whose numbers had to be there before version 3: made anew, with the rows they had.
 const NUMBERED: [&str; 3] = ["block_states", "alerts", "metrics"];
 /// How long another program may hold the file.
@@ -89,18 +66,25 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<i32> {
     if version >= VERSION {
         return Ok(version);
     }
-    let is_old = version > 0;
-    if is_old {
+    let is_numbered = (1..3).contains(&version);
+    let rename = |name: &str| to.execute_batch(&format!("ALTER TABLE {name} RENAME TO {name}_before"));
+    // When their rows were written, nobody knows any more.
+    let add_time =
+        |name: &str| to.execute_batch(&format!("ALTER TABLE {name} ADD COLUMN written_at INTEGER"));
+    if is_numbered {
         to.execute_batch("ALTER TABLE runs ADD COLUMN id TEXT")?;
-        NUMBERED
-            .iter()
-            .try_for_each(|name| to.execute_batch(&format!("ALTER TABLE {name} RENAME TO {name}_before")))?;
+        NUMBERED.iter().try_for_each(|name| rename(name))?;
+    } else if version == 3 {
+        NUMBERED.iter().try_for_each(|name| add_time(name))?;
+    }
+    if version >= 2 {
+        add_time("plugin_rows")?;
     }
     to.execute_batch(SCHEMA)?;
-    if is_old {
+    if is_numbered {
         NUMBERED.iter().try_for_each(|name| {
             to.execute_batch(&format!(
-                "INSERT INTO {name} SELECT * FROM {name}_before; DROP TABLE {name}_before"
+                "INSERT INTO {name} SELECT *, NULL FROM {name}_before; DROP TABLE {name}_before"
             ))
         })?;
     }
@@ -189,7 +173,7 @@ fn find(connection: &Connection, run: &RunRecord) -> rusqlite::Result<Option<i64
 /// A repeated batch changes nothing: every row has a key of its own.
 fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
     let mut states = to.prepare(
-        "INSERT OR IGNORE INTO block_states VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT OR IGNORE INTO block_states VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, unixepoch())",
     )?;
     for b in &batch.blocks {
         let (mean, deviation, fitness, threshold) =
@@ -199,8 +183,9 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
             run, tick, b.block, b.group, channel, b.entities, b.active, mean, deviation, fitness, threshold
         ])?;
     }
-    let mut alerts =
-        to.prepare("INSERT OR IGNORE INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let mut alerts = to.prepare(
+        "INSERT OR IGNORE INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, unixepoch())",
+    )?;
     for a in &batch.alerts {
         let (sequence, tick) = (a.sequence as i64, a.tick as i64);
         alerts.execute(params![
@@ -216,13 +201,83 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
             a.state.as_str()
         ])?;
     }
-    let mut metrics = to.prepare("INSERT OR IGNORE INTO metrics VALUES (?1, ?2, ?3, ?4)")?;
+    let mut metrics = to.prepare("INSERT OR IGNORE INTO metrics VALUES (?1, ?2, ?3, ?4, unixepoch())")?;
     for m in &batch.metrics {
         metrics.execute(params![run, m.tick as i64, m.name, m.value])?;
     }
-    let mut rows = to.prepare("INSERT OR IGNORE INTO plugin_rows VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut rows =
+        to.prepare("INSERT OR IGNORE INTO plugin_rows VALUES (?1, ?2, ?3, ?4, ?5, unixepoch())")?;
     for row in &batch.rows {
         rows.execute(params![run, row.tick as i64, row.plugin, row.key, row.value])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use corec_core::store::{BlockState, Metric};
+
+    use super::*;
+
+    fn states(tick: u64) -> Batch {
+        let state = |block| BlockState {
+            tick,
+            block,
+            group: "sensors".into(),
+            channel: 1,
+            entities: 1000,
+            active: 990,
+            mean: 0.5,
+            deviation: 0.1,
+            fitness: 0.25 * block as f32,
+            threshold: 0.4,
+        };
+        Batch { blocks: (0..3).map(state).collect(), ..Batch::default() }
+    }
+
+    #[test]
+    fn views_answer_the_common_questions() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open("sqlite://s.db", &folder.path().join("s.db")).unwrap();
+        store.begin(&RunRecord { instance: "corec1".into(), ..RunRecord::default() }).unwrap();
+        [0, 1].iter().for_each(|tick| store.write(&states(*tick)).unwrap());
+        let ask = |sql: &str| {
+            let ask = |row: &rusqlite::Row| -> rusqlite::Result<String> { row.get(0) };
+            store.connection.query_row(sql, [], ask).unwrap()
+        };
+        assert_eq!(ask("SELECT group_concat(tick || '/' || block, ' ') FROM latest_blocks"), "1/0 1/1 1/2");
+        let hours = "SELECT block_group || states || ' ' || fitness_mean || (hour LIKE '20__-__-__ __:00:00') FROM fitness_by_hour";
+        assert_eq!(ask(hours), "sensors6 0.251");
+        let old = "SELECT id || canal || ' ' || num_entidades || ' ' || fitness || instance_id FROM bloques \
+            WHERE timestamp > datetime('now', '-1 day') LIMIT 1";
+        assert_eq!(ask(old), "sensors1 3000 0.25corec1");
+    }
+
+    /// A file of version 3 keeps its rows, whose time nobody knows; what comes to it has one.
+    #[test]
+    fn a_file_without_times_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let mut store = SqliteStore::open("sqlite://s.db", &path).unwrap();
+        store.begin(&RunRecord::default()).unwrap();
+        store.write(&states(0)).unwrap();
+        let back: String = ["latest_blocks", "alerts_open", "fitness_by_hour", "bloques"]
+            .map(|view| format!("DROP VIEW {view};"))
+            .concat()
+            + &["block_states", "alerts", "metrics", "plugin_rows"]
+                .map(|table| format!("ALTER TABLE {table} DROP COLUMN written_at;"))
+                .concat();
+        store.connection.execute_batch(&(back + "PRAGMA user_version = 3")).unwrap();
+        drop(store);
+        let mut store = SqliteStore::open("sqlite://s.db", &path).unwrap();
+        store.begin(&RunRecord::default()).unwrap();
+        let mut batch = states(0);
+        batch.metrics.push(Metric { tick: 0, name: "x".into(), value: 1.0 });
+        store.write(&batch).unwrap();
+        let count =
+            "SELECT count(*), count(written_at), (SELECT count(written_at) FROM metrics) FROM block_states";
+        let found =
+            |row: &rusqlite::Row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+        assert_eq!(store.connection.query_row(count, [], found).unwrap(), (6, 3, 1));
+    }
 }

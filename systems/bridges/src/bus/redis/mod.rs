@@ -28,7 +28,6 @@ use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled};
 pub use reply::{ENTRY_BYTES_MAX, entries};
 pub use url::RedisUrl;
 
-use super::outgoing::Outgoing;
 use super::{BusOptions, OpenError};
 use crate::lane::{Lane, LaneOptions, Policy};
 use command::push;

@@ -1,0 +1,316 @@
+//! Rows: how each sort of row is keyed, checked and written in PostgreSQL's binary COPY format.
+
+use std::cmp::Ordering;
+
+use bytes::{BufMut, BytesMut};
+use corec_core::alert::Alert;
+use corec_core::store::{Batch, BlockState, KeyValue, Metric};
+use serde_json::{Value, json};
+
+use super::cursor::Cursor;
+
+/// A row of a batch, and its table.
+pub(super) trait Row {
+    const TABLE: &'static str;
+    /// Its place among the tables.
+    const PLACE: usize;
+    const COLUMNS: &'static [&'static str];
+    /// Columns that tell one row of a run from another. The first is a number.
+    const KEY: &'static [&'static str];
+
+    /// The key's order.
+    fn compare(&self, other: &Self) -> Ordering;
+    /// The key's first column.
+    fn first(&self) -> u64;
+    /// Whether no row of this key can be in the tables.
+    fn is_above(&self, cursor: &Cursor) -> bool;
+    /// Moves the cursor up to the row.
+    fn raise(&self, cursor: &mut Cursor);
+    /// What of it PostgreSQL has no form for.
+    fn check(&self) -> Result<(), &'static str>;
+    fn encode(&self, run: i64, to: &mut BytesMut);
+    fn content(&self) -> Value;
+}
+
+impl Cursor {
+    /// The cursor once a batch is in the tables.
+    pub fn after(&self, batch: &Batch) -> Self {
+        let mut next = Self { version: self.version + 1, ..*self };
+        batch.blocks.iter().for_each(|row| row.raise(&mut next));
+        batch.alerts.iter().for_each(|row| row.raise(&mut next));
+        batch.metrics.iter().for_each(|row| row.raise(&mut next));
+        batch.rows.iter().for_each(|row| row.raise(&mut next));
+        next
+    }
+}
+
+/// Puts the places of those rows that can be written into `order`, each key once (the first counts, as in SQLite), and the others with
+/// the cause into `aside`. Says whether none of them can be in the tables.
+pub(super) fn choose<T: Row>(
+    rows: &[T],
+    cursor: &Cursor,
+    order: &mut Vec<u32>,
+    aside: &mut Vec<(u32, String)>,
+) -> bool {
+    order.clear();
+    let (mut is_ascending, mut is_above) = (true, true);
+    for (at, row) in rows.iter().enumerate() {
+        if let Err(cause) = row.check() {
+            aside.push((at as u32, cause.into()));
+            continue;
+        }
+        is_above &= row.is_above(cursor);
+        is_ascending &= order.last().is_none_or(|last| rows[*last as usize].compare(row).is_lt());
+        order.push(at as u32);
+    }
+    if !is_ascending {
+        let compare = |a: &u32, b: &u32| rows[*a as usize].compare(&rows[*b as usize]);
+        order.sort_by(compare);
+        order.dedup_by(|b, a| compare(a, b).is_eq());
+    }
+    is_above
+}
+
+const TEXT: &str = "a text has a NUL, which PostgreSQL has no form for";
+const NUMBER: &str = "a number is above the column's";
+
+fn check_texts(texts: &[&str]) -> Result<(), &'static str> {
+    if texts.iter().any(|text| text.as_bytes().contains(&0)) { Err(TEXT) } else { Ok(()) }
+}
+
+fn check_numbers(longs: &[u64], integers: &[u32]) -> Result<(), &'static str> {
+    let fits =
+        longs.iter().all(|n| i64::try_from(*n).is_ok()) && integers.iter().all(|n| i32::try_from(*n).is_ok());
+    if fits { Ok(()) } else { Err(NUMBER) }
+}
+
+/// A tick as the tables have it. One that does not fit has been set aside, and must not stop the cursor.
+fn long(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(-1)
+}
+
+fn put_long(to: &mut BytesMut, number: i64) {
+    to.put_i32(8);
+    to.put_i64(number);
+}
+
+fn put_integer(to: &mut BytesMut, number: u32) {
+    to.put_i32(4);
+    to.put_u32(number);
+}
+
+fn put_small(to: &mut BytesMut, number: i16) {
+    to.put_i32(2);
+    to.put_i16(number);
+}
+
+/// A number that a run could not tell is NULL.
+fn put_real(to: &mut BytesMut, number: f32) {
+    if number.is_nan() {
+        to.put_i32(-1);
+    } else {
+        to.put_i32(4);
+        to.put_f32(number);
+    }
+}
+
+fn put_double(to: &mut BytesMut, number: f64) {
+    if number.is_nan() {
+        to.put_i32(-1);
+    } else {
+        to.put_i32(8);
+        to.put_f64(number);
+    }
+}
+
+fn put_text(to: &mut BytesMut, text: &str) {
+    to.put_i32(text.len() as i32);
+    to.put_slice(text.as_bytes());
+}
+
+impl Row for BlockState {
+    const TABLE: &'static str = "block_states";
+    const PLACE: usize = 0;
+    const COLUMNS: &'static [&'static str] = &[
+        "run",
+        "tick",
+        "block",
+        "block_group",
+        "channel",
+        "entities",
+        "active",
+        "mean",
+        "deviation",
+        "fitness",
+        "threshold",
+    ];
+    const KEY: &'static [&'static str] = &["tick", "block"];
+
+    fn compare(&self, other: &Self) -> Ordering {
+        (self.tick, self.block).cmp(&(other.tick, other.block))
+    }
+
+    fn first(&self) -> u64 {
+        self.tick
+    }
+
+    fn is_above(&self, cursor: &Cursor) -> bool {
+        long(self.tick) > cursor.blocks_tick
+    }
+
+    fn raise(&self, cursor: &mut Cursor) {
+        cursor.blocks_tick = cursor.blocks_tick.max(long(self.tick));
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        check_numbers(&[self.tick], &[self.block, self.entities, self.active])?;
+        check_texts(&[&self.group])
+    }
+
+    fn encode(&self, run: i64, to: &mut BytesMut) {
+        put_long(to, run);
+        put_long(to, long(self.tick));
+        put_integer(to, self.block);
+        put_text(to, &self.group);
+        put_small(to, self.channel.into());
+        put_integer(to, self.entities);
+        put_integer(to, self.active);
+        for number in [self.mean, self.deviation, self.fitness, self.threshold] {
+            put_real(to, number);
+        }
+    }
+
+    fn content(&self) -> Value {
+        let Self { tick, block, group, channel, entities, active, mean, deviation, fitness, threshold } =
+            self;
+        json!({
+            "tick": tick, "block": block, "block_group": **group, "channel": channel, "entities": entities,
+            "active": active, "mean": mean, "deviation": deviation, "fitness": fitness, "threshold": threshold,
+        })
+    }
+}
+
+impl Row for Alert {
+    const TABLE: &'static str = "alerts";
+    const PLACE: usize = 1;
+    const COLUMNS: &'static [&'static str] =
+        &["run", "epoch", "sequence", "tick", "instance", "name", "subject", "value", "severity", "state"];
+    const KEY: &'static [&'static str] = &["epoch", "sequence"];
+
+    fn compare(&self, other: &Self) -> Ordering {
+        (self.epoch, self.sequence).cmp(&(other.epoch, other.sequence))
+    }
+
+    fn first(&self) -> u64 {
+        self.epoch.into()
+    }
+
+    fn is_above(&self, cursor: &Cursor) -> bool {
+        (i64::from(self.epoch), long(self.sequence)) > cursor.alert
+    }
+
+    fn raise(&self, cursor: &mut Cursor) {
+        cursor.alert = cursor.alert.max((i64::from(self.epoch), long(self.sequence)));
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        check_numbers(&[self.tick, self.sequence], &[])?;
+        check_texts(&[&self.instance, &self.name, &self.subject])
+    }
+
+    fn encode(&self, run: i64, to: &mut BytesMut) {
+        put_long(to, run);
+        put_long(to, self.epoch.into());
+        put_long(to, long(self.sequence));
+        put_long(to, long(self.tick));
+        put_text(to, &self.instance);
+        put_text(to, &self.name);
+        put_text(to, &self.subject);
+        put_double(to, self.value);
+        put_small(to, self.severity.into());
+        put_text(to, self.state.as_str());
+    }
+
+    fn content(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+impl Row for Metric {
+    const TABLE: &'static str = "metrics";
+    const PLACE: usize = 2;
+    const COLUMNS: &'static [&'static str] = &["run", "tick", "name", "value"];
+    const KEY: &'static [&'static str] = &["tick", "name"];
+
+    fn compare(&self, other: &Self) -> Ordering {
+        (self.tick, &*self.name).cmp(&(other.tick, &*other.name))
+    }
+
+    fn first(&self) -> u64 {
+        self.tick
+    }
+
+    fn is_above(&self, cursor: &Cursor) -> bool {
+        long(self.tick) > cursor.metrics_tick
+    }
+
+    fn raise(&self, cursor: &mut Cursor) {
+        cursor.metrics_tick = cursor.metrics_tick.max(long(self.tick));
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        check_numbers(&[self.tick], &[])?;
+        check_texts(&[&self.name])
+    }
+
+    fn encode(&self, run: i64, to: &mut BytesMut) {
+        put_long(to, run);
+        put_long(to, long(self.tick));
+        put_text(to, &self.name);
+        put_double(to, self.value);
+    }
+
+    fn content(&self) -> Value {
+        json!({ "tick": self.tick, "name": self.name, "value": self.value })
+    }
+}
+
+impl Row for KeyValue {
+    const TABLE: &'static str = "plugin_rows";
+    const PLACE: usize = 3;
+    const COLUMNS: &'static [&'static str] = &["run", "tick", "plugin", "key", "value"];
+    const KEY: &'static [&'static str] = &["tick", "plugin", "key"];
+
+    fn compare(&self, other: &Self) -> Ordering {
+        (self.tick, &*self.plugin, &self.key).cmp(&(other.tick, &*other.plugin, &other.key))
+    }
+
+    fn first(&self) -> u64 {
+        self.tick
+    }
+
+    fn is_above(&self, cursor: &Cursor) -> bool {
+        long(self.tick) > cursor.rows_tick
+    }
+
+    fn raise(&self, cursor: &mut Cursor) {
+        cursor.rows_tick = cursor.rows_tick.max(long(self.tick));
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        check_numbers(&[self.tick], &[])?;
+        check_texts(&[&self.plugin, &self.key, &self.value])
+    }
+
+    fn encode(&self, run: i64, to: &mut BytesMut) {
+        put_long(to, run);
+        put_long(to, long(self.tick));
+        put_text(to, &self.plugin);
+        put_text(to, &self.key);
+        put_text(to, &self.value);
+    }
+
+    fn content(&self) -> Value {
+        json!({ "tick": self.tick, "plugin": self.plugin, "key": self.key, "value": self.value })
+    }
+}
