@@ -1,6 +1,7 @@
 //! The clients of assets/clients read what CoreC writes and write what it reads, bit for bit, and so do the bytes in docs/wire-format.md.
 //!
 //! Their packages are installed once, with pip and npm, below the target folder.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -41,7 +42,8 @@ fn python(source: &Path, target: &Path) -> Result<Client, String> {
         run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
         run(Command::new(&program).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(wanted))
     })?;
-    Ok(Client { name: "python", program, script: source.join("corec_client.py") })
+    run(Command::new(&program).arg("--version"))?;
+    Ok(Client { name: "python", program, script: source.join("main.py") })
 }
 
 fn node(source: &Path, target: &Path) -> Result<Client, String> {
@@ -54,6 +56,7 @@ fn node(source: &Path, target: &Path) -> Result<Client, String> {
     for file in ["client.js", "frame.js", "main.js"] {
         fs::copy(source.join(file), folder.join(file)).map_err(|e| format!("{file}: {e}"))?;
     }
+    run(Command::new("node").arg("--version"))?;
     Ok(Client { name: "node", program: "node".into(), script: folder.join("main.js") })
 }
 
@@ -82,7 +85,7 @@ impl Client {
     /// What it writes, given `input`; none if it fails.
     fn try_run(&self, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
         let mut command = Command::new(&self.program);
-        command.arg(&self.script).args(arguments).stdin(Stdio::piped());
+        command.arg(&self.script).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::piped());
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is installed");
         let mut stdin = child.stdin.take().expect("it is piped");

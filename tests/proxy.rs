@@ -1,4 +1,6 @@
 //! The tests' own servers and their proxy do what they say, for what other tests prove stands on them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "how long a link takes is what its mode says")]
 
 mod support;
 

@@ -9,6 +9,8 @@ use ::redis::{Client, Connection, FromRedisValue, Pipeline, TlsCertificates, cmd
 /// Entries that are asked for at a time.
 const PAGE: usize = 10_000;
 
+type Fields = Vec<(String, Vec<u8>)>;
+
 /// A connection of the tests' own.
 pub struct Ledger(Connection);
 
@@ -68,7 +70,7 @@ impl Ledger {
         let mut entries: Vec<Written> = Vec::new();
         loop {
             let from = entries.last().map_or("-".into(), |entry| format!("({}", entry.at));
-            let page: Vec<(String, Vec<(String, Vec<u8>)>)> =
+            let page: Vec<(String, Fields)> =
                 self.ask(&["XRANGE", stream, &from, "+", "COUNT", &PAGE.to_string()]);
             let count = page.len();
             entries.extend(page.into_iter().map(|(at, fields)| written(at, fields)));
@@ -84,7 +86,7 @@ impl Ledger {
     }
 }
 
-fn written(at: String, fields: Vec<(String, Vec<u8>)>) -> Written {
+fn written(at: String, fields: Fields) -> Written {
     let mut entry = Written { at, data: Vec::new(), id: None };
     for (name, value) in fields {
         match name.as_str() {

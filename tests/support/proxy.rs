@@ -250,7 +250,7 @@ fn part(mode: Mode, way: Way, waiting: usize) -> Part {
         Mode::Latency(round_trip) => Part { bytes: waiting, pause: round_trip / 2 },
         Mode::Throttle(per_second) => {
             let bytes = waiting.min((per_second / THROTTLE_STEPS).max(1) as usize);
-            Part { bytes, pause: Duration::from_secs_f64(bytes as f64 / per_second as f64) }
+            Part { bytes, pause: Duration::from_secs_f64(bytes as f64 / per_second.max(1) as f64) }
         }
         Mode::HalfOpen if way == Way::Request => at_once(waiting),
         Mode::HalfOpen | Mode::Silent => Part { bytes: 0, pause: PAUSE },
