@@ -306,7 +306,8 @@ fn what_keeps_a_run_from_its_server_is_one_clear_line() {
     assert!(host.contains("no-such-host"), "{host}");
     redis.cli(&["ACL", "SETUSER", "corec_user", "-hincrby"]);
     assert!(refusal(&redis.url()).contains("ACL SETUSER"));
-    let lru = Redis::start(Options { maxmemory: Some((50 << 20, "allkeys-lru")), ..Options::default() }).unwrap();
+    let lru =
+        Redis::start(Options { maxmemory: Some((50 << 20, "allkeys-lru")), ..Options::default() }).unwrap();
     let evicts = refusal(&lru.url());
     assert!(evicts.contains("noeviction") && evicts.contains("eviction=accept"), "{evicts}");
     bus(&format!("{}?eviction=accept", lru.url()), 1);

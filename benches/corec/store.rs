@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::time::Duration;
 
 use corec_bridges::store;
 use corec_core::store::{Batch, BlockState, Metric, RunRecord};
@@ -38,7 +39,7 @@ pub fn write(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     for url in ["memory", "sqlite://bench.db"] {
         let make = || {
-            let mut store = store::open(url, folder.path()).expect("a store");
+            let mut store = store::open(url, folder.path(), Duration::ZERO).expect("a store");
             let run = RunRecord {
                 id: None,
                 scenario: "bench".into(),

@@ -82,7 +82,7 @@ pub struct Polled {
 }
 
 /// How it is with a bus, and how it has been.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct BusHealth {
     /// Why the far side can't be reached; none while it can.
     pub away: Option<String>,

@@ -20,6 +20,7 @@ use crate::view::View;
 pub(crate) struct Started {
     pub simulation: Simulation,
     pub manifest: Manifest,
+    pub bus: String,
     pub store: String,
     pub out: PathBuf,
     /// What holds the run for this process.
@@ -74,7 +75,8 @@ impl Started {
         warn_of_budgets(&summary.plugins);
         (summary.restored_at, summary.snapshots) = (self.restored_at, snapshots);
         (summary.scenario, summary.seed) = (self.manifest.scenario.clone(), self.manifest.seed);
-        (summary.store, summary.out) = (redact_url(&self.store), self.out.clone());
+        (summary.bus, summary.store) = (redact_url(&self.bus), redact_url(&self.store));
+        summary.out.clone_from(&self.out);
         (summary.error, summary.interrupted_by) = (error, signal);
 
         self.manifest.status = match (&summary.error, summary.interrupted_by) {

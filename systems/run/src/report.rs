@@ -6,7 +6,7 @@ use corec_core::units::grouped;
 use corec_telemetry::table::TableReport;
 
 use crate::scenarios::BUILT_IN;
-use crate::summary::Summary;
+use crate::summary::{Lanes, Summary};
 
 /// Systems shown; the JSON has them all.
 const SYSTEMS: usize = 5;
@@ -155,12 +155,39 @@ fn outcome(s: &Summary, text: &mut Lines) {
     if let Some(error) = &s.snapshots.error {
         text.line("no snapshot", error.clone());
     }
-    text.line("store", s.store.clone());
+    lanes(s, text);
     text.line("folder", s.out.display().to_string());
     if let Some(signal) = s.interrupted_by {
         text.line("interrupted", format!("by signal {signal}, after tick {}", s.tick));
         let from = s.snapshots.last.as_ref().unwrap_or(&s.out);
         text.line("go on", format!("corec run --restore {}", from.display()));
+    }
+}
+
+/// Where the run's words went, and what came of it.
+fn lanes(s: &Summary, text: &mut Lines) {
+    let Lanes { bus, store } = &s.lanes;
+    if s.bus != "memory" {
+        text.line("bus", format!("{}: {} sent", s.bus, grouped(bus.sent)));
+    }
+    away(text, bus.outages, bus.away_seconds, bus.spooled, bus.away.as_deref());
+    let lost = [(bus.lost, "lost by the server"), (bus.dropped, "let go")];
+    for (count, what) in lost.into_iter().filter(|(count, _)| s.bus != "memory" && *count > 0) {
+        text.line("", format!("{} {what}", grouped(count)));
+    }
+    text.line("store", s.store.clone());
+    away(text, store.outages, store.away_seconds, store.spooled, store.away.as_deref());
+    if store.dropped + store.spool_lost > 0 {
+        text.line("", format!("{} batches lost", grouped(store.dropped + store.spool_lost)));
+    }
+}
+
+fn away(text: &mut Lines, outages: u64, seconds: f64, left: u64, why: Option<&str>) {
+    if outages > 0 {
+        text.line("", format!("away {} times, {seconds:.1} s in all", grouped(outages)));
+    }
+    if let Some(why) = why.filter(|_| left > 0) {
+        text.line("", format!("still away ({why}): {} wait on disk for a restore", grouped(left)));
     }
 }
 

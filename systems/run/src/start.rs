@@ -66,7 +66,8 @@ pub(crate) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Sta
     let bus = prepare(&mut app, &plan.scenario, table)?;
     let record = record(&plan.scenario);
     let manifest = origin.manifest(&mut plan, &record);
-    let (store, memory_max) = (plan.scenario.store.clone(), plan.scenario.snapshot_memory_max.clone());
+    let urls = [plan.scenario.bus.clone(), plan.scenario.store.clone()];
+    let memory_max = plan.scenario.snapshot_memory_max.clone();
     let scenario = std::mem::take(&mut plan.scenario);
     let simulation = match &origin.snapshot {
         None => Simulation::new(app, scenario),
@@ -75,7 +76,7 @@ pub(crate) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Sta
     let simulation = simulation.map_err(refusal)?;
     let folder = origin.folder(plan.out.take())?;
     let memory_max = parse_bytes(&memory_max).unwrap_or(0);
-    Start { plan, origin, options, simulation, folder, manifest, bus, store, memory_max, last_tick }
+    Start { plan, origin, options, simulation, folder, manifest, bus, urls, memory_max, last_tick }
         .finish(record)
 }
 
@@ -104,7 +105,8 @@ struct Start {
     folder: RunFolder,
     manifest: Manifest,
     bus: BusUrl,
-    store: String,
+    /// Of the bus and the store.
+    urls: [String; 2],
     memory_max: u64,
     last_tick: Option<u64>,
 }
@@ -137,15 +139,24 @@ impl Start {
         let attendants = self.attendants(snapshots, prefix);
         let first_updates = self.simulation.world().resource::<Totals>().entity_updates;
         let restored_at = self.origin.restored_at();
-        let Self { simulation, manifest, store, folder, .. } = self;
+        let Self { simulation, manifest, urls: [bus, store], folder, .. } = self;
         let (out, locks) = folder.keep();
         manifest::reserve(&out, manifest::FILE);
         manifest::reserve(&out, SUMMARY);
         if let Some(feed) = simulation.world().get_resource::<Feed>() {
             feed.acknowledge().map_err(RunError::Failed)?;
         }
-        let started =
-            Started { simulation, manifest, store, out, _locks: locks, profile, restored_at, first_updates };
+        let started = Started {
+            simulation,
+            manifest,
+            bus,
+            store,
+            out,
+            _locks: locks,
+            profile,
+            restored_at,
+            first_updates,
+        };
         Ok((started, attendants))
     }
 
@@ -182,10 +193,14 @@ impl Start {
         let run = self.origin.goes_on();
         let is_old = run.is_some_and(|run| run.manifest().id.is_none());
         let record = RunRecord { id: Some(id), entities, continues: run.is_some(), is_old, ..record };
-        let opened = store::open(&self.store, out).map_err(|e| RunError::Usage(e.to_string()))?;
+        let opened = store::open(&self.urls[1], out, self.options.connect_timeout());
+        let opened = opened.map_err(|e| match e.is_away {
+            true => RunError::Failed(e.to_string()),
+            false => RunError::Usage(e.to_string()),
+        })?;
         let spool = spool(out, "store", id);
         // What is in memory is never away.
-        let spool = (self.store != "memory").then_some(spool);
+        let spool = (self.urls[1] != "memory").then_some(spool);
         let lane = StoreLane::start(opened, &record, spool).map_err(|e| RunError::Failed(e.to_string()))?;
         self.simulation.world_mut().insert_resource(lane);
         Ok(())

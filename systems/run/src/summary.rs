@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use corec_bridges::lane::LaneReport;
+use corec_bridges::store::StoreLane;
 use corec_core::alert::Alerts;
 use corec_core::block::{KindTable, Population};
+use corec_core::bus::{BusHealth, RunBus};
 use corec_core::digest::resource_bytes;
 use corec_core::outputs::OutputDigests;
 use corec_core::phase::Owner;
@@ -53,6 +56,15 @@ pub struct PluginSummary {
     pub resource_bytes: u64,
     /// Whether it was stopped by a failure.
     pub is_stopped: bool,
+}
+
+/// What went to the outside, and for how long it could not be reached.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Lanes {
+    /// The bus.
+    pub bus: BusHealth,
+    /// The store.
+    pub store: LaneReport,
 }
 
 /// What became of a run. `--json` prints it as it is.
@@ -112,8 +124,12 @@ pub struct Summary {
     pub output_digest: String,
     /// The same by who said it (a plugin, or the engine), and where to.
     pub outputs: OutputDigests,
+    /// The bus's URL, without its password.
+    pub bus: String,
     /// The store's URL, without its password.
     pub store: String,
+    /// How it was with the ways to both.
+    pub lanes: Lanes,
     /// The run's folder.
     pub out: PathBuf,
     /// The tick of the snapshot that this process went on from; null if it began the run.
@@ -192,7 +208,12 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         state_digest: None,
         output_digest: String::new(),
         outputs: OutputDigests::new(),
+        bus: String::new(),
         store: String::new(),
+        lanes: Lanes {
+            bus: world.get_resource::<RunBus>().map(RunBus::health).unwrap_or_default(),
+            store: world.get_resource::<StoreLane>().map(StoreLane::report).unwrap_or_default(),
+        },
         out: PathBuf::new(),
         plugins: plugins(simulation, &systems),
         systems,

@@ -77,6 +77,7 @@ pub fn parse(url: &str) -> Result<BusUrl, String> {
 ///
 /// # Errors
 /// See [`OpenError`].
+#[cfg_attr(not(feature = "redis"), expect(unused_variables, reason = "memory has no need of them"))]
 pub fn open(url: &BusUrl, options: &BusOptions) -> Result<Box<dyn Bus>, OpenError> {
     match url {
         BusUrl::Memory => Ok(Box::new(MemoryBus::default())),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use corec_core::units::RunId;
+use serde::Serialize;
 
 /// What becomes of an item that a full lane has no room for.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub struct SpoolOptions {
 }
 
 /// What a lane has done so far, and how it is with it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LaneReport {
     /// Items that wait in memory, or are being sent from there.
     pub waiting: u64,

@@ -10,7 +10,6 @@ mod sqlite;
 mod lane;
 
 use std::path::Path;
-#[cfg(feature = "postgres")]
 use std::time::Duration;
 
 use corec_core::config::redact_url;
@@ -21,10 +20,6 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
-
-/// How long a server that is away is tried again at the start of a run: one that is being restarted is back by then.
-#[cfg(feature = "postgres")]
-const CONNECT: Duration = Duration::from_secs(30);
 
 /// What a store's URL asks for.
 pub enum StoreUrl<'u> {
@@ -60,18 +55,21 @@ pub fn parse(url: &str) -> Result<StoreUrl<'_>, StoreError> {
     }
 }
 
-/// Opens the store of a URL; a relative SQLite path is in `folder`.
+/// Opens the store of a URL; a relative SQLite path is in `folder`, and a server is waited for.
 ///
 /// # Errors
 /// As [`parse`], a file that can't be opened, or a server that refuses or stays away.
-pub fn open(url: &str, folder: &Path) -> Result<Box<dyn Store>, StoreError> {
+#[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "nothing else is waited for"))]
+pub fn open(url: &str, folder: &Path, connect_timeout: Duration) -> Result<Box<dyn Store>, StoreError> {
     match parse(url)? {
         StoreUrl::Memory => Ok(Box::new(MemoryStore::default())),
         // An absolute path replaces the folder.
         StoreUrl::Sqlite(path) => Ok(Box::new(SqliteStore::open(url, &folder.join(path))?)),
         #[cfg(feature = "postgres")]
-        StoreUrl::Postgres(url) => Ok(Box::new(PostgresStore::open(url, CONNECT)?)),
+        StoreUrl::Postgres(url) => Ok(Box::new(PostgresStore::open(url, connect_timeout)?)),
         #[cfg(not(feature = "postgres"))]
-        StoreUrl::Postgres(_) => unreachable!("`parse` gives none without the feature"),
+        StoreUrl::Postgres(_) => {
+            unreachable!("`parse` gives none without the feature")
+        }
     }
 }

@@ -63,7 +63,9 @@ pub fn locate(place: Place, info: Option<StreamInfo>) -> Located {
     let is_open = position.is_none() && info.first.is_some_and(|first| first > place.cursor);
     let what = match (lost, is_open) {
         (0, false) => None,
-        (0, true) => Some("may have been trimmed before it was read: how much had been is not known any more"),
+        (0, true) => {
+            Some("may have been trimmed before it was read: how much had been is not known any more")
+        }
         _ => Some("was trimmed before it was read"),
     };
     let position = if lost > 0 || is_open { Some(before_first) } else { position };
@@ -120,7 +122,7 @@ mod tests {
     #[test]
     fn a_stream_trimmed_past_the_reader_is_a_hole_that_is_counted() {
         assert_eq!(lost(place(10, Some(10)), info(21, 30, 10, 30)), (10, Cursor(10, 0), Some(20)));
-            // All of it is gone, and then nothing is left to read.
+        // All of it is gone, and then nothing is left to read.
         assert_eq!(lost(place(30, Some(10)), info(0, 30, 0, 30)), (20, Cursor(30, 0), Some(30)));
         assert_eq!(lost(place(10, Some(10)), info(0, 30, 0, 30)), (20, Cursor(10, 0), Some(30)));
         // One who reads for the first time takes what there is.
