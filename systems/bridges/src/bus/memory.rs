@@ -213,7 +213,7 @@ impl Bus for MemoryBus {
         let mut entry = self.lane.spare().unwrap_or_default();
         entry.set(stream, id, data);
         self.lane.put(entry);
-        self.lane.report().failure.map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
+        self.lane.failure().map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
     }
 
     fn keep(&mut self) -> Kept {

@@ -95,7 +95,7 @@ impl<S: Sink> Shared<S> {
     pub fn step(&self, patience: Duration, may_wait: bool) -> bool {
         let mut queue = self.lock();
         let step = loop {
-            match queue.next(now()) {
+            match queue.next(now) {
                 Step::Wait(_) if !may_wait => return false,
                 Step::Wait(Some(until)) => {
                     queue = match self.wait_until(queue, until) {
@@ -143,7 +143,7 @@ impl<S: Sink> Shared<S> {
         drop(far);
         let mut queue = self.lock();
         if let Ok(Sent { items, held }) = &sent {
-            queue.is_there(now());
+            queue.is_there(now);
             queue.report.sent += *items as u64;
             queue.keep_spare(&mut hand, S::ITEMS_MAX);
             held.map(|held| queue.hold(held));
@@ -217,7 +217,7 @@ impl<S: Sink> Shared<S> {
             queue.synced = settled;
         }
         if synced == Some(Ok(())) {
-            queue.is_there(now());
+            queue.is_there(now);
         }
         match synced {
             Some(Err(SinkError::Refused(why))) => {

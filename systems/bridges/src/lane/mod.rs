@@ -112,11 +112,13 @@ impl<S: Sink> Lane<S> {
 
     /// Puts an item in. What the policy lets go is counted; a lane that has failed takes nothing more.
     pub fn put(&mut self, item: S::Item) {
-        if self.thread.is_none() {
-            self.go_on();
-        }
-        let deadline = now() + self.options.patience;
+        let mut deadline = None;
         let mut queue = self.shared.lock();
+        if self.thread.is_none() && !queue.waiting.is_empty() {
+            drop(queue);
+            self.go_on();
+            queue = self.shared.lock();
+        }
         while queue.waiting.len() >= queue.items_max && queue.report.failure.is_none() {
             match self.options.policy {
                 Policy::Drop => {
@@ -140,6 +142,7 @@ impl<S: Sink> Lane<S> {
                 }
                 Policy::Block => {
                     drop(queue);
+                    let deadline = *deadline.get_or_insert_with(|| now() + self.options.patience);
                     if !self.wait_for_room(deadline) {
                         let (name, seconds) = (self.options.name, self.options.patience.as_secs());
                         let late = format!("the {name} did not take what it was sent for {seconds} s");
@@ -199,11 +202,16 @@ impl<S: Sink> Lane<S> {
         self.shared.lock().spare.pop()
     }
 
+    /// Why it can't go on; none while it can.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.lock().report.failure.clone()
+    }
+
     /// What it has done so far.
     pub fn report(&self) -> LaneReport {
         let queue = self.shared.lock();
         let waiting = (queue.waiting.len() + queue.sending) as u64;
-        LaneReport { waiting, away_seconds: queue.away(now()).as_secs_f64(), ..queue.report.clone() }
+        LaneReport { waiting, away_seconds: queue.away(now).as_secs_f64(), ..queue.report.clone() }
     }
 
     /// Sends what waits, for at most `deadline`, and ends the thread. What could not be sent and is safely on disk is no error: it is

@@ -107,20 +107,24 @@ impl<T> Queue<T> {
 
     /// What is to be done next, of what is as it should be: what is on disk goes before what waits in memory, and while the straight
     /// way is closed what waits goes to disk before it is too much, too old, or must be kept.
-    pub fn next(&self, now: Instant) -> Step {
+    pub fn next(&self, clock: fn() -> Instant) -> Step {
         if self.closing == Closing::LetGo {
             return Step::End;
         }
+        // A clock costs as much as all the rest, and nobody asks when all is well.
+        let is_well = self.outage.is_none() && !matches!(self.disk, Disk::Failed(_));
+        let now = (!is_well).then(clock);
+        let is_past = |at: Instant| now.is_some_and(|now| now >= at);
         let (has_spool, is_on_disk) = (!matches!(self.disk, Disk::None), self.report.spooled > 0);
         let is_disk_good = match self.disk {
             Disk::None => false,
-            Disk::Failed(until) => now >= until,
+            Disk::Failed(until) => is_past(until),
             Disk::Writable | Disk::Full => true,
         };
         let can_spill = is_disk_good && !matches!(self.disk, Disk::Full) && !self.waiting.is_empty();
         let (is_late, wants_sync) = (self.closing == Closing::Late, self.sync_wanted > self.synced);
         let is_behind = self.outage.is_some() || is_on_disk;
-        let is_old = self.outage.as_ref().is_some_and(|outage| now >= outage.since + IN_MEMORY);
+        let is_old = self.outage.as_ref().is_some_and(|outage| is_past(outage.since + IN_MEMORY));
         let is_much = self.waiting.len() * 2 >= self.items_max;
         if can_spill && (is_late || is_behind && (wants_sync || is_old || is_much)) {
             return Step::Spill;
@@ -128,7 +132,7 @@ impl<T> Queue<T> {
         if is_late {
             return Step::End;
         }
-        let is_pause = self.outage.as_ref().is_some_and(|outage| now < outage.until);
+        let is_pause = self.outage.as_ref().is_some_and(|outage| !is_past(outage.until));
         let can_sync = if has_spool { is_disk_good } else { !is_pause };
         if wants_sync && can_sync && self.settled() >= self.sync_wanted {
             return Step::Sync;
@@ -140,7 +144,7 @@ impl<T> Queue<T> {
             Some(outage) if is_pause => {
                 let old = (can_spill && !is_old).then_some(outage.since + IN_MEMORY);
                 let disk = match self.disk {
-                    Disk::Failed(until) if now < until => Some(until),
+                    Disk::Failed(until) if !is_past(until) => Some(until),
                     _ => None,
                 };
                 Step::Wait([old, disk].into_iter().flatten().chain([outage.until]).min())
@@ -209,11 +213,11 @@ impl<T> Queue<T> {
     }
 
     /// The far side has answered.
-    pub fn is_there(&mut self, now: Instant) {
+    pub fn is_there(&mut self, clock: fn() -> Instant) {
         if let Some(outage) = self.outage.take() {
-            self.away_before += now - outage.since;
+            self.away_before += clock() - outage.since;
+            self.report.away = None;
         }
-        self.report.away = None;
     }
 
     /// The far side is away, and tried again after a pause; says since when.
@@ -232,8 +236,8 @@ impl<T> Queue<T> {
     }
 
     /// How long the far side has been away, all outages together.
-    pub fn away(&self, now: Instant) -> Duration {
-        self.away_before + self.outage.as_ref().map_or(Duration::ZERO, |outage| now - outage.since)
+    pub fn away(&self, clock: fn() -> Instant) -> Duration {
+        self.away_before + self.outage.as_ref().map_or(Duration::ZERO, |outage| clock() - outage.since)
     }
 
     /// What the spool holds is this.
