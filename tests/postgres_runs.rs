@@ -44,10 +44,10 @@ fn a_killed_and_restored_run_has_every_row_once() {
     json(at, &["run", "cells.json", "--ticks", &end.to_string(), "--out", "s"], 0);
     let db = rusqlite::Connection::open(at.join("s/store.db")).unwrap();
     let sums = "SELECT sum(active), sum(entities), max(block) FROM block_states";
-    let sqlite: String = db
-        .query_row(&format!("SELECT a || '|' || b || '|' || c FROM (SELECT sum(active) AS a, sum(entities) AS b, max(block) AS c FROM block_states)"), [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(server.sql(sums), sqlite);
+    let of =
+        |row: &rusqlite::Row| -> rusqlite::Result<[i64; 3]> { Ok([row.get(0)?, row.get(1)?, row.get(2)?]) };
+    let [active, entities, block] = db.query_row(sums, [], of).unwrap();
+    assert_eq!(server.sql(sums), format!("{active}|{entities}|{block}"));
 }
 
 #[test]

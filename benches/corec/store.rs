@@ -179,7 +179,7 @@ pub mod copy {
     /// CPU seconds of this process, and of the one that serves it.
     fn cpu(server: &Postgres) -> [f64; 2] {
         let pid = server.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'corec'");
-        [format!("/proc/self/stat"), format!("/proc/{pid}/stat")].map(|path| {
+        ["/proc/self/stat".to_string(), format!("/proc/{pid}/stat")].map(|path| {
             let stat = std::fs::read_to_string(path).unwrap_or_default();
             let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
             // User and system time, in hundredths of a second.
