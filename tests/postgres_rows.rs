@@ -140,7 +140,7 @@ fn a_process_that_holds_the_cursor_is_not_waited_for() {
     store.begin(&record(1, false)).unwrap();
     store.write(&every_kind(0)).unwrap();
     std::thread::scope(|scope| {
-        let hold = "BEGIN; UPDATE cursors SET version = version + 1; SELECT pg_sleep(600)";
+        let hold = "BEGIN; UPDATE cursors SET version = version + 1; SELECT pg_sleep(60)";
         let holder = scope.spawn(|| server.try_sql(hold));
         let is_held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
         support::wait_until("the holder", || server.count(is_held) == 1);

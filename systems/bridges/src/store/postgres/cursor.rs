@@ -70,8 +70,9 @@ pub(super) async fn begin(client: &mut Client, run: &RunRecord) -> Result<Owned,
             None => to.query_one("SELECT run FROM runs WHERE id = $1", &[&id]).await?,
         };
         let number: i64 = found.try_get(0)?;
-        to.execute("INSERT INTO cursors (run) VALUES ($1) ON CONFLICT (run) DO NOTHING", &[&number]).await?;
+        // First of all: to look for the row in `cursors` already waits for who moves it.
         to.query(END_HOLDER, &[&number]).await?;
+        to.execute("INSERT INTO cursors (run) VALUES ($1) ON CONFLICT (run) DO NOTHING", &[&number]).await?;
         let held_by = "'process ' || $2::int8 || ' at ' || coalesce(host(inet_client_addr()), 'the server')";
         let take = format!(
             "UPDATE cursors SET version = version + 1, owner = gen_random_uuid(), held_by = {held_by}, held_since = now() \
