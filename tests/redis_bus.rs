@@ -219,3 +219,19 @@ fn a_server_that_is_full_is_away_until_there_is_room() {
     one.keep()().unwrap();
     assert_eq!(redis.cli(&["XLEN", "out"]).trim(), "100");
 }
+
+#[test]
+fn who_subscribes_anew_gets_nothing_of_what_was_on_its_way() {
+    let Some(redis) = Redis::start(Options::default()) else { return };
+    redis.ledger().add_all("in", texts(0..20_000));
+    let mut one = bus(&redis.url(), 1);
+    for _ in 0..30 {
+        one.subscribe("in", Cursor::START).unwrap();
+        let first = take(&mut *one, "in", 1).0;
+        let cursor = first[0].cursor;
+        one.subscribe("in", cursor).unwrap();
+        let rest = take(&mut *one, "in", 10_000).0;
+        assert_eq!(rest[0].data, b"1");
+        assert!(rest.windows(2).all(|two| two[0].cursor < two[1].cursor));
+    }
+}

@@ -103,7 +103,8 @@ fn apply_all(world: &mut World, stream: &str, part: &Part) {
     let mut rows = Rows::new(world);
     let (mut applied, mut faults) = (0, 0);
     for data in &part.data {
-        let is_fault = if Frame::is_one(data) { apply_frame(&mut rows, data) } else { apply(&mut rows, data) };
+        let is_fault =
+            if Frame::is_one(data) { apply_frame(&mut rows, data) } else { apply(&mut rows, data) };
         applied += u64::from(is_fault.is_some());
         faults += u64::from(is_fault == Some(true));
     }

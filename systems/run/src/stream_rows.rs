@@ -70,7 +70,8 @@ struct NotWanted;
 
 impl Source {
     fn run(mut self) {
-        self.reader.subscribe(&self.stream, Cursor::START);
+        let Ok(from) = self.begin() else { return };
+        self.reader.subscribe(&self.stream, from);
         while self.bringer.is_wanted() {
             self.reader.wait(&self.stream, WAIT);
             let polled = match self.reader.poll(&self.stream, LINES) {
@@ -83,45 +84,49 @@ impl Source {
             if polled.lost > 0 {
                 self.bringer.count(|counts| _ = counts.lost.fetch_add(polled.lost, Ordering::Relaxed));
             }
-            for entry in &polled.entries {
-                match self.take(entry) {
-                    Ok(true) => {}
-                    // The thread reads elsewhere from now on.
-                    Ok(false) => break,
-                    Err(NotWanted) => return,
-                }
+            if polled.entries.iter().try_for_each(|entry| self.take(entry)).is_err() {
+                return;
             }
             _ = self.reader.done(&self.stream, polled.last);
         }
     }
 
-    /// Brings an entry's row; says whether to go on with the next one.
-    fn take(&mut self, entry: &Entry) -> Result<bool, NotWanted> {
+    /// Where to read from: after the rows that were taken before, whose first, if it is there still, tells the columns.
+    fn begin(&mut self) -> Result<Cursor, NotWanted> {
+        while self.after > 0 && self.bringer.is_wanted() {
+            match self.reader.first(&self.stream) {
+                Ok(Some(first)) => {
+                    self.take(&first)?;
+                    let is_numbered = self.rows.as_ref().is_some_and(|rows| !rows.has_sequence);
+                    return Ok(if is_numbered { id_of(self.after) } else { Cursor::START });
+                }
+                Ok(None) => break,
+                Err(_) => std::thread::sleep(WAIT),
+            }
+        }
+        Ok(Cursor::START)
+    }
+
+    /// Brings an entry's row, and before the first one the columns.
+    fn take(&mut self, entry: &Entry) -> Result<(), NotWanted> {
         let Some(number) = number_of(entry.cursor) else {
             self.refuse(entry, "its id must be N-0 or the server's own");
-            return Ok(true);
+            return Ok(());
         };
-        let is_first = self.rows.is_none();
-        let rows = match self.rows.take().map_or_else(|| JsonRows::of(&entry.data), Ok) {
-            Ok(rows) => rows,
-            Err(error) => {
-                self.refuse(entry, &error);
-                return Ok(true);
+        if self.rows.is_none() {
+            match JsonRows::of(&entry.data) {
+                Ok(rows) => {
+                    self.send(rows.header())?;
+                    self.rows = Some(rows);
+                }
+                Err(error) => {
+                    self.refuse(entry, &error);
+                    return Ok(());
+                }
             }
-        };
-        let (header, row, has_sequence) = (rows.header(), rows.row(number, &entry.data), rows.has_sequence);
-        self.rows = Some(rows);
-        if is_first {
-            self.send(header)?;
         }
-        if is_first && !has_sequence && self.after >= number {
-            // The first row has told the columns; those that were taken before are passed over, but for one that shows what is a number.
-            self.reader.subscribe(&self.stream, id_of(self.after));
-            self.bring(entry, row)?;
-            return Ok(false);
-        }
-        self.bring(entry, row)?;
-        Ok(true)
+        let row = self.rows.as_ref().map(|rows| rows.row(number, &entry.data));
+        row.map_or(Ok(()), |row| self.bring(entry, row))
     }
 
     fn bring(&mut self, entry: &Entry, row: Result<Vec<u8>, String>) -> Result<(), NotWanted> {

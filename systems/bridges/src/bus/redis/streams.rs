@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use corec_core::bus::{BusError, Cursor, Polled};
+use corec_core::bus::{BusError, Cursor, Entry, Polled};
 use redis::Client;
 
+use super::command::push;
 use super::inbox::{Inbox, Reading};
 use super::link::{Link, LinkError};
 use super::reader::Reader;
+use super::reply::entries;
 use super::url::RedisUrl;
 use crate::bus::OpenError;
 
 /// Reads streams, each by a cursor. The thread ends when it is dropped.
 pub struct StreamReader {
+    client: Client,
+    name: String,
     inbox: Arc<Inbox>,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,17 +59,30 @@ impl StreamReader {
     /// Starts the thread.
     pub(super) fn start(url: &RedisUrl, client: Client, name: &str, field: &str) -> Result<Self, String> {
         let inbox = Arc::new(Inbox::default());
-        let (url, name, field) = (url.clone(), name.into(), field.into());
-        let reader = Reader { url, client, name, field, inbox: Arc::clone(&inbox) };
+        let (url, of_thread, name, field) = (url.clone(), client.clone(), name.to_string(), field.into());
+        let reader = Reader { url, client: of_thread, name: name.clone(), field, inbox: Arc::clone(&inbox) };
         let thread = std::thread::Builder::new().name("corec-bus-in".into()).spawn(|| reader.run());
         let thread = thread.map_err(|e| format!("bus: its thread could not start: {e}"))?;
-        Ok(Self { inbox, thread: Some(thread) })
+        Ok(Self { client, name, inbox, thread: Some(thread) })
     }
 
     /// Reads `stream` from the entry after `from` on; what was read ahead from elsewhere is let go.
     pub fn subscribe(&self, stream: &str, from: Cursor) {
         self.inbox.lock().streams.insert(stream.into(), Reading::from(from));
         self.inbox.wake();
+    }
+
+    /// The first entry that a stream has now, on a connection of its own; none if it has none.
+    ///
+    /// # Errors
+    /// A server that is away, or a stream that can't be read: a text.
+    pub fn first(&self, stream: &str) -> Result<Option<Entry>, String> {
+        let mut request = Vec::new();
+        push(&mut request, &[b"XREAD", b"COUNT", b"1", b"STREAMS", stream.as_bytes(), b"0-0"]);
+        let asked = Link::open(&self.client, &self.name).and_then(|mut link| link.ask(&request, 1));
+        let read = asked.and_then(|mut answers| entries(answers.pop().unwrap_or_default()));
+        let first = read.map_err(|error| error.text().to_string())?.pop();
+        Ok(first.and_then(|(_, mut entries)| entries.pop()))
     }
 
     /// What has come on a stream since the last call, at most `max` entries.
