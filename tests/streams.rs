@@ -3,7 +3,8 @@
 
 use corec::prelude::*;
 use corec_bridges::bus::MemoryBus;
-use corec_bridges::publish::{ALERT_STREAM, DATA_STREAM};
+use corec_bridges::frames::DATA_STREAM;
+use corec_bridges::publish::ALERT_STREAM;
 use corec_core::bus::RunBus;
 use corec_core::message::{Frame, Record};
 use corec_core::units::ChannelId;
