@@ -24,7 +24,7 @@ fn server() -> Redis {
 fn bus(server: &Redis, run: u128) -> Box<dyn Bus> {
     let connect_timeout = Duration::from_secs(10);
     let options = BusOptions { instance: "corec1".into(), run: RunId(run), connect_timeout, spool: None };
-    open(&parse(&server.url()).expect("a URL"), &options).expect("it is there")
+    open(&parse(&format!("{}?keep=1GiB", server.url())).expect("a URL"), &options).expect("it is there")
 }
 
 fn add_all(server: &Redis, data: &[u8], has_id: bool) -> Duration {

@@ -38,6 +38,8 @@ use writer::Writer;
 
 /// Entries that may wait for the server in memory.
 const ENTRIES_MAX: usize = 100_000;
+/// Bytes of them: a second of frames of a million entities at ten ticks a second.
+const BYTES_MAX: usize = 128 << 20;
 /// How long they may hold a tick, and how long the server may be away once there is no room for more on disk either.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,6 +78,7 @@ impl RedisBus {
         let lane_options = LaneOptions {
             name: "bus",
             items_max: ENTRIES_MAX,
+            bytes_max: BYTES_MAX,
             policy: Policy::Block,
             patience: PATIENCE,
             spool: options.spool.clone(),
@@ -135,7 +138,7 @@ impl Bus for RedisBus {
         let mut entry = self.lane.spare().unwrap_or_default();
         entry.set(stream, id, data);
         self.lane.put(entry);
-        self.lane.report().failure.map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
+        self.lane.failure().map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
     }
 
     fn keep(&mut self) -> Kept {

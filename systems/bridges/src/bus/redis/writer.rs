@@ -100,7 +100,7 @@ impl Writer {
         self.check_fence(has)?;
         let last = has.get(1).and_then(text).and_then(id::parse_output);
         let count = has.get(2).and_then(|count| number(count).ok().flatten()).unwrap_or(0);
-        if last < self.last {
+        if last.map(OutputId::order) < self.last.map(OutputId::order) {
             let lost = self.count.saturating_sub(count).max(1);
             self.lost.fetch_add(lost, Ordering::Relaxed);
             tracing::warn!(
@@ -139,7 +139,8 @@ impl Writer {
             if self.link.is_none() {
                 self.connect()?;
             }
-            let had = rest.partition_point(|item| Some(item.id) <= self.last);
+            let had =
+                rest.partition_point(|item| self.last.is_some_and(|last| item.id.order() <= last.order()));
             rest = &rest[had..];
             if rest.is_empty() {
                 return Ok(());
