@@ -71,7 +71,8 @@ type Entries = (Cursor, u64, Vec<Vec<u8>>);
 
 /// Takes what waits on the stream, and records it before anything is applied.
 fn read(world: &mut World, stream: &str) -> Result<Option<Entries>, BusError> {
-    let from = world.resource::<InputCursor>().0;
+    let (from, tick) = (world.resource::<InputCursor>().0, world.resource::<Tick>().0);
+    world.resource_mut::<Journal>().ask(tick);
     let Polled { entries, last, lost } = world.resource_mut::<RunBus>().poll(stream, from, MESSAGES_MAX)?;
     if entries.is_empty() && lost == 0 {
         return Ok(None);
@@ -82,7 +83,6 @@ fn read(world: &mut World, stream: &str) -> Result<Option<Entries>, BusError> {
         data
     };
     let data: Vec<Vec<u8>> = entries.into_iter().map(|entry| kept(entry.data)).collect();
-    let tick = world.resource::<Tick>().0;
     let mut journal = world.resource_mut::<Journal>();
     journal.record(tick, Input::Entries { last, lost, data: data.clone() });
     journal.commit();
