@@ -136,11 +136,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether it runs.
-    pub fn is_running(&mut self) -> bool {
-        self.process.as_mut().is_some_and(|process| !process.has_ended())
-    }
-
     /// It must be running, or not have been started.
     ///
     /// # Errors

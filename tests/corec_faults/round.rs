@@ -19,7 +19,7 @@ use crate::verdict::{Trouble, Verdict, ensure, wrong};
 use crate::writer::{Pace, Writer};
 
 /// Records that are applied before the fault and after it, at least.
-const RECORDS: usize = 40;
+const RECORDS: usize = 10;
 /// How often it is looked whether something has come to be, milliseconds: what a recovery's time is exact to.
 const LOOK_MS: u64 = 10;
 
@@ -28,6 +28,8 @@ const LOOK_MS: u64 = 10;
 pub struct MayLose {
     pub inputs: bool,
     pub outputs: bool,
+    /// Whether the run was killed meanwhile: a process that goes on with it does not know which outputs the server had.
+    pub untold_outputs: bool,
 }
 
 /// A database of the round's own.
@@ -52,6 +54,8 @@ pub struct Round<'w> {
     /// Seconds from the end of each fault until the run was as far as it would have been.
     pub recoveries: Vec<f64>,
     pub may_lose: MayLose,
+    /// How often the run has ended by itself and was started again; none where it may not.
+    pub ends: Option<u64>,
     /// What was found, beside what was drawn.
     pub notes: String,
     pub temporary: TempDir,
@@ -131,7 +135,7 @@ impl<'w> Round<'w> {
             port: redis.port(),
             entities: setup.entities,
             lot: draws.pick("lot", &[1, 4, 30]),
-            pause_ms: draws.pick("pause_ms", &[2, 8]),
+            pause_ms: draws.pick("pause_ms", &[2, 8, 120]),
             seed,
         };
         engine.start();
@@ -147,6 +151,7 @@ impl<'w> Round<'w> {
             clocks,
             recoveries: Vec::new(),
             may_lose: MayLose::default(),
+            ends: None,
             notes: String::new(),
             temporary,
         })
@@ -185,7 +190,7 @@ impl<'w> Round<'w> {
     pub fn wait(&mut self, what: &str, mut is_so: impl FnMut(&mut Self) -> Verdict<bool>) -> Verdict {
         let begin = now();
         loop {
-            self.engine.check()?;
+            self.supervise()?;
             if is_so(self)? {
                 return Ok(());
             }
@@ -196,6 +201,19 @@ impl<'w> Round<'w> {
             })?;
             sleep_ms(LOOK_MS);
         }
+    }
+
+    /// Looks whether the run goes on. Where it may end by itself, it is started again.
+    ///
+    /// # Errors
+    /// A run that has ended and may not.
+    pub fn supervise(&mut self) -> Verdict {
+        let Some(ends) = &mut self.ends else { return self.engine.check() };
+        if self.engine.take_ended()?.is_some() {
+            *ends += 1;
+            self.engine.start();
+        }
+        Ok(())
     }
 
     /// The fault is over: waits until a record that was acknowledged since is applied.

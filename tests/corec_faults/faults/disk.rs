@@ -4,6 +4,7 @@
 //! its journal ends, and says why; it is started again, as a supervisor does.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::process::{now, sleep_ms};
 use crate::round::Round;
@@ -11,6 +12,7 @@ use crate::verdict::Verdict;
 
 /// Fills it, lets some time pass, and frees it; in some rounds the server is away meanwhile, so that what is sent has to wait somewhere.
 pub fn fill(round: &mut Round) -> Verdict {
+    round.ends = Some(0);
     for _ in 0..round.times() {
         let is_away = round.draws.once_in("server_away", 2);
         let ballast = round.engine.run().with_file_name("ballast");
@@ -20,33 +22,18 @@ pub fn fill(round: &mut Round) -> Verdict {
         }
         fill_to(&ballast, spare);
         let full_ms = round.draws.number("full_ms", 200..=2500);
-        let until = now() + std::time::Duration::from_millis(full_ms);
-        let mut ends = 0;
-        while now() < until {
-            if !round.engine.is_running() {
-                ends += u64::from(round.engine.take_ended()?.is_some());
-                round.engine.start();
-                sleep_ms(100);
-            }
-            sleep_ms(20);
+        let begin = now();
+        while begin.elapsed() < Duration::from_millis(full_ms) {
+            round.supervise()?;
+            sleep_ms(50);
         }
         _ = fs::remove_file(&ballast);
         if is_away {
             round.redis.restart();
         }
-        let since = now();
-        // It may be about to end of what it found before.
-        sleep_ms(300);
-        if let Some(said) = round.engine.take_ended()? {
-            ends += 1;
-            round.notes += &format!(" [{said}]");
-        }
-        if !round.engine.is_running() {
-            round.engine.start();
-        }
-        round.notes += &format!(" ends={ends}");
-        round.recover(since)?;
+        round.recover(now())?;
     }
+    round.notes += &format!(" ends={}", round.ends.unwrap_or(0));
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::writer::INPUT;
 
 /// A restart that begins with nothing.
 pub fn empty(round: &mut Round) -> Verdict {
-    round.may_lose = MayLose { inputs: true, outputs: true };
+    round.may_lose = MayLose { inputs: true, outputs: true, ..round.may_lose };
     for _ in 0..round.times() {
         let is_stopped = hold(round)?;
         round.redis.kill();
@@ -46,7 +46,7 @@ pub fn loss(round: &mut Round) -> Verdict {
 
 /// The data of some time ago, as a replica has it that is promoted, or a backup.
 pub fn set_back(round: &mut Round) -> Verdict {
-    round.may_lose = MayLose { inputs: true, outputs: true };
+    round.may_lose = MayLose { inputs: true, outputs: true, ..round.may_lose };
     let (data, kept) = (round.redis.folder().join("appendonlydir"), round.folder().join("kept"));
     round.redis.kill();
     copy(&data, &kept);
@@ -68,7 +68,10 @@ fn hold(round: &mut Round) -> Verdict<&'static str> {
     let state = round.draws.pick("run", &["goes_on", "stopped", "killed"]);
     match state {
         "stopped" => round.engine.signal("STOP"),
-        "killed" => round.engine.kill()?,
+        "killed" => {
+            round.may_lose.untold_outputs = true;
+            round.engine.kill()?;
+        }
         _ => {}
     }
     sleep_ms(150);
