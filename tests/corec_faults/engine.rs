@@ -29,7 +29,7 @@ impl Setup {
     /// A small run that says something in every few ticks. One with `has_many_blocks` has many rows for its store. Without repair, which
     /// puts new entities in the place of old ones, all that are named live.
     pub fn draw(draws: &mut Draws, has_many_blocks: bool) -> Self {
-        let entities = if has_many_blocks { 240 } else { draws.pick("entities", &[60u32, 160]) };
+        let entities = if has_many_blocks { 120 } else { draws.pick("entities", &[60u32, 160]) };
         let per_block = if has_many_blocks { 1 } else { draws.pick("per_block", &[10u32, 50]) };
         let group = |id: &str, channel: i8, entities: u32| {
             json!({"id": id, "channel": channel, "entities": entities, "entities_per_block": per_block,

@@ -28,6 +28,8 @@ const LOOK_MS: u64 = 10;
 pub struct MayLose {
     pub inputs: bool,
     pub outputs: bool,
+    /// Whether nobody but the writer can know which records are gone: those at the end of a stream that the run had not seen yet.
+    pub untold_inputs: bool,
     /// Whether the run was killed meanwhile: a process that goes on with it does not know which outputs the server had.
     pub untold_outputs: bool,
 }
@@ -247,6 +249,16 @@ impl<'w> Round<'w> {
     pub fn times(&mut self) -> u64 {
         let most = if self.is_few { 2 } else { 3 };
         self.draws.number("times", 1..=most)
+    }
+
+    /// Kills the server. One that syncs every second holds writes back while its disk is busy, so that some of what it has acknowledged
+    /// may be in its memory alone; one that syncs always has all of it.
+    pub fn kill_server(&mut self) {
+        if self.setup.appendonly == "everysec" {
+            self.may_lose =
+                MayLose { inputs: true, outputs: true, untold_inputs: true, untold_outputs: true };
+        }
+        self.redis.kill();
     }
 
     /// Where files of the round are.

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use corec::prelude::{App, CorecPlugin, Simulation};
-use corec_bridges::store::{MemoryStore, StoreLane};
+use corec_bridges::store::StoreLane;
 use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled, RunBus};
 use corec_core::config::Threads;
 use corec_core::journal::Journal;
-use corec_core::store::{Batch, RunRecord};
+use corec_core::store::{Batch, RunRecord, Store, StoreError};
 use corec_run::recorded::RecordedRun;
 
 /// An output: its stream, its `id`, its data.
@@ -32,7 +32,7 @@ impl Twin {
         let mut scenario = run.scenario().clone();
         scenario.threads = Threads::Count(1);
         let name = format!("{}/{}", scenario.instance_id, run.manifest().id.ok_or("a run without an id")?);
-        let (outputs, store) = (Recorder(Arc::default()), MemoryStore::default());
+        let (outputs, store) = (Recorder(Arc::default()), Rows(Arc::default()));
         let lane = StoreLane::start(Box::new(store.clone()), &RunRecord::default(), None);
         let mut app = App::new();
         app.add_plugins(CorecPlugin).insert_resource(RunBus::new(Box::new(outputs.clone())));
@@ -49,7 +49,7 @@ impl Twin {
         };
         Ok(Self {
             outputs: said.into_iter().map(named).collect(),
-            store: std::mem::take(&mut *store.content()),
+            store: std::mem::take(&mut *store.0.lock().unwrap_or_else(PoisonError::into_inner)),
             digest,
         })
     }
@@ -97,6 +97,28 @@ impl Bus for Recorder {
     }
 
     fn close(&mut self, _: Duration) -> Result<(), BusError> {
+        Ok(())
+    }
+}
+
+/// A store that keeps all rows: that of a run lets the oldest go.
+#[derive(Clone)]
+struct Rows(Arc<Mutex<Batch>>);
+
+impl Store for Rows {
+    fn begin(&mut self, _: &RunRecord) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.blocks.extend_from_slice(&batch.blocks);
+        rows.alerts.extend_from_slice(&batch.alerts);
+        rows.metrics.extend_from_slice(&batch.metrics);
+        Ok(())
+    }
+
+    fn end(&mut self, _: u64) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ pub fn fill(round: &mut Round) -> Verdict {
         let ballast = round.engine.run().with_file_name("ballast");
         let spare = round.draws.pick("spare_bytes", &[0u64, 3_000, 50_000]);
         if is_away {
-            round.redis.kill();
+            round.kill_server();
         }
         fill_to(&ballast, spare);
         let full_ms = round.draws.number("full_ms", 200..=2500);

@@ -11,7 +11,7 @@ pub fn kill(round: &mut Round) -> Verdict {
         round.pass("wait_ms", 0..=300);
         round.engine.kill()?;
         if server != "there" {
-            round.redis.kill();
+            round.kill_server();
         }
         round.pass("down_ms", 0..=400);
         if server == "restarted" {
@@ -45,7 +45,7 @@ pub fn kills(round: &mut Round) -> Verdict {
         round.engine.kill()?;
         round.engine.start();
         sleep_ms(round.draws.below(250));
-        round.redis.kill();
+        round.kill_server();
         sleep_ms(round.draws.below(100));
         round.redis.restart();
         round.recover(now())?;

@@ -8,7 +8,7 @@ use crate::verdict::Verdict;
 pub fn kill(round: &mut Round) -> Verdict {
     for _ in 0..round.times() {
         round.pass("wait_ms", 0..=300);
-        round.redis.kill();
+        round.kill_server();
         let longest = if round.is_few { 1200 } else { 3000 };
         round.pass("away_ms", 0..=longest);
         round.redis.restart();
