@@ -31,20 +31,23 @@ impl Setup {
     pub fn draw(draws: &mut Draws, has_many_blocks: bool) -> Self {
         let entities = if has_many_blocks { 120 } else { draws.pick("entities", &[60u32, 160]) };
         let per_block = if has_many_blocks { 1 } else { draws.pick("per_block", &[10u32, 50]) };
+        // A batch a tick is more than a PostgreSQL server on a small machine takes.
+        let (rates, stores): (&[u64], &[u64]) =
+            if has_many_blocks { (&[20, 50], &[2, 5]) } else { (&[50, 150], &[1, 5]) };
         let group = |id: &str, channel: i8, entities: u32| {
             json!({"id": id, "channel": channel, "entities": entities, "entities_per_block": per_block,
                 "dynamics": {"fault_rate": 0.002}, "repair": false})
         };
         let scenario = json!({
             "name": "faults", "seed": draws.number("run_seed", 1..=1000), "ticks": 100_000_000, "input_stream": "in",
-            "publish_interval": draws.pick("publish_interval", &[1, 3]), "store_interval": draws.pick("store_interval", &[1, 5]),
+            "publish_interval": draws.pick("publish_interval", &[1, 3]), "store_interval": draws.pick("store_interval", stores),
             "alerts": [{"name": "down", "signal": "fault_ratio", "enter": 0.3, "leave": 0.1, "severity": 2}],
             "blocks": [group("swarm", 1, entities / 2), group("security", 2, entities - entities / 2)],
         });
         Self {
             entities,
             scenario,
-            tick_rate: draws.pick("tick_rate", &[50, 150]),
+            tick_rate: draws.pick("tick_rate", rates),
             snapshot_interval: draws.pick("snapshot_interval", &[7, 40, 100]),
             threads: draws.pick("threads", &[1, 2]),
             appendonly: draws.pick("appendonly", &["always", "everysec"]),
