@@ -84,14 +84,21 @@ pub struct Redis {
 }
 
 impl Redis {
+    /// Whether there is a server to be started; one line where there is none.
+    pub fn is_here() -> bool {
+        let is_missing = |program: &&str| {
+            let found = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+            !found.is_ok_and(|status| status.success())
+        };
+        let missing = ["redis-server", "redis-cli"].into_iter().find(is_missing);
+        missing.iter().for_each(|program| skip(&format!("no {program} here")));
+        missing.is_none()
+    }
+
     /// Starts a server and waits until it answers. None, and one line, where there is none to be started.
     pub fn start(options: Options) -> Option<Self> {
-        for program in ["redis-server", "redis-cli"] {
-            let found = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-            if !found.is_ok_and(|status| status.success()) {
-                skip(&format!("no {program} here"));
-                return None;
-            }
+        if !Self::is_here() {
+            return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
         if let Some(name) = options.tls {
@@ -164,12 +171,12 @@ impl Redis {
 
     /// Stops it with SIGSTOP: connections stay open, and nothing is answered.
     pub fn stop_signal(&self) {
-        super::signal(&self.child(), "STOP");
+        self.signal("-STOP");
     }
 
     /// Lets it go on after [`Redis::stop_signal`].
     pub fn continue_signal(&self) {
-        super::signal(&self.child(), "CONT");
+        self.signal("-CONT");
     }
 
     /// What `redis-cli` says to a command, as the tests' own user; it must succeed within a minute.
@@ -194,6 +201,12 @@ impl Redis {
     /// What the server has logged.
     pub fn log(&self) -> String {
         read_log(self.folder.path())
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child().id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {name}");
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {

@@ -2,7 +2,7 @@
 //!
 //! A record v1 names an entity by the low 32 bits of its stable id and sets its value and whether it is active. A frame v2, as another
 //! instance publishes its blocks, sets the values of all its entities that live here. One that can't be read, names no live entity or
-//! carries no number is counted and left out. Runs in `Phase::Ingest`, with the world to itself, and only when the scenario names an
+//! carries no number is counted and left out, and the first of a tick are told of on the stream `INPUT_dead`. Runs in `Phase::Ingest`, with the world to itself, and only when the scenario names an
 //! `input_stream`.
 
 use bevy_ecs::prelude::*;
@@ -11,16 +11,20 @@ use corec_core::column::{Health, Signal, StableId};
 use corec_core::digest::Saved;
 use corec_core::journal::{Input, Journal};
 use corec_core::message::{Frame, RECORD_BYTES, Record};
-use corec_core::rows::Rows;
+use corec_core::rows::{RowError, Rows};
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::Totals;
-use corec_core::units::Tick;
+use corec_core::units::{Epoch, Tick};
 use serde::{Deserialize, Serialize};
 
 /// Messages taken in one tick at most: the rest waits for the next one.
 const MESSAGES_MAX: usize = 100_000;
 /// Bytes of a message: several times what a frame of ours has.
 const ENTRY_BYTES_MAX: usize = 4 << 20;
+/// Messages that could not be applied of which others are told, in each part of a tick's: a flood is counted, and not passed on.
+const LETTERS_MAX: usize = 10;
+/// Bytes of such a message that they see.
+const LETTER_BYTES: usize = 64;
 /// Bytes of messages in one record of the journal, below what that may have.
 const PART_BYTES_MAX: usize = 8 << 20;
 
@@ -101,54 +105,77 @@ fn apply_all(world: &mut World, stream: &str, part: &Part) {
     world.resource_mut::<InputCursor>().0 = part.last;
     let total = part.data.len() as u64;
     let mut rows = Rows::new(world);
-    let (mut applied, mut faults) = (0, 0);
+    let (mut refused, mut faults, mut letters) = (0, 0, Vec::new());
     for data in &part.data {
-        let is_fault =
-            if Frame::is_one(data) { apply_frame(&mut rows, data) } else { apply(&mut rows, data) };
-        applied += u64::from(is_fault.is_some());
-        faults += u64::from(is_fault == Some(true));
+        let applied = if Frame::is_one(data) { apply_frame(&mut rows, data) } else { apply(&mut rows, data) };
+        match applied {
+            Ok(is_fault) => faults += u64::from(is_fault),
+            Err(cause) => {
+                refused += 1;
+                if letters.len() < LETTERS_MAX {
+                    letters.push(dead_letter(&cause, data));
+                }
+            }
+        }
     }
     drop(rows);
+    let (tick, epoch) = (*world.resource::<Tick>(), *world.resource::<Epoch>());
+    for letter in letters {
+        let sent = world.resource_mut::<RunBus>().publish(&format!("{stream}_dead"), epoch, tick, &letter);
+        sent.unwrap_or_else(|error| world.resource_mut::<Ending>().fail(error));
+    }
     let mut totals = world.resource_mut::<Totals>();
     totals.messages += total;
     totals.faults += faults;
-    totals.messages_refused += total - applied;
+    totals.messages_refused += refused;
     totals.messages_lost += part.lost;
     if part.lost > 0 {
         tracing::warn!(lost = part.lost, stream, "entries were dropped before they could be read");
     }
 }
 
-/// Applies a message; says whether its entity became inactive by it. None if it can't be applied.
-fn apply(rows: &mut Rows, data: &[u8]) -> Option<bool> {
-    let record = Record::decode(data).ok()?;
-    let mut row = rows.get(StableId(u64::from(record.id))).ok()?;
-    let mut health: Health = row.value().ok()?;
-    if !record.value.is_finite() {
-        return None;
-    }
-    let is_fault = health.is_active() && !record.is_active;
-    health.state = if record.is_active { Health::ACTIVE } else { Health::INACTIVE };
-    // As everywhere: what is inactive has the value 0.
-    let value = if record.is_active { record.value } else { 0.0 };
-    row.set(Signal { value }).ok()?.set(health).ok()?;
-    Some(is_fault)
+/// A message that could not be applied, as whoever looks after them is told: JSON.
+fn dead_letter(cause: &str, data: &[u8]) -> Vec<u8> {
+    let start: String = data.iter().take(LETTER_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let letter = serde_json::json!({ "cause": cause, "bytes": data.len(), "data": start });
+    serde_json::to_vec(&letter).expect("a letter is text and numbers")
 }
 
-/// Applies a frame: its entities that live here show what it says they do. None if it can't be read, or none of them is here.
-fn apply_frame(rows: &mut Rows, data: &[u8]) -> Option<bool> {
-    let frame = Frame::decode(data).ok()?;
+/// Applies a record; says whether its entity became inactive by it, or why it can't be applied.
+fn apply(rows: &mut Rows, data: &[u8]) -> Result<bool, String> {
+    let record = Record::decode(data).map_err(|e| e.to_string())?;
+    if !record.value.is_finite() {
+        return Err(format!("record: found the value {}, must be a number", record.value));
+    }
+    let set = |rows: &mut Rows| {
+        let mut row = rows.get(StableId(u64::from(record.id)))?;
+        let mut health: Health = row.value()?;
+        let is_fault = health.is_active() && !record.is_active;
+        health.state = if record.is_active { Health::ACTIVE } else { Health::INACTIVE };
+        // As everywhere: what is inactive has the value 0.
+        let value = if record.is_active { record.value } else { 0.0 };
+        row.set(Signal { value })?.set(health)?;
+        Ok(is_fault)
+    };
+    set(rows).map_err(|e: RowError| e.to_string())
+}
+
+/// Applies a frame: its entities that live here show what it says they do; says why none does.
+fn apply_frame(rows: &mut Rows, data: &[u8]) -> Result<bool, String> {
+    let frame = Frame::decode(data).map_err(|e| e.to_string())?;
     let column = |name: &str, size: u16| {
-        frame.columns.iter().find(|column| column.name == name && column.size == size).map(|c| &c.bytes[..])
+        let found = frame.columns.iter().find(|column| column.name == name && column.size == size);
+        found.map(|c| &c.bytes[..]).ok_or_else(|| format!("frame: found no column '{name}' of {size} bytes"))
     };
     let (ids, values) = (column("StableId", 8)?.as_chunks::<8>().0, column("value", 4)?.as_chunks::<4>().0);
-    let mut applied = None;
+    let mut live = 0;
     for (id, value) in ids.iter().zip(values) {
         let value = f32::from_le_bytes(*value);
         let Ok(mut row) = rows.get(StableId(u64::from_le_bytes(*id))) else { continue };
-        if value.is_finite() && row.set(Signal { value }).is_ok() {
-            applied = Some(false);
-        }
+        live += u64::from(value.is_finite() && row.set(Signal { value }).is_ok());
     }
-    applied
+    if live == 0 && !ids.is_empty() {
+        return Err("frame: found none of its entities here, must be some with their ids".into());
+    }
+    Ok(false)
 }

@@ -7,8 +7,8 @@ use bevy_ecs::world::World;
 use corec_api::channels;
 use corec_bridges::bus::MemoryBus;
 use corec_bridges::ingest::{self, InputCursor};
-use corec_bridges::publish;
 use corec_bridges::store::{MemoryStore, StoreLane};
+use corec_bridges::{frames, publish};
 use corec_core::bus::RunBus;
 use corec_core::digest::SaveResource;
 use corec_core::observers;
@@ -46,7 +46,7 @@ impl Plugin for CorecPlugin {
         let repair = (repair::repair, replace).chain();
         let publish = (
             publish::watch,
-            publish::publish_frames.run_if(publish::is_frame_due),
+            frames::publish_frames.run_if(frames::is_frame_due),
             channels::carry,
             publish::publish,
         )

@@ -41,10 +41,14 @@ const ENTRIES_MAX: usize = 100_000;
 /// How long they may hold a tick, and how long the server may be away once there is no room for more on disk either.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a run waits at its end for a server that is away, where what it said is kept.
+const PATIENCE_AT_END: Duration = Duration::from_secs(5);
+
 /// Streams on a Redis server.
 pub struct RedisBus {
     lane: Lane<Writer>,
     reader: StreamReader,
+    has_spool: bool,
     /// Outputs that the server had once, and has no more.
     lost: Arc<AtomicU64>,
 }
@@ -80,7 +84,7 @@ impl RedisBus {
         let (name, field) =
             (format!("corec-{}-in", options.instance), format!("{}/{}", options.instance, options.run));
         let reader = StreamReader::start(url, client, &name, &field).map_err(OpenError::Away)?;
-        Ok(Self { lane, reader, lost })
+        Ok(Self { lane, reader, has_spool: options.spool.is_some(), lost })
     }
 }
 
@@ -160,6 +164,9 @@ impl Bus for RedisBus {
 
     fn close(&mut self, deadline: Duration) -> Result<(), BusError> {
         self.reader.stop();
+        // What can't be sent is kept on disk: nobody need wait long for a server that is away.
+        let is_kept = self.has_spool && self.lane.report().away.is_some();
+        let deadline = if is_kept { deadline.min(PATIENCE_AT_END) } else { deadline };
         if let Some(left) = self.lane.close(deadline).map_err(BusError::Lane)? {
             tracing::warn!("bus: {left}: corec run --restore sends them");
         }
