@@ -71,6 +71,8 @@ pub struct Options {
     pub acl: Option<Acl>,
     /// With it there is no port without TLS.
     pub tls: Option<Tls>,
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A server. Every call takes `&self`, so that one thread can stop what another one uses.
@@ -138,6 +140,11 @@ impl Redis {
     /// The certificate of the authority that signed the server's: a file, there with TLS only.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// Where it has its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// `kill -9`.
@@ -234,7 +241,7 @@ fn launch(options: &Options, folder: &Path, port: u16) -> Child {
     fs::write(folder.join("redis.conf"), config(options, port)).expect("the folder is there");
     _ = fs::remove_file(folder.join("redis.log"));
     let mut command = Command::new("redis-server");
-    command.arg("redis.conf").current_dir(folder);
+    command.arg("redis.conf").current_dir(folder).envs(options.environment.iter().cloned());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("redis-server starts")
 }
