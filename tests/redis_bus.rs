@@ -1,5 +1,7 @@
 //! The bus on a real Redis server: what is read and what is sent, each once, also when the server or the way to it fails.
 
+#![allow(clippy::disallowed_methods, reason = "limits of waiting; no result depends on it")]
+
 mod support;
 
 use std::time::{Duration, Instant};

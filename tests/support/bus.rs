@@ -1,4 +1,6 @@
 //! A bus on a server of the tests', and what is asked of one.
+#![allow(clippy::disallowed_methods, reason = "limits of waiting; no result depends on it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 

@@ -260,9 +260,8 @@ fn children(parent: u32) -> Vec<u32> {
 
 /// Some may have ended by themselves.
 fn kill(signal: &str, pids: &[u32]) {
-    let mut kill = Command::new("kill");
-    kill.arg(format!("-{signal}")).args(pids.iter().map(ToString::to_string));
-    _ = kill.stderr(Stdio::null()).status();
+    let pids = pids.iter().map(ToString::to_string);
+    _ = Command::new("kill").arg(format!("-{signal}")).args(pids).stderr(Stdio::null()).status();
 }
 
 /// A run of this id, new or gone on with.
