@@ -52,9 +52,8 @@ impl TableReader {
             key
         };
         self.keys = self.names.iter().enumerate().map(key).collect();
-        let numbers = |column| {
-            self.measured.contains(&column) || [self.label, self.sequence].contains(&Some(column))
-        };
+        let numbers =
+            |column| self.measured.contains(&column) || [self.label, self.sequence].contains(&Some(column));
         self.is_number = (0..self.names.len()).map(numbers).collect();
     }
 }

@@ -18,6 +18,13 @@ mod inbox;
 mod reader;
 mod writer;
 
+mod row_stream;
+mod tail;
+
+mod permissions;
+
+mod doctor;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -25,14 +32,19 @@ use std::time::{Duration, Instant};
 
 use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled};
 
-pub use reply::{ENTRY_BYTES_MAX, entries};
+pub use doctor::examine;
+pub use link::LinkError;
+pub use permissions::USER_RULES;
+pub use reply::{ENTRY_BYTES_MAX, Message, entries};
+pub use row_stream::{Place, RowStream, Rows};
+pub use tail::{Tail, TailFrom};
 pub use url::RedisUrl;
 
 use super::{BusOptions, OpenError};
 use crate::lane::{Lane, LaneOptions, Policy};
 use command::push;
 use inbox::{Inbox, Reading};
-use link::{Link, LinkError};
+use link::Link;
 use reader::Reader;
 use writer::Writer;
 
