@@ -70,6 +70,16 @@ impl Rows {
         self.data.len()
     }
 
+    /// The number of the first.
+    pub fn first(&self) -> Option<u64> {
+        self.ends.first().map(|(sequence, _)| *sequence)
+    }
+
+    /// The number of the last.
+    pub fn last(&self) -> Option<u64> {
+        self.ends.last().map(|(sequence, _)| *sequence)
+    }
+
     /// Each with its number.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let starts = std::iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
