@@ -13,7 +13,8 @@ use corec_core::config::Scenario;
 use corec_core::kind::Kinds;
 use corec_core::memory::Need;
 use corec_core::plugin::Registered;
-use corec_core::section::Sections;
+use corec_core::section::{Section, Sections};
+use corec_telemetry::settings::Telemetry;
 
 use crate::error::RunError;
 use crate::plugin_set::{Lookup, PluginSet};
@@ -82,6 +83,10 @@ fn need(scenario: &mut Scenario, what: &Checkup) -> Result<u64, RunError> {
     let plugins = PluginSet::find(scenario, None, beside, what.registry, what.lookup)?.read_only();
     let mut app = plugins.app(scenario);
     app.world().resource::<Sections>().complete(scenario)?;
+    if scenario.has_section(Telemetry::NAME) {
+        // How many twins there are is the table's to say; there is at least one.
+        scenario.blocks.iter_mut().for_each(|group| group.entities = group.entities.max(1));
+    }
     let kinds = app.world_mut().get_resource_or_init::<Kinds>();
     let need = Need::of(&kinds, scenario).map_err(|e| RunError::Usage(e.to_string()))?;
     Ok(need.bytes)

@@ -21,7 +21,7 @@ use crate::error::RunError;
 use judge::{Fate, Judge};
 use pace::Pace;
 
-pub(crate) use pace::pause;
+pub(crate) use pace::{is_stopped, pause};
 pub use report::FeedReport;
 
 /// Bytes of rows that are sent together, unless one row alone has more.
@@ -225,6 +225,9 @@ impl Feeder<'_> {
 
     /// The server takes nothing: waits, but for the first time, or gives up.
     fn leave(&mut self, why: &str) -> Result<(), String> {
+        if is_stopped(self.stop) {
+            return Ok(());
+        }
         let shown = self.stream.shown();
         let Some((since, wait)) = &mut self.away else {
             tracing::warn!("{shown}: {why}; tried again");

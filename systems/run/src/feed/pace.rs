@@ -13,6 +13,9 @@ const SHARE: f64 = 0.1;
 /// How long a wait may go on when a signal has come.
 const SLICE: Duration = Duration::from_millis(20);
 
+/// How long it may take until a signal is heard of.
+const HEARD: Duration = Duration::from_millis(50);
+
 /// When the next rows are due.
 pub(super) struct Pace {
     rate: Option<f64>,
@@ -42,6 +45,12 @@ impl Pace {
                 + Duration::from_secs_f64(rows as f64 / rate);
         }
     }
+}
+
+/// Whether a call that has failed did so for a signal, which may be heard of a moment later.
+pub(crate) fn is_stopped(stop: &Stop) -> bool {
+    pause(HEARD, stop);
+    stop.is_set()
 }
 
 /// Waits, or until `stop` is set.

@@ -10,7 +10,7 @@ use corec_core::stop::Stop;
 use serde_json::{Value, json};
 
 use crate::error::RunError;
-use crate::feed::pause;
+use crate::feed::{is_stopped, pause};
 
 pub use corec_bridges::bus::redis::TailFrom;
 pub use decoded::Decoded;
@@ -96,6 +96,7 @@ pub fn follow(
                 }
                 continue;
             }
+            Err(_) if is_stopped(stop) => return Ok(()),
             Err(error) => error,
         };
         let text = format!("{}: {}", tail.shown(), error.text());
