@@ -132,6 +132,27 @@ fn of_two_processes_the_later_one_writes_the_run() {
     assert_eq!(counts(&server), [18, 3, 6, 6]);
 }
 
+/// One that is stopped in the midst of a flush holds the cursor, and nobody waits for it.
+#[test]
+fn a_process_that_holds_the_cursor_is_not_waited_for() {
+    let Some(server) = Postgres::start() else { return };
+    let mut store = open(&server);
+    store.begin(&record(1, false)).unwrap();
+    store.write(&every_kind(0)).unwrap();
+    std::thread::scope(|scope| {
+        let hold = "BEGIN; UPDATE cursors SET version = version + 1; SELECT pg_sleep(60)";
+        let holder = scope.spawn(|| server.try_sql(hold));
+        let is_held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        support::wait_until("the holder", || server.count(is_held) == 1);
+        let mut second = open(&server);
+        second.begin(&record(1, true)).unwrap();
+        second.write(&every_kind(1)).unwrap();
+        assert!(holder.join().unwrap().unwrap_err().contains("terminating connection"));
+    });
+    assert!(!store.write(&every_kind(1)).unwrap_err().is_away);
+    assert_eq!(counts(&server), [12, 2, 4, 4]);
+}
+
 #[test]
 fn a_database_that_does_not_wait_for_its_disk_is_made_to_at_a_sync() {
     let Some(server) = Postgres::start_with(&["synchronous_commit=off", "wal_writer_delay=10s"]) else {

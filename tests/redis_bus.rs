@@ -2,78 +2,13 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use corec_bridges::bus::{BusOptions, open, parse};
-use corec_core::bus::{Bus, BusHealth, Cursor, Entry, OutputId};
+use corec_core::bus::{Bus, Cursor};
 use corec_core::units::RunId;
+use support::bus::{PATIENCE, bus, id, sent, take, texts, wait_until};
 use support::proxy::{Mode, Proxy};
-use support::redis::{Acl, Appendonly, Options, Redis, Tls};
-
-/// How long an outage of these tests may last.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn options(run: u128) -> BusOptions {
-    let connect_timeout = Duration::from_secs(2);
-    BusOptions { instance: "corec1".into(), run: RunId(run), connect_timeout, spool: None }
-}
-
-fn bus(url: &str, run: u128) -> Box<dyn Bus> {
-    open(&parse(url).unwrap(), &options(run)).unwrap()
-}
-
-fn refusal(url: &str) -> String {
-    let error =
-        parse(url).and_then(|parsed| open(&parsed, &options(1)).map(|_| ()).map_err(|e| e.to_string()));
-    let error = error.expect_err("it is refused");
-    assert!(!error.contains("p@ss") && !error.contains("p%40ss") && !error.contains('\n'), "{error}");
-    error
-}
-
-fn id(tick: u64, sequence: u64) -> OutputId {
-    OutputId { epoch: 0, tick, sequence }
-}
-
-/// Takes what comes on a stream until there are `count` entries, or what was lost makes up for it.
-fn take(bus: &mut dyn Bus, stream: &str, count: usize) -> (Vec<Entry>, u64) {
-    let (mut entries, mut lost) = (Vec::new(), 0);
-    let start = Instant::now();
-    while entries.len() < count {
-        assert!(start.elapsed() < PATIENCE, "{} of {count} entries, {:?}", entries.len(), bus.health());
-        let polled = bus.poll(stream, 1000).unwrap();
-        assert!(polled.entries.windows(2).all(|two| two[0].cursor < two[1].cursor));
-        lost += polled.lost;
-        if let Some(last) = polled.entries.last() {
-            assert_eq!(polled.last, last.cursor);
-            bus.done(stream, polled.last).unwrap();
-        }
-        entries.extend(polled.entries);
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    (entries, lost)
-}
-
-fn wait_until(bus: &dyn Bus, what: &str, is_so: impl Fn(&BusHealth) -> bool) -> BusHealth {
-    let start = Instant::now();
-    loop {
-        let health = bus.health();
-        if is_so(&health) {
-            return health;
-        }
-        assert!(start.elapsed() < PATIENCE, "{what}: {health:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn sent(redis: &Redis, stream: &str) -> Vec<String> {
-    let entries = redis.ledger().entries(stream);
-    entries.into_iter().map(|entry| String::from_utf8_lossy(&entry.data).into_owned()).collect()
-}
-
-fn texts(numbers: std::ops::Range<u64>) -> Vec<String> {
-    numbers.map(|n| n.to_string()).collect()
-}
+use support::redis::{Appendonly, Options, Redis};
 
 #[test]
 fn entries_are_read_from_the_cursor_on_and_what_is_sent_says_who_sent_it() {
@@ -286,68 +221,17 @@ fn a_server_that_is_full_is_away_until_there_is_room() {
 }
 
 #[test]
-fn what_keeps_a_run_from_its_server_is_one_clear_line() {
-    let Some(redis) = Redis::start(Options { acl: Some(Acl::default()), ..Options::default() }) else {
-        return;
-    };
-    let mut one = bus(&redis.url(), 1);
-    one.subscribe("in", Cursor::START).unwrap();
-    redis.ledger().add("in", b"x");
-    assert_eq!(take(&mut *one, "in", 1).0.len(), 1, "the user may do all that is needed");
-    one.publish("out", id(0, 0), b"y").unwrap();
-    one.close(PATIENCE).unwrap();
-    let port = redis.port();
-    let wrong = refusal(&format!("redis://corec_user:p%40ss-no@127.0.0.1:{port}"));
-    assert!(wrong.contains("user or the password"), "{wrong}");
-    assert!(refusal(&format!("redis://127.0.0.1:{port}")).contains("user or the password"));
-    let nobody = refusal(&format!("redis://u:p%40ss@127.0.0.1:{}", support::redis::free_port()));
-    assert!(nobody.contains("--connect-timeout") && nobody.contains("refused"), "{nobody}");
-    let host = refusal("redis://u:p%40ss@no-such-host.invalid:6379");
-    assert!(host.contains("no-such-host"), "{host}");
-    redis.cli(&["ACL", "SETUSER", "corec_user", "-hincrby"]);
-    assert!(refusal(&redis.url()).contains("ACL SETUSER"));
-    let lru =
-        Redis::start(Options { maxmemory: Some((50 << 20, "allkeys-lru")), ..Options::default() }).unwrap();
-    let evicts = refusal(&lru.url());
-    assert!(evicts.contains("noeviction") && evicts.contains("eviction=accept"), "{evicts}");
-    bus(&format!("{}?eviction=accept", lru.url()), 1);
-}
-
-#[test]
-fn tls_wants_the_right_authority_and_the_right_name() {
-    let Some(redis) = Redis::start(Options { tls: Some(Tls::RightName), ..Options::default() }) else {
-        return;
-    };
-    let mut one = bus(&redis.url(), 1);
-    one.publish("out", id(0, 0), b"x").unwrap();
-    one.close(PATIENCE).unwrap();
-    assert_eq!(sent(&redis, "out"), ["x"]);
-    let unknown = refusal(&format!("rediss://localhost:{}", redis.port()));
-    assert!(unknown.contains("certificate") && unknown.contains("ca=FILE"), "{unknown}");
-    let other = Redis::start(Options { tls: Some(Tls::WrongName), ..Options::default() }).unwrap();
-    let name = refusal(&other.url());
-    assert!(name.contains("certificate") && name.contains("name"), "{name}");
-}
-
-#[test]
-fn a_poisoned_entry_has_no_data_and_the_others_come() {
+fn who_subscribes_anew_gets_nothing_of_what_was_on_its_way() {
     let Some(redis) = Redis::start(Options::default()) else { return };
+    redis.ledger().add_all("in", texts(0..20_000));
     let mut one = bus(&redis.url(), 1);
-    one.subscribe("in", Cursor::START).unwrap();
-    redis.cli(&["XADD", "in", "*", "something", "else"]);
-    redis.ledger().add("in", &vec![0; 17 << 20]);
-    redis.ledger().add("in", b"good");
-    let (entries, _) = take(&mut *one, "in", 3);
-    assert_eq!(entries.iter().map(|e| e.data.len()).collect::<Vec<_>>(), [0, 0, 4]);
-    let cursors: BTreeSet<Cursor> = entries.iter().map(|e| e.cursor).collect();
-    assert_eq!(cursors.len(), 3);
-    redis.cli(&["SET", "text", "x"]);
-    one.subscribe("text", Cursor::START).unwrap();
-    let start = Instant::now();
-    while one.poll("text", 1).is_ok() {
-        assert!(start.elapsed() < PATIENCE);
-        std::thread::sleep(Duration::from_millis(5));
+    for _ in 0..30 {
+        one.subscribe("in", Cursor::START).unwrap();
+        let first = take(&mut *one, "in", 1).0;
+        let cursor = first[0].cursor;
+        one.subscribe("in", cursor).unwrap();
+        let rest = take(&mut *one, "in", 10_000).0;
+        assert_eq!(rest[0].data, b"1");
+        assert!(rest.windows(2).all(|two| two[0].cursor < two[1].cursor));
     }
-    let error = one.poll("text", 1).unwrap_err().to_string();
-    assert!(error.contains("taken by something else"), "{error}");
 }

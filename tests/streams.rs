@@ -3,7 +3,8 @@
 
 use corec::prelude::*;
 use corec_bridges::bus::MemoryBus;
-use corec_bridges::publish::{ALERT_STREAM, DATA_STREAM};
+use corec_bridges::frames::DATA_STREAM;
+use corec_bridges::publish::ALERT_STREAM;
 use corec_core::bus::RunBus;
 use corec_core::message::{Frame, Record};
 use corec_core::units::ChannelId;
@@ -39,6 +40,12 @@ fn a_record_sets_its_entity_and_a_bad_one_is_counted() {
     let totals = *simulation.world().resource::<Totals>();
     assert_eq!((totals.messages, totals.messages_refused, totals.messages_lost), (5, 3, 0));
     assert_eq!(totals.faults, 1);
+    // Whoever looks after them is told of those that could not be applied, and why.
+    let letters: Vec<serde_json::Value> =
+        bus.entries("in_dead").iter().map(|letter| serde_json::from_slice(letter).unwrap()).collect();
+    let causes: Vec<&str> = letters.iter().map(|letter| letter["cause"].as_str().unwrap()).collect();
+    assert!(causes[0].contains("found 5 bytes") && causes[1].contains("3000"), "{causes:?}");
+    assert_eq!((causes.len(), &letters[0]["data"]), (3, &"73686f7274".into()));
     let mut rows = Rows::new(simulation.world_mut());
     let row = rows.get(StableId(7)).unwrap();
     assert!(!row.value::<Health>().unwrap().is_active());
@@ -59,7 +66,7 @@ fn a_flood_of_junk_does_not_end_a_recorded_run() {
     (0..20).for_each(|_| bus.append("in", &vec![7; 1 << 20]).unwrap());
     simulation.step().unwrap();
     let totals = *simulation.world().resource::<Totals>();
-    assert_eq!((totals.messages, totals.messages_refused), (20, 20));
+    assert_eq!((totals.messages, totals.messages_refused, bus.entries("in_dead").len()), (20, 20, 10));
     assert_eq!(simulation.world().resource::<corec_core::journal::Journal>().failure(), None);
 }
 
@@ -106,4 +113,32 @@ fn an_alert_goes_out_once_when_it_is_raised_and_once_when_it_clears() {
     let told: Vec<_> =
         alerts.iter().map(|a| (a["tick"].as_u64(), a["state"].as_str(), a["subject"].as_str())).collect();
     assert_eq!(told, [(Some(3), Some("raised"), Some("a/0")), (Some(8), Some("cleared"), Some("a/0"))]);
+}
+
+#[test]
+fn a_frame_of_another_instance_is_what_its_mirror_shows() {
+    let bus = MemoryBus::default();
+    let engine = r#"{"publish_interval": 1, "seed": 7, "blocks": [{"id": "a", "entities": 2500}]}"#;
+    let mut engine = simulation(&bus, engine);
+    engine.run(3).unwrap();
+    let mirror = r#"{"input_stream": "bloque_data_stream", "blocks": [{"id": "a", "kind": "mirror", "entities": 2500}]}"#;
+    let mut mirror = simulation(&bus, mirror);
+    mirror.run(3).unwrap();
+    let frames = bus.entries(DATA_STREAM);
+    let last = Frame::decode(frames.last().unwrap()).unwrap();
+    let shown = last.columns[1].bytes.as_chunks::<4>().0;
+    let mut rows = Rows::new(mirror.world_mut());
+    for (id, value) in shown.iter().enumerate() {
+        let value = f32::from_le_bytes(*value);
+        assert_eq!(rows.get(StableId(id as u64)).unwrap().value::<Signal>().unwrap().value, value);
+    }
+    drop(rows);
+    let totals = *mirror.world().resource::<Totals>();
+    assert_eq!((totals.messages, totals.messages_refused), (3, 0));
+    // One of entities that are not here is none of ours.
+    let mut stranger = Frame { columns: last.columns.clone(), ..last };
+    stranger.columns[0].bytes.iter_mut().for_each(|byte| *byte = 255);
+    bus.append(DATA_STREAM, &stranger.encode()).unwrap();
+    mirror.step().unwrap();
+    assert_eq!(mirror.world().resource::<Totals>().messages_refused, 1);
 }

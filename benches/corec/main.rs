@@ -12,7 +12,6 @@ mod rng;
 mod snapshot;
 mod store;
 #[cfg(feature = "postgres")]
-#[path = "../../tests/support/mod.rs"]
 mod support;
 mod tick;
 

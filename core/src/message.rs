@@ -169,6 +169,11 @@ impl Frame {
         out
     }
 
+    /// Whether bytes begin as a frame does.
+    pub fn is_one(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
+    }
+
     /// Reads a frame. At most 64 MiB of columns are unpacked, whatever the header claims.
     ///
     /// # Errors

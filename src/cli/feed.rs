@@ -24,7 +24,7 @@ use super::progress::Bar;
 /// interrupted.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  corec feed machine.csv.gz --to redis://localhost:6379 --stream rows
+  corec feed machine.csv.gz --to redis://localhost:6379 --stream telemetry; corec run telemetry --bus redis://localhost:6379
   corec feed t.csv --to redis://ana:PASSWORD@db:6379/0 --stream rows --rate 1000
   corec feed t.csv --to rediss://db?ca=ca.pem --stream rows --ack rows.ack --json")]
 pub struct FeedArgs {

@@ -7,6 +7,7 @@ mod certificates;
 pub mod ledger;
 pub mod redis;
 
+pub mod bus;
 pub mod proxy;
 
 pub mod postgres;

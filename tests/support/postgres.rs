@@ -35,12 +35,21 @@ impl Postgres {
         Self::start_with(&[])
     }
 
+    /// Whether PostgreSQL is installed; if not, a line.
+    pub fn is_here() -> bool {
+        let is_here = bin().is_some();
+        if !is_here {
+            skip("no PostgreSQL server here (apt-get install postgresql)");
+        }
+        is_here
+    }
+
     /// Starts one with settings as of postgresql.conf: "max_connections=5".
     pub fn start_with(settings: &[&str]) -> Option<Self> {
-        let Some(bin) = bin() else {
-            skip("no PostgreSQL server here (apt-get install postgresql)");
+        if !Self::is_here() {
             return None;
-        };
+        }
+        let bin = bin()?;
         let folder = tempfile::tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();

@@ -54,8 +54,8 @@ impl Scenario {
             }
         }
         self.check_numbers(source)?;
-        if self.blocks.is_empty() {
-            let allowed = "a list of at least one group of blocks";
+        if self.blocks.is_empty() && self.plugins == Plugins::default() {
+            let allowed = "a list of at least one group of blocks, or plugins that do without";
             return Err(out_of_range(source, "blocks".into(), "nothing".into(), allowed));
         }
         self.check_alerts(source)?;

@@ -27,6 +27,7 @@ use super::progress::Bar;
   corec run                                       1,000,000 entities, 1000 ticks
   corec run --entities 10M --ticks 100 --load 1   ten times as many, all of them every tick
   corec run telemetry --input machine.csv.gz      replay a table and score its rows
+  corec run telemetry --bus redis://localhost     rows as they come on the stream `telemetry`: corec feed --help
   corec run --snapshot-interval 100               ready for a kill at any tick; then: corec run --restore runs/0001
   corec run my-scenario.json --json | jq .state_digest")]
 pub struct RunArgs {
@@ -82,7 +83,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL")]
     bus: Option<String>,
 
-    /// Store: memory, sqlite://relative.db (in the run's folder) or sqlite:///absolute.db
+    /// The stream that messages come on, of a telemetry scenario without --input its rows: `telemetry` if not given
+    #[arg(long, value_name = "NAME")]
+    input_stream: Option<String>,
+
+    /// Store: memory, sqlite://relative.db (in the run's folder), sqlite:///absolute.db or postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 
@@ -288,6 +293,7 @@ fn with_flags(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, RunErr
             setting.clone_from(value);
         }
     }
+    scenario.input_stream = args.input_stream.clone().or(scenario.input_stream);
     scenario.check("the command line")?;
     Ok(scenario)
 }

@@ -1,23 +1,32 @@
 //! Ingest: applies the messages that wait on the input stream.
 //!
-//! A record v1 names an entity by the low 32 bits of its stable id and sets its value and whether it is active. One
-//! that can't be read, names no live entity or carries no number is counted and left out. Runs in `Phase::Ingest`,
-//! with the world to itself, and only when the scenario names an `input_stream`.
+//! A record v1 names an entity by the low 32 bits of its stable id and sets its value and whether it is active. A frame v2, as another
+//! instance publishes its blocks, sets the values of all its entities that live here. One that can't be read, names no live entity or
+//! carries no number is counted and left out, and the first of a tick are told of on the stream `INPUT_dead`. Runs in `Phase::Ingest`, with the world to itself, and only when the scenario names an
+//! `input_stream`.
 
 use bevy_ecs::prelude::*;
-use corec_core::bus::{BusError, Cursor, Polled, RunBus};
+use corec_core::bus::{BusError, Cursor, Entry, Polled, RunBus};
 use corec_core::column::{Health, Signal, StableId};
 use corec_core::digest::Saved;
 use corec_core::journal::{Input, Journal};
-use corec_core::message::{RECORD_BYTES, Record};
-use corec_core::rows::Rows;
+use corec_core::message::{Frame, RECORD_BYTES, Record};
+use corec_core::rows::{RowError, Rows};
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::Totals;
-use corec_core::units::Tick;
+use corec_core::units::{Epoch, Tick};
 use serde::{Deserialize, Serialize};
 
 /// Messages taken in one tick at most: the rest waits for the next one.
 const MESSAGES_MAX: usize = 100_000;
+/// Bytes of a message: several times what a frame of ours has.
+const ENTRY_BYTES_MAX: usize = 4 << 20;
+/// Messages that could not be applied of which others are told, in each part of a tick's: a flood is counted, and not passed on.
+const LETTERS_MAX: usize = 10;
+/// Bytes of such a message that they see.
+const LETTER_BYTES: usize = 64;
+/// Bytes of messages in one record of the journal, below what that may have.
+const PART_BYTES_MAX: usize = 8 << 20;
 
 /// How far the input stream has been read.
 #[derive(Resource, Default, Serialize, Deserialize)]
@@ -27,84 +36,146 @@ impl Saved for InputCursor {
     const NAME: &'static str = "input_cursor";
 }
 
-/// Whether the scenario names an input stream.
-pub fn has_input_stream(scenario: Res<RunScenario>) -> bool {
-    scenario.0.input_stream.is_some()
-}
-
 /// Applies the messages that wait.
 pub fn ingest(world: &mut World) {
     let Some(stream) = world.resource::<RunScenario>().0.input_stream.clone() else { return };
     let tick = world.resource::<Tick>().0;
-    let recorded =
-        world.resource_mut::<Journal>().replay(tick, |input| matches!(input, Input::Entries { .. }));
-    let entries = match recorded {
-        Some(Input::Entries { last, lost, data }) => Some((last, lost, data)),
-        _ if world.resource::<Journal>().is_replaying() => None,
-        _ => match read(world, &stream) {
-            Ok(entries) => entries,
-            Err(error) => return world.resource_mut::<Ending>().fail(error),
-        },
-    };
-    let Some((last, lost, entries)) = entries else { return };
-    world.resource_mut::<InputCursor>().0 = last;
-    let total = entries.len() as u64;
-    let mut rows = Rows::new(world);
-    let (mut applied, mut faults) = (0, 0);
-    for is_fault in entries.iter().filter_map(|data| apply(&mut rows, data)) {
-        applied += 1;
-        faults += u64::from(is_fault);
+    let is_entries: fn(&Input) -> bool = |input| matches!(input, Input::Entries { .. });
+    let mut is_recorded = world.resource::<Journal>().is_replaying();
+    while let Some(Input::Entries { last, lost, data }) =
+        world.resource_mut::<Journal>().replay(tick, is_entries)
+    {
+        is_recorded = true;
+        apply_all(world, &stream, &Part { last, lost, data });
     }
-    drop(rows);
-    let mut totals = world.resource_mut::<Totals>();
-    totals.messages += total;
-    totals.faults += faults;
-    totals.messages_refused += total - applied;
-    totals.messages_lost += lost;
-    if lost > 0 {
-        tracing::warn!(lost, stream, "entries were dropped before they could be read");
+    if is_recorded {
+        return;
+    }
+    match read(world, &stream) {
+        Ok(parts) => parts.iter().for_each(|part| apply_all(world, &stream, part)),
+        Err(error) => world.resource_mut::<Ending>().fail(error),
     }
 }
 
-/// The cursor of the last entry that waits, how many were lost before it, and the data of those that were not.
-type Entries = (Cursor, u64, Vec<Vec<u8>>);
+/// What is one record of the journal: the cursor of its last entry, how many were lost before it, and the data of those that were not.
+struct Part {
+    last: Cursor,
+    lost: u64,
+    data: Vec<Vec<u8>>,
+}
 
 /// Takes what waits on the stream, and records it before anything is applied.
-fn read(world: &mut World, stream: &str) -> Result<Option<Entries>, BusError> {
+fn read(world: &mut World, stream: &str) -> Result<Vec<Part>, BusError> {
     let from = world.resource::<InputCursor>().0;
     let Polled { entries, last, lost } = world.resource_mut::<RunBus>().poll(stream, from, MESSAGES_MAX)?;
     if entries.is_empty() && lost == 0 {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    // What is longer than a record can't be applied: the journal need not have all of it, and a flood must not fill it.
-    let kept = |mut data: Vec<u8>| {
-        data.truncate(RECORD_BYTES + 1);
-        data
-    };
-    let data: Vec<Vec<u8>> = entries.into_iter().map(|entry| kept(entry.data)).collect();
+    let mut parts = vec![Part { last, lost, data: Vec::new() }];
+    let mut bytes = 0;
+    for Entry { cursor, mut data } in entries {
+        // What is no message can't be applied: the journal need not have all of it, and a flood must not fill it.
+        if data.len() > ENTRY_BYTES_MAX || (data.len() > RECORD_BYTES && !Frame::is_one(&data)) {
+            data.truncate(RECORD_BYTES + 1);
+        }
+        bytes += data.len() + size_of::<u64>();
+        if bytes > PART_BYTES_MAX {
+            bytes = data.len();
+            parts.push(Part { last, lost: 0, data: Vec::new() });
+        }
+        let part = parts.last_mut().expect("there is one from the start");
+        part.last = cursor;
+        part.data.push(data);
+    }
     let tick = world.resource::<Tick>().0;
     let mut journal = world.resource_mut::<Journal>();
-    journal.record(tick, Input::Entries { last, lost, data: data.clone() });
+    for Part { last, lost, data } in &parts {
+        journal.record(tick, Input::Entries { last: *last, lost: *lost, data: data.clone() });
+    }
     journal.commit();
     // What is not on disk must be there to be read again.
     if journal.failure().is_none() {
         world.resource_mut::<RunBus>().done(stream, last)?;
     }
-    Ok(Some((last, lost, data)))
+    Ok(parts)
 }
 
-/// Applies a message; says whether its entity became inactive by it. None if it can't be applied.
-fn apply(rows: &mut Rows, data: &[u8]) -> Option<bool> {
-    let record = Record::decode(data).ok()?;
-    let mut row = rows.get(StableId(u64::from(record.id))).ok()?;
-    let mut health: Health = row.value().ok()?;
-    if !record.value.is_finite() {
-        return None;
+/// Applies what was read, and counts it.
+fn apply_all(world: &mut World, stream: &str, part: &Part) {
+    world.resource_mut::<InputCursor>().0 = part.last;
+    let total = part.data.len() as u64;
+    let mut rows = Rows::new(world);
+    let (mut refused, mut faults, mut letters) = (0, 0, Vec::new());
+    for data in &part.data {
+        let applied = if Frame::is_one(data) { apply_frame(&mut rows, data) } else { apply(&mut rows, data) };
+        match applied {
+            Ok(is_fault) => faults += u64::from(is_fault),
+            Err(cause) => {
+                refused += 1;
+                if letters.len() < LETTERS_MAX {
+                    letters.push(dead_letter(&cause, data));
+                }
+            }
+        }
     }
-    let is_fault = health.is_active() && !record.is_active;
-    health.state = if record.is_active { Health::ACTIVE } else { Health::INACTIVE };
-    // As everywhere: what is inactive has the value 0.
-    let value = if record.is_active { record.value } else { 0.0 };
-    row.set(Signal { value }).ok()?.set(health).ok()?;
-    Some(is_fault)
+    drop(rows);
+    let (tick, epoch) = (*world.resource::<Tick>(), *world.resource::<Epoch>());
+    for letter in letters {
+        let sent = world.resource_mut::<RunBus>().publish(&format!("{stream}_dead"), epoch, tick, &letter);
+        sent.unwrap_or_else(|error| world.resource_mut::<Ending>().fail(error));
+    }
+    let mut totals = world.resource_mut::<Totals>();
+    totals.messages += total;
+    totals.faults += faults;
+    totals.messages_refused += refused;
+    totals.messages_lost += part.lost;
+    if part.lost > 0 {
+        tracing::warn!(lost = part.lost, stream, "entries were dropped before they could be read");
+    }
+}
+
+/// A message that could not be applied, as whoever looks after them is told: JSON.
+fn dead_letter(cause: &str, data: &[u8]) -> Vec<u8> {
+    let start: String = data.iter().take(LETTER_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let letter = serde_json::json!({ "cause": cause, "bytes": data.len(), "data": start });
+    serde_json::to_vec(&letter).expect("a letter is text and numbers")
+}
+
+/// Applies a record; says whether its entity became inactive by it, or why it can't be applied.
+fn apply(rows: &mut Rows, data: &[u8]) -> Result<bool, String> {
+    let record = Record::decode(data).map_err(|e| e.to_string())?;
+    if !record.value.is_finite() {
+        return Err(format!("record: found the value {}, must be a number", record.value));
+    }
+    let set = |rows: &mut Rows| {
+        let mut row = rows.get(StableId(u64::from(record.id)))?;
+        let mut health: Health = row.value()?;
+        let is_fault = health.is_active() && !record.is_active;
+        health.state = if record.is_active { Health::ACTIVE } else { Health::INACTIVE };
+        // As everywhere: what is inactive has the value 0.
+        let value = if record.is_active { record.value } else { 0.0 };
+        row.set(Signal { value })?.set(health)?;
+        Ok(is_fault)
+    };
+    set(rows).map_err(|e: RowError| e.to_string())
+}
+
+/// Applies a frame: its entities that live here show what it says they do; says why none does.
+fn apply_frame(rows: &mut Rows, data: &[u8]) -> Result<bool, String> {
+    let frame = Frame::decode(data).map_err(|e| e.to_string())?;
+    let column = |name: &str, size: u16| {
+        let found = frame.columns.iter().find(|column| column.name == name && column.size == size);
+        found.map(|c| &c.bytes[..]).ok_or_else(|| format!("frame: found no column '{name}' of {size} bytes"))
+    };
+    let (ids, values) = (column("StableId", 8)?.as_chunks::<8>().0, column("value", 4)?.as_chunks::<4>().0);
+    let mut live = 0;
+    for (id, value) in ids.iter().zip(values) {
+        let value = f32::from_le_bytes(*value);
+        let Ok(mut row) = rows.get(StableId(u64::from_le_bytes(*id))) else { continue };
+        live += u64::from(value.is_finite() && row.set(Signal { value }).is_ok());
+    }
+    if live == 0 && !ids.is_empty() {
+        return Err("frame: found none of its entities here, must be some with their ids".into());
+    }
+    Ok(false)
 }

@@ -1,6 +1,6 @@
 //! Where a run meets the outside: [`bus`] and [`store`], each behind a [`lane`], and the systems that use them.
 //!
-//! [`ingest`] takes what waits on the input stream, [`publish`] sends frames, alerts, states of blocks and metrics.
+//! [`ingest`] takes what waits on the input stream, [`frames`] sends what entities show, [`publish`] alerts, states of blocks and metrics.
 //!
 //! ```
 //! use corec_bridges::bus::MemoryBus;
@@ -23,5 +23,6 @@ pub mod lane;
 pub mod bus;
 pub mod store;
 
+pub mod frames;
 pub mod ingest;
 pub mod publish;

@@ -1,6 +1,6 @@
 //! Publish: what a run tells the outside, at the end of each tick.
 //!
-//! Reads `Stats`, `Totals`, `Signal`. Alerts go to the stream `alertas` and to the store in the tick that raises them; states of
+//! Reads `Stats`, `Totals`. Alerts go to the stream `alertas` and to the store in the tick that raises them; states of
 //! blocks and metrics to the store every `store_interval`; frames of values to `bloque_data_stream` every
 //! `publish_interval`. Nothing here changes the state of the run but the alerts' own memory.
 
@@ -10,11 +10,8 @@ use std::time::Duration;
 use bevy_ecs::prelude::*;
 use corec_core::alert::{Alert, AlertState, Alerts};
 use corec_core::block::{BlockId, Population};
-use corec_core::blocks::Blocks;
 use corec_core::bus::RunBus;
-use corec_core::column::{Health, Signal, StableId};
 use corec_core::config::{FAULT_RATIO, FITNESS};
-use corec_core::message::{Frame, FrameColumn};
 use corec_core::outputs::{ENGINE, Outputs};
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::{Stats, Totals};
@@ -25,15 +22,10 @@ use crate::store::StoreLane;
 
 /// The stream of alerts.
 pub const ALERT_STREAM: &str = "alertas";
-/// The stream of frames.
-pub const DATA_STREAM: &str = "bloque_data_stream";
 /// How long a run waits at its end for what is on its way to the bus.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Alerts, metrics and rows of plugins that are sent before their interval is over, so that a batch stays small.
 const BATCH_ROWS: usize = 10_000;
-/// Entities a frame carries before the next one is begun.
-const FRAME_ENTITIES: usize = 65_536;
-
 /// Shows the alert rules every block.
 pub fn watch(stats: Res<Stats>, population: Res<Population>, tick: Res<Tick>, mut alerts: ResMut<Alerts>) {
     let (fault_ratio, fitness) = (alerts.watched(FAULT_RATIO), alerts.watched(FITNESS));
@@ -42,76 +34,6 @@ pub fn watch(stats: Res<Stats>, population: Res<Population>, tick: Res<Tick>, mu
         alerts.observe(fault_ratio, at as u32, f64::from(block.fault_ratio), tick.0, name);
         alerts.observe(fitness, at as u32, f64::from(block.fitness), tick.0, name);
     }
-}
-
-/// Whether this is a tick in which frames go out.
-pub fn is_frame_due(scenario: Res<RunScenario>, tick: Res<Tick>) -> bool {
-    let interval = scenario.0.publish_interval.map(|s| seconds_to_ticks(s, scenario.0.tick_seconds));
-    interval.is_some_and(|ticks| (tick.0 + 1).is_multiple_of(ticks))
-}
-
-/// Sends what every entity shows: its value where it is above its block's threshold, else 0.
-pub fn publish_frames(
-    blocks: Blocks<(&StableId, &Signal, &Health)>,
-    stats: Res<Stats>,
-    scenario: Res<RunScenario>,
-    (tick, epoch): (Res<Tick>, Res<Epoch>),
-    mut bus: ResMut<RunBus>,
-    mut outputs: ResMut<Outputs>,
-    mut ending: ResMut<Ending>,
-) {
-    // Counted within the tick: (instance, epoch, tick, sequence) is the same in a replay and after a restore.
-    let (mut frame, mut sequence): (Option<Frame>, u64) = (None, 0);
-    let mut send = |frame: Option<Frame>| {
-        if let Some(mut frame) = frame {
-            frame.sequence = sequence;
-            sequence += 1;
-            // Without the epoch, as an alert.
-            let numbers =
-                [u64::from(frame.first_block), u64::from(frame.blocks), u64::from(frame.count), sequence];
-            let [ids, values] = [0, 1].map(|column| &frame.columns[column].bytes[..]);
-            let said = [frame.kind.as_bytes(), bytemuck::cast_slice(&numbers), ids, values];
-            outputs.note(ENGINE, DATA_STREAM, tick.0, &said);
-            if let Err(error) = bus.publish(DATA_STREAM, *epoch, *tick, &frame.encode()) {
-                ending.fail(error);
-            }
-        }
-    };
-    blocks.for_each_block(|view, (ids, signals, healths)| {
-        let kind = &view.group.settings().kind;
-        let fits = |f: &Frame| {
-            f.kind == *kind
-                && f.first_block + f.blocks == view.id().0
-                && f.count as usize + ids.len() <= FRAME_ENTITIES
-        };
-        if !frame.as_ref().is_some_and(fits) {
-            send(frame.take());
-        }
-        let frame = frame.get_or_insert_with(|| Frame {
-            instance: scenario.0.instance_id.clone(),
-            kind: kind.clone(),
-            first_block: view.id().0,
-            blocks: 0,
-            epoch: epoch.0,
-            tick: tick.0,
-            sequence: 0,
-            count: 0,
-            columns: vec![column("StableId", 8), column("value", 4)],
-        });
-        let threshold = stats.of(view.id()).threshold;
-        frame.blocks += 1;
-        frame.count += ids.len() as u32;
-        frame.columns[0].bytes.extend_from_slice(bytemuck::cast_slice(ids));
-        for (signal, health) in signals.iter().zip(healths) {
-            let sent = if health.is_active() && signal.value > threshold { signal.value } else { 0.0 };
-            frame.columns[1].bytes.extend_from_slice(&sent.to_le_bytes());
-        }
-    });
-    send(frame);
-}
-
-fn column(name: &str, size: u16) -> FrameColumn {
-    FrameColumn { name: name.into(), size, bytes: Vec::new() }
 }
 
 /// Sends the alerts, fills the store's batch, and sends it on its way when it is due, or has an alert, or is large.

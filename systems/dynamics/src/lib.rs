@@ -29,13 +29,15 @@ use corec_core::kind::{AddKind, Kind};
 use corec_core::replace::Replacements;
 use corec_core::section::AddSection;
 
-/// The kinds that the built-in behaviour is for: `cell`, and `full`, whose rows are as large as a million of them may be in 1 GiB.
+/// The kinds that the built-in behaviour is for: `cell`, and `full`, whose rows are as large as a million of them may be in 1 GiB. And
+/// `mirror`, whose rows nothing here changes: they show what comes in on the input stream, such as another instance's frames.
 pub struct DynamicsPlugin;
 
 impl Plugin for DynamicsPlugin {
     fn build(&self, app: &mut App) {
         app.add_kind(Kind::new("cell").with::<Signal>().with::<Trait>())
-            .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>());
+            .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>())
+            .add_kind(Kind::new("mirror").with::<Signal>());
         app.add_group_section::<settings::Dynamics>().add_group_section::<settings::Repair>();
     }
 }

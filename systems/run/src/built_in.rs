@@ -2,21 +2,23 @@
 
 use bevy_app::{App, Plugin, Startup, Update};
 use bevy_ecs::schedule::IntoScheduleConfigs;
+use bevy_ecs::system::Res;
 use bevy_ecs::world::World;
 use corec_api::channels;
 use corec_bridges::bus::MemoryBus;
 use corec_bridges::ingest::{self, InputCursor};
-use corec_bridges::publish;
 use corec_bridges::store::{MemoryStore, StoreLane};
+use corec_bridges::{frames, publish};
 use corec_core::bus::RunBus;
 use corec_core::digest::SaveResource;
 use corec_core::observers;
 use corec_core::phase::{Close, Owner, Phase};
 use corec_core::replace::replace;
-use corec_core::simulation::Ending;
+use corec_core::simulation::{Ending, RunScenario};
 use corec_core::store::{Batch, RunRecord};
 use corec_dynamics::{DynamicsPlugin, birth, measure, process, remember, repair};
-use corec_telemetry::{TelemetryPlugin, feed, scores, twin};
+use corec_telemetry::feed::{self, Feed};
+use corec_telemetry::{TelemetryPlugin, scores, twin};
 
 /// The built-in kinds and systems, in their phases.
 ///
@@ -36,7 +38,7 @@ impl Plugin for CorecPlugin {
         let ingest = (
             channels::deliver.run_if(channels::are_any),
             feed::take_row,
-            ingest::ingest.run_if(ingest::has_input_stream),
+            ingest::ingest.run_if(takes_messages),
         )
             .chain();
         let process = (process::process, remember::remember, twin::follow).chain();
@@ -44,7 +46,7 @@ impl Plugin for CorecPlugin {
         let repair = (repair::repair, replace).chain();
         let publish = (
             publish::watch,
-            publish::publish_frames.run_if(publish::is_frame_due),
+            frames::publish_frames.run_if(frames::is_frame_due),
             channels::carry,
             publish::publish,
         )
@@ -59,6 +61,12 @@ impl Plugin for CorecPlugin {
         app.add_systems(Update, tick.in_set(Owner::BuiltIn));
         app.add_systems(Close, (channels::carry, publish::close).chain().in_set(Owner::BuiltIn));
     }
+}
+
+/// Whether messages come on the scenario's input stream; where there is no table, the rows of a telemetry scenario do.
+fn takes_messages(scenario: Res<RunScenario>, feed: Option<Res<Feed>>) -> bool {
+    let stream = scenario.0.input_stream.as_deref();
+    stream.is_some_and(|stream| !feed.is_some_and(|feed| feed.is_on(stream)))
 }
 
 /// Gives a simulation that nobody has given a bus or a store one in memory.

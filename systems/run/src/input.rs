@@ -1,9 +1,15 @@
 //! The table of a run: opened, and brought to where the run that is gone on with had come.
 
 use std::path::Path;
+use std::time::Duration;
 
+use corec_bridges::bus::{self, OpenError};
+#[cfg(feature = "redis")]
+use corec_bridges::bus::{BusUrl, redis::StreamReader};
 use corec_core::config::Scenario;
 use corec_core::journal::Journal;
+#[cfg(feature = "redis")]
+use corec_core::journal::{Input, Inputs, LogError};
 use corec_core::section::Section;
 use corec_core::stop::Stop;
 use corec_telemetry::feed::Feed;
@@ -14,6 +20,8 @@ use corec_telemetry::table_error::TableError;
 use corec_telemetry::windows::Windows;
 
 use crate::error::RunError;
+#[cfg(feature = "redis")]
+use crate::stream_rows;
 
 /// Opens the table of a telemetry scenario and gives its twins their number. `journal` is that of the run that goes on: a pipe that
 /// brings nothing more has been recorded there.
@@ -22,6 +30,7 @@ pub(crate) fn open_table(
     input: Option<&Path>,
     windows: Option<&Path>,
     journal: Option<&Path>,
+    connect_timeout: Duration,
     stop: &Stop,
 ) -> Result<Option<Feed>, RunError> {
     let usage = |text: String| Err(RunError::Usage(text));
@@ -32,17 +41,21 @@ pub(crate) fn open_table(
                 scenario.name
             ));
         }
-        (true, None) => {
+        (true, None) if scenario.bus == "memory" => {
             return usage(
-                "--input: missing, must be a table: corec run telemetry --input FILE.csv[.gz]".into(),
+                "--input: missing, must be a table: corec run telemetry --input FILE.csv[.gz], or rows of a stream: --bus redis://HOST"
+                    .into(),
             );
         }
         (false, None) if windows.is_some() => return usage("--windows: needs --input FILE.csv[.gz]".into()),
         (false, None) => return Ok(None),
-        (true, Some(_)) => {}
+        (true, _) => {}
     }
     let path = input.unwrap_or(Path::new(""));
-    let table = TableReader::open_until(path, stop);
+    let table = match input {
+        Some(path) => TableReader::open_until(path, stop),
+        None => return open_stream(scenario, windows, journal, connect_timeout, stop),
+    };
     if let Some(signal) = stop.signal() {
         return Err(RunError::Interrupted(signal));
     }
@@ -50,6 +63,78 @@ pub(crate) fn open_table(
         (Err(TableError::NoRow { .. }), Some(journal)) if is_pipe(path) => return recorded_table(journal),
         (table, _) => table.map_err(|e: TableError| RunError::Usage(e.to_string()))?,
     };
+    feed_of(scenario, table, windows)
+}
+
+/// Waits for the first row of the scenario's stream, which is `telemetry` unless it names another.
+#[cfg(feature = "redis")]
+fn open_stream(
+    scenario: &mut Scenario,
+    windows: Option<&Path>,
+    journal: Option<&Path>,
+    connect_timeout: Duration,
+    stop: &Stop,
+) -> Result<Option<Feed>, RunError> {
+    let BusUrl::Redis(url) = bus::parse(&scenario.bus).map_err(RunError::Usage)? else {
+        return Err(RunError::Usage(format!("bus {}: has no streams of others", scenario.bus)));
+    };
+    let stream = scenario.input_stream.get_or_insert_with(|| Telemetry::NAME.into()).clone();
+    let (name, field) =
+        (format!("corec-{}-rows", scenario.instance_id), format!("{}/rows", scenario.instance_id));
+    let reader = StreamReader::connect(&url, &name, &field, connect_timeout).map_err(bus_refusal)?;
+    let after = journal.map_or(Ok(0), last_row).map_err(|e| RunError::Usage(format!("journal: {e}")))?;
+    let lines = stream_rows::lines(reader, &stream, after, stop)
+        .map_err(|e| RunError::Failed(format!("the thread for rows could not start: {e}")))?;
+    if !lines.is_there() {
+        tracing::warn!("stream '{stream}': waits for its first row");
+    }
+    let table = TableReader::open_lines(Path::new(&stream), lines);
+    if let Some(signal) = stop.signal() {
+        return Err(RunError::Interrupted(signal));
+    }
+    feed_of(scenario, table.map_err(|e| RunError::Usage(e.to_string()))?, windows)
+}
+
+/// The number of the last row in a journal.
+#[cfg(feature = "redis")]
+fn last_row(journal: &Path) -> Result<u64, LogError> {
+    let (mut inputs, mut last) = (Inputs::of(journal)?, 0);
+    while let Some((_, _, input)) = inputs.next_input()? {
+        if let Input::Row { sequence, .. } = input {
+            last = sequence;
+        }
+    }
+    Ok(last)
+}
+
+#[cfg(not(feature = "redis"))]
+fn open_stream(
+    scenario: &mut Scenario,
+    _: Option<&Path>,
+    _: Option<&Path>,
+    _: Duration,
+    _: &Stop,
+) -> Result<Option<Feed>, RunError> {
+    Err(bus::parse(&scenario.bus).err().map_or_else(
+        || RunError::Usage("--input: missing, must be a table: --input FILE.csv[.gz]".into()),
+        RunError::Usage,
+    ))
+}
+
+/// What can't be had of a bus, as a run says it.
+pub(crate) fn bus_refusal(error: OpenError) -> RunError {
+    match error {
+        OpenError::Usage(text) => RunError::Usage(text),
+        OpenError::Away(text) => RunError::Failed(text),
+    }
+}
+
+/// The rows of `table`; gives the scenario's twins their number.
+fn feed_of(
+    scenario: &mut Scenario,
+    table: TableReader,
+    windows: Option<&Path>,
+) -> Result<Option<Feed>, RunError> {
     let windows = match windows {
         Some(file) => Some(Windows::load(file, &table).map_err(RunError::Usage)?),
         None => None,
@@ -58,10 +143,8 @@ pub(crate) fn open_table(
         group.entities = table.width() as u64 * u64::from(group.section::<Replicas>()?.0);
     }
     if let Some(group) = scenario.blocks.iter().find(|g| g.entities == 0 && g.kind == "twin") {
-        return usage(format!(
-            "{}: group '{}': found 0 entities, must be at least 1",
-            scenario.name, group.id
-        ));
+        let (name, id) = (&scenario.name, &group.id);
+        return Err(RunError::Usage(format!("{name}: group '{id}': found 0 entities, must be at least 1")));
     }
     Ok(Some(Feed::new(table, windows)))
 }

@@ -33,6 +33,9 @@ mod attendants;
 mod plan;
 
 mod folder;
+#[cfg(feature = "redis")]
+mod stream_rows;
+
 mod input;
 mod journal;
 mod origin;
@@ -78,7 +81,7 @@ pub use error::RunError;
 pub use options::{Options, SnapshotInterval};
 pub use plan::RunPlan;
 pub use run_loop::run;
-pub use summary::{PluginSummary, Summary, SystemSummary, peak_rss_bytes, rss_bytes};
+pub use summary::{Lanes, PluginSummary, Summary, SystemSummary, peak_rss_bytes, rss_bytes};
 pub use view::{View, Watch};
 
 /// The journal's folder in a run's.

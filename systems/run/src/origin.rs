@@ -117,7 +117,8 @@ impl Origin {
             return recorded_table(journal);
         }
         let (input, windows) = (self.input.as_deref(), options.windows.as_deref());
-        let mut table = open_table(&mut plan.scenario, input, windows, journal, stop)?;
+        let timeout = options.connect_timeout();
+        let mut table = open_table(&mut plan.scenario, input, windows, journal, timeout, stop)?;
         if let (Some(table), Some(journal)) = (&mut table, journal) {
             table.catch_up(journal, self.taken_along(), plan.input_changed).map_err(RunError::Usage)?;
         }

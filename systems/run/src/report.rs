@@ -97,6 +97,12 @@ fn table(s: &Summary, table: &TableReport, text: &mut Lines) {
     if s.rows_repeated > 0 {
         text.line("", format!("{} rows left out, taken before", grouped(s.rows_repeated)));
     }
+    for (count, what) in [(table.refused, "are no row"), (table.lost, "were lost before they could be read")]
+    {
+        if count > 0 {
+            text.line("", format!("{} entries {what}", grouped(count)));
+        }
+    }
     if !table.left_out.is_empty() {
         text.line("", format!("left out, not numbers: {}", table.left_out.join(", ")));
     }

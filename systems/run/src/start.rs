@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use bevy_app::App;
-use corec_bridges::bus::{self, BusOptions, BusUrl, OpenError};
+use corec_bridges::bus::{self, BusOptions, BusUrl};
 use corec_bridges::lane::SpoolOptions;
 use corec_bridges::store::{self, StoreLane};
 use corec_core::block::Population;
@@ -28,6 +28,7 @@ use crate::clock::now;
 use crate::end::Started;
 use crate::error::{RunError, refusal};
 use crate::folder::RunFolder;
+use crate::input::bus_refusal;
 use crate::journal::{Recording, begin_journal};
 use crate::manifest::{self, Manifest};
 use crate::options::{self, Options, absolute, new_id};
@@ -179,10 +180,7 @@ impl Start {
             connect_timeout: self.options.connect_timeout(),
             spool: Some(spool(out, "bus", id)),
         };
-        let bus = bus::open(&self.bus, &options).map_err(|error| match error {
-            OpenError::Usage(text) => RunError::Usage(text),
-            OpenError::Away(text) => RunError::Failed(text),
-        })?;
+        let bus = bus::open(&self.bus, &options).map_err(bus_refusal)?;
         self.simulation.world_mut().insert_resource(RunBus::new(bus));
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! A row is known by its number: what its column `sequence` says, else its place in the table; rows of a pipe without such a
 //! column are counted on. One that was taken before is left out. Every row is in the journal before it is applied.
 
+use std::path::Path;
+
 use bevy_ecs::prelude::*;
 use corec_api::row::TableRow;
 use corec_core::journal::{Input, Journal};
@@ -85,6 +87,11 @@ impl Feed {
     /// Whether there is a table; else all rows are in the journal.
     pub fn is_read(&self) -> bool {
         self.table.is_some()
+    }
+
+    /// Whether its rows come on this stream.
+    pub fn is_on(&self, stream: &str) -> bool {
+        self.table.as_ref().is_some_and(|table| table.is_live() && table.path() == Path::new(stream))
     }
 
     /// Whether rows are numbered by a column `sequence`.

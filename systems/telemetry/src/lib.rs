@@ -14,7 +14,8 @@ pub mod settings;
 
 mod cell;
 mod header;
-mod live;
+pub mod json_rows;
+pub mod live;
 pub mod source;
 pub mod table_error;
 

@@ -1,9 +1,10 @@
-//! Live tables: lines of a named pipe, read on a thread of their own so that a run can wait for one and still be stopped.
+//! Live tables: lines of a named pipe or a stream, read on a thread of their own so that a run can wait for one and still be stopped.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use corec_core::stop::Stop;
@@ -12,11 +13,42 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 /// Bytes a row may have.
 pub(crate) const ROW_BYTES_MAX: usize = 4 << 20;
 /// Lines that may wait: the writer of the pipe waits when there are more.
-const LINES: usize = 64;
+pub const LINES: usize = 64;
 
-/// The lines of a pipe, as they come. Clones share them.
+/// The lines of a pipe or a stream, as they come. Clones share them.
 #[derive(Clone)]
-pub struct Lines(Arc<Mutex<Inner>>);
+pub struct Lines(Arc<Shared>);
+
+struct Shared {
+    inner: Mutex<Inner>,
+    counts: LineCounts,
+}
+
+/// What came and is no row, and what was gone before it could be read.
+#[derive(Debug, Default)]
+pub struct LineCounts {
+    /// Entries that are no row.
+    pub refused: AtomicU64,
+    /// Entries that the far side has lost.
+    pub lost: AtomicU64,
+}
+
+/// The other end of lines that somebody brings.
+pub struct Bringer(Weak<Shared>);
+
+impl Bringer {
+    /// Whether anybody still takes them.
+    pub fn is_wanted(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Counts what is told to, if anybody still wants to know.
+    pub fn count(&self, add: impl FnOnce(&LineCounts)) {
+        if let Some(shared) = self.0.upgrade() {
+            add(&shared.counts);
+        }
+    }
+}
 
 struct Inner {
     lines: Receiver<io::Result<Vec<u8>>>,
@@ -63,7 +95,37 @@ impl Lines {
             }
         };
         std::thread::Builder::new().name("corec-input".into()).spawn(work)?;
-        Ok(Self(Arc::new(Mutex::new(Inner { lines, line: Vec::new(), at: 0, stop }))))
+        Ok(Self::of(lines, stop))
+    }
+
+    /// Lines that somebody else brings, each with its end: they end when their sender is dropped.
+    pub fn of(lines: Receiver<io::Result<Vec<u8>>>, stop: Stop) -> Self {
+        let inner = Mutex::new(Inner { lines, line: Vec::new(), at: 0, stop });
+        Self(Arc::new(Shared { inner, counts: LineCounts::default() }))
+    }
+
+    /// Whether a line is there within a moment.
+    pub fn is_there(&self) -> bool {
+        (0..10).any(|_| {
+            let inner = self.0.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_there = inner.at < inner.line.len() || !inner.lines.is_empty();
+            drop(inner);
+            if !is_there {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            is_there
+        })
+    }
+
+    /// Their other end.
+    pub fn bringer(&self) -> Bringer {
+        Bringer(Arc::downgrade(&self.0))
+    }
+
+    /// Entries that are no row, and those that were lost.
+    pub fn counts(&self) -> [u64; 2] {
+        let LineCounts { refused, lost } = &self.0.counts;
+        [refused, lost].map(|count| count.load(Ordering::Relaxed))
     }
 
     /// Waits until a line is there; says whether one came before the pipe was closed or the run is to stop.
@@ -71,7 +133,7 @@ impl Lines {
     /// # Errors
     /// What the system says.
     pub fn wait(&self) -> io::Result<bool> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).wait()
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).wait()
     }
 }
 
@@ -91,7 +153,7 @@ impl Inner {
 
 impl Read for Lines {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.0.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if !inner.wait()? {
             return Ok(0);
         }

@@ -22,6 +22,7 @@ pub use memory::MemoryBus;
 pub use outgoing::Outgoing;
 
 /// What a bus's URL asks for.
+#[cfg_attr(feature = "redis", expect(clippy::large_enum_variant, reason = "a run has one"))]
 pub enum BusUrl {
     /// Streams in memory.
     Memory,

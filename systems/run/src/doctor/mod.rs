@@ -7,7 +7,8 @@ mod machine;
 use std::path::Path;
 
 use corec_bridges::finding::Findings;
-use corec_bridges::publish::{ALERT_STREAM, DATA_STREAM};
+use corec_bridges::frames::{CRITICAL_STREAM, DATA_STREAM};
+use corec_bridges::publish::ALERT_STREAM;
 use corec_bridges::{bus, store};
 use corec_core::config::Scenario;
 use corec_core::kind::Kinds;
@@ -65,8 +66,15 @@ pub fn examine(what: &Checkup) -> Result<Vec<Finding>, RunError> {
         findings.extend(found.finish());
     }
     if let Some(url) = &bus_url {
-        let input = scenario.as_ref().and_then(|scenario| scenario.input_stream.as_deref());
-        findings.extend(bus::examine(url, input, &[DATA_STREAM, ALERT_STREAM]));
+        let input = scenario.as_ref().and_then(|scenario| match scenario.has_section(Telemetry::NAME) {
+            // As a run that is given no table takes its rows.
+            true => Some(scenario.input_stream.as_deref().unwrap_or(Telemetry::NAME)),
+            false => scenario.input_stream.as_deref(),
+        });
+        let dead = input.map(|stream| format!("{stream}_dead"));
+        let mut written = vec![DATA_STREAM, CRITICAL_STREAM, ALERT_STREAM];
+        written.extend(dead.as_deref());
+        findings.extend(bus::examine(url, input, &written));
         wanted.servers += u64::from(url.contains("://"));
     }
     if let Some(url) = &store_url {

@@ -76,16 +76,30 @@ impl TableReader {
     /// See [`TableError`].
     pub fn open_until(path: &Path, stop: &Stop) -> Result<Self, TableError> {
         let io_error = |e: io::Error| TableError::Io { path: path.into(), message: e.to_string() };
-        let header_error = |message: String| TableError::Header { path: path.into(), message };
         let live = match is_pipe(path) {
             true => Some(Lines::open(path.into(), stop.clone()).map_err(io_error)?),
             false => None,
         };
+        Self::read(path, live, None)
+    }
+
+    /// A table whose lines come one after the other, with commas; errors call it `name`.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub fn open_lines(name: &Path, lines: Lines) -> Result<Self, TableError> {
+        Self::read(name, Some(lines), Some(b','))
+    }
+
+    /// Reads far enough to know the columns.
+    fn read(path: &Path, live: Option<Lines>, delimiter: Option<u8>) -> Result<Self, TableError> {
+        let io_error = |e: io::Error| TableError::Io { path: path.into(), message: e.to_string() };
+        let header_error = |message: String| TableError::Header { path: path.into(), message };
         let mut text: Box<dyn BufRead + Send + Sync> = match &live {
             Some(lines) => Box::new(BufReader::with_capacity(1 << 16, lines.clone())),
             None => open_file(path).map_err(io_error)?,
         };
-        let delimiter = delimiter_of(&mut text).map_err(io_error)?;
+        let delimiter = delimiter.map_or_else(|| delimiter_of(&mut text), Ok).map_err(io_error)?;
         let mut csv =
             ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(RowLimit::new(text));
         let header = csv.byte_headers().map_err(|e| header_error(e.to_string()))?.clone();

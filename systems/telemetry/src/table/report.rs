@@ -3,12 +3,17 @@
 use serde::Serialize;
 
 use super::TableReader;
+use crate::live::Lines;
 
 /// What a table turned out to hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TableReport {
     /// Rows read.
     pub rows: u64,
+    /// Entries of a stream that are no row.
+    pub refused: u64,
+    /// Entries of a stream that were gone before they could be read.
+    pub lost: u64,
     /// Measured columns.
     pub columns: Vec<String>,
     /// Columns left out because they do not hold numbers.
@@ -23,8 +28,11 @@ impl TableReader {
     /// What the table has turned out to hold so far.
     pub fn report(&self) -> TableReport {
         let is_special = |column| [self.time, self.label, self.sequence].contains(&Some(column));
+        let [refused, lost] = self.live.as_ref().map_or([0; 2], Lines::counts);
         TableReport {
             rows: self.rows,
+            refused,
+            lost,
             columns: self.measured.iter().map(|&c| self.names[c].clone()).collect(),
             left_out: (0..self.names.len())
                 .filter(|c| !is_special(*c) && !self.measured.contains(c))

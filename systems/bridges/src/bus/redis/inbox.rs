@@ -114,6 +114,11 @@ impl Reading {
         self.place.position?.checked_sub(self.ready.len() as u64 + self.pending)
     }
 
+    /// Whether nothing is there to be given, and nothing to be told.
+    pub fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.lost == 0
+    }
+
     /// Entries that wait here or there, those the journal does not have, and those that were lost.
     pub fn counts(&self) -> [u64; 3] {
         [self.place.lag + self.ready.len() as u64, self.pending, self.lost_in_all]

@@ -19,6 +19,7 @@ mod reader;
 mod writer;
 
 mod row_stream;
+mod streams;
 mod tail;
 
 mod permissions;
@@ -27,7 +28,6 @@ mod doctor;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled};
@@ -37,29 +37,25 @@ pub use link::LinkError;
 pub use permissions::USER_RULES;
 pub use reply::{ENTRY_BYTES_MAX, Message, entries};
 pub use row_stream::{Place, RowStream, Rows};
+pub use streams::{ReaderHealth, StreamReader};
 pub use tail::{Tail, TailFrom};
 pub use url::RedisUrl;
 
 use super::{BusOptions, OpenError};
 use crate::lane::{Lane, LaneOptions, Policy};
 use command::push;
-use inbox::{Inbox, Reading};
 use link::Link;
-use reader::Reader;
 use writer::Writer;
 
 /// Entries that may wait for the server in memory.
 const ENTRIES_MAX: usize = 100_000;
 /// How long they may hold a tick, and how long the server may be away once there is no room for more on disk either.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two attempts to reach a server that is not there at the start.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Streams on a Redis server.
 pub struct RedisBus {
     lane: Lane<Writer>,
-    inbox: Arc<Inbox>,
-    thread: Option<JoinHandle<()>>,
+    reader: StreamReader,
     /// Outputs that the server had once, and has no more.
     lost: Arc<AtomicU64>,
 }
@@ -79,23 +75,9 @@ impl RedisBus {
     /// A server that does not come, does not let us in, or may let go of streams by itself.
     pub fn open(url: &RedisUrl, options: &BusOptions) -> Result<Self, OpenError> {
         let client = url.client().map_err(OpenError::Usage)?;
-        let until = now() + options.connect_timeout;
-        let writer = loop {
-            let error = match Writer::open(url, client.clone(), &options.instance, options.run) {
-                Ok(writer) => break writer,
-                Err(error) => error,
-            };
-            let text = format!("bus {}: {}", url.shown, error.text());
-            match error {
-                LinkError::Away(_) if now() < until => std::thread::sleep(PAUSE),
-                LinkError::Away(_) => {
-                    let seconds = options.connect_timeout.as_secs_f64();
-                    let todo = "start it, or wait longer with --connect-timeout, or run with --bus memory";
-                    return Err(OpenError::Away(format!("{text}; tried for {seconds} s: {todo}")));
-                }
-                LinkError::Denied(_) | LinkError::Wrong(_) => return Err(OpenError::Usage(text)),
-            }
-        };
+        let writer = url.wait_for(options.connect_timeout, || {
+            Writer::open(url, client.clone(), &options.instance, options.run)
+        })?;
         check_eviction(url, &client)?;
         let lost = writer.lost();
         let lane_options = LaneOptions {
@@ -105,26 +87,11 @@ impl RedisBus {
             patience: PATIENCE,
             spool: options.spool.clone(),
         };
-        let fail = |e: String| OpenError::Away(format!("bus: {e}"));
-        let lane = Lane::start(writer, lane_options).map_err(fail)?;
-        let inbox = Arc::new(Inbox::default());
-        let reader = Reader {
-            url: url.clone(),
-            client,
-            name: format!("corec-{}-in", options.instance),
-            field: format!("{}/{}", options.instance, options.run),
-            inbox: Arc::clone(&inbox),
-        };
-        let thread = std::thread::Builder::new().name("corec-bus-in".into()).spawn(|| reader.run());
-        Ok(Self { lane, inbox, thread: Some(thread.map_err(|e| fail(e.to_string()))?), lost })
-    }
-
-    fn stop_reading(&mut self) {
-        self.inbox.lock().is_closing = true;
-        self.inbox.wake();
-        if let Some(thread) = self.thread.take() {
-            _ = thread.join();
-        }
+        let lane = Lane::start(writer, lane_options).map_err(|e| OpenError::Away(format!("bus: {e}")))?;
+        let (name, field) =
+            (format!("corec-{}-in", options.instance), format!("{}/{}", options.instance, options.run));
+        let reader = StreamReader::start(url, client, &name, &field).map_err(OpenError::Away)?;
+        Ok(Self { lane, reader, lost })
     }
 }
 
@@ -155,36 +122,16 @@ fn check_eviction(url: &RedisUrl, client: &redis::Client) -> Result<(), OpenErro
 
 impl Bus for RedisBus {
     fn subscribe(&mut self, stream: &str, from: Cursor) -> Result<(), BusError> {
-        self.inbox.lock().streams.insert(stream.into(), Reading::from(from));
-        self.inbox.wake();
+        self.reader.subscribe(stream, from);
         Ok(())
     }
 
     fn poll(&mut self, stream: &str, max: usize) -> Result<Polled, BusError> {
-        let mut inner = self.inbox.lock();
-        if let Some(failure) = &inner.failure {
-            return Err(BusError::Lane(failure.clone()));
-        }
-        let Some(reading) = inner.streams.get_mut(stream) else {
-            return Err(BusError::NotSubscribed(stream.into()));
-        };
-        let was_full = reading.room() == 0;
-        let polled = reading.poll(max);
-        drop(inner);
-        if was_full {
-            self.inbox.wake();
-        }
-        Ok(polled)
+        self.reader.poll(stream, max)
     }
 
     fn done(&mut self, stream: &str, cursor: Cursor) -> Result<(), BusError> {
-        match self.inbox.lock().streams.get_mut(stream) {
-            None => Err(BusError::NotSubscribed(stream.into())),
-            Some(reading) => {
-                reading.done(cursor);
-                Ok(())
-            }
-        }
+        self.reader.done(stream, cursor)
     }
 
     fn publish(&mut self, stream: &str, id: OutputId, data: &[u8]) -> Result<(), BusError> {
@@ -205,36 +152,28 @@ impl Bus for RedisBus {
 
     fn health(&self) -> BusHealth {
         let report = self.lane.report();
-        let inner = self.inbox.lock();
-        let counts = inner.streams.values().map(Reading::counts);
-        let [lag, pending, lost] = counts.fold([0; 3], |sum, of| [0, 1, 2].map(|i| sum[i] + of[i]));
+        let read = self.reader.health();
         BusHealth {
-            away: report.away.or_else(|| inner.away.as_ref().map(|(why, _)| why.clone())),
+            away: report.away.or(read.away),
             // One server, two connections: an outage is one of either.
-            outages: report.outages.max(inner.outages),
-            away_seconds: report.away_seconds.max(inner.away_seconds()),
+            outages: report.outages.max(read.outages),
+            away_seconds: report.away_seconds.max(read.away_seconds),
             waiting: report.waiting,
             sent: report.sent,
             dropped: report.dropped,
             spooled: report.spooled,
             spool_bytes: report.spool_bytes,
-            lag,
-            pending,
-            lost: lost + self.lost.load(Ordering::Relaxed),
+            lag: read.lag,
+            pending: read.pending,
+            lost: read.lost + self.lost.load(Ordering::Relaxed),
         }
     }
 
     fn close(&mut self, deadline: Duration) -> Result<(), BusError> {
-        self.stop_reading();
+        self.reader.stop();
         if let Some(left) = self.lane.close(deadline).map_err(BusError::Lane)? {
             tracing::warn!("bus: {left}: corec run --restore sends them");
         }
         Ok(())
-    }
-}
-
-impl Drop for RedisBus {
-    fn drop(&mut self) {
-        self.stop_reading();
     }
 }

@@ -112,9 +112,15 @@ impl Reader {
                 continue;
             };
             for (name, entries) in entries(self.ask(&mut link, &mut request, &wanted, count)?)? {
-                if let Some(reading) = self.inbox.lock().streams.get_mut(&name) {
+                let asked =
+                    wanted.iter().find(|(wanted, _, _)| *wanted == name).map(|(_, cursor, _)| *cursor);
+                let mut inner = self.inbox.lock();
+                // Who has subscribed anew meanwhile reads from elsewhere.
+                if let Some(reading) = inner.streams.get_mut(&name).filter(|r| Some(r.place.cursor) == asked)
+                {
                     reading.add(entries);
                 }
+                drop(inner);
                 self.inbox.wake();
             }
         }

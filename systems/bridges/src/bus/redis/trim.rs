@@ -36,9 +36,8 @@ impl Written {
     /// Where what is to be kept begins, if there is more than that.
     pub fn too_many(&self) -> Option<Cursor> {
         let mut over = self.bytes.checked_sub(self.keep_bytes).filter(|over| *over > 0)?;
-        let mut samples = self.samples.iter();
         // Only whole samples go.
-        while let Some((id, bytes)) = samples.next() {
+        for (id, bytes) in &self.samples {
             match over.checked_sub(*bytes) {
                 Some(left) => over = left,
                 None => return Some(*id).filter(|id| Some(id) != self.samples.front().map(|(id, _)| id)),

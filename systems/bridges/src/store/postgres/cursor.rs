@@ -10,6 +10,11 @@ use tokio_postgres::{Client, Row};
 use super::server::within;
 use super::trouble::Trouble;
 
+/// Ends the connection that is in the midst of a flush of a run: its process, stopped or lost, might hold the cursor for as long as it
+/// likes, and whoever takes the run over has it written anew. Who holds a row is told by the row.
+const END_HOLDER: &str = "SELECT pg_terminate_backend(holder.pid) FROM cursors \
+    JOIN pg_stat_activity AS holder ON holder.backend_xid = cursors.xmax \
+    WHERE cursors.run = $1 AND holder.usename = current_user AND holder.pid <> pg_backend_pid()";
 const COLUMNS: &str = "version, blocks_tick, alerts_epoch, alerts_sequence, metrics_tick, rows_tick";
 
 /// The highest of each sort that is in the tables; -1 where nothing is.
@@ -65,6 +70,8 @@ pub(super) async fn begin(client: &mut Client, run: &RunRecord) -> Result<Owned,
             None => to.query_one("SELECT run FROM runs WHERE id = $1", &[&id]).await?,
         };
         let number: i64 = found.try_get(0)?;
+        // First of all: to look for the row in `cursors` already waits for who moves it.
+        to.query(END_HOLDER, &[&number]).await?;
         to.execute("INSERT INTO cursors (run) VALUES ($1) ON CONFLICT (run) DO NOTHING", &[&number]).await?;
         let held_by = "'process ' || $2::int8 || ' at ' || coalesce(host(inet_client_addr()), 'the server')";
         let take = format!(

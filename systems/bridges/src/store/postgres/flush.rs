@@ -13,7 +13,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 
 use super::cursor::{Cursor, Owned};
 use super::rows::{Row, choose};
-use super::server::{Link, within};
+use super::server::{Link, copied, within};
 use super::trouble::Trouble;
 
 /// Bytes that are sent at once: large enough that a message costs nothing, small enough to stay in a cache.
@@ -207,10 +207,10 @@ impl Flush<'_> {
         chunk.put_i16(-1);
         within(to.feed(chunk.split().freeze())).await?;
         self.buffers.chunks[turn] = chunk;
-        let copied = within(to.as_mut().finish()).await?;
-        if copied != order.len() as u64 {
+        let taken = copied(to.as_mut().finish()).await?;
+        if taken != order.len() as u64 {
             // A trigger of somebody's: what it kept back is its business.
-            tracing::debug!("store: {} took {copied} of {} rows", T::TABLE, order.len());
+            tracing::debug!("store: {} took {taken} of {} rows", T::TABLE, order.len());
         }
         Ok(())
     }

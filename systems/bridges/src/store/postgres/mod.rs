@@ -131,6 +131,7 @@ impl PostgresStore {
 
     fn flush(&mut self, batch: &Batch) -> Result<(), Trouble> {
         self.connect()?;
+        self.keep_days()?;
         let mut is_careful = false;
         for _ in 0..TRIES {
             let (owned, buffers) = (self.owned.as_ref().ok_or_else(not_begun)?, &mut self.buffers);
@@ -151,15 +152,14 @@ impl PostgresStore {
         Err(Trouble::Away("the run's cursor does not stay where it is".into()))
     }
 
-    /// Makes days ahead, now and then.
-    fn keep_days(&mut self) {
-        if self.days_at.elapsed() < DAYS_EVERY {
-            return;
+    /// Makes days ahead, now and then: before the rows come, or they would go where no day is.
+    fn keep_days(&mut self) -> Result<(), Trouble> {
+        if self.days_at.elapsed() >= DAYS_EVERY {
+            let retention_days = self.server.settings.retention_days;
+            self.server.run(async |link| schema::keep_days(&link.client, retention_days).await)?;
+            self.days_at = now();
         }
-        self.days_at = now();
-        let retention_days = self.server.settings.retention_days;
-        // A server that does not answer is found out by the next batch.
-        _ = self.server.run(async |link| schema::keep_days(&link.client, retention_days).await);
+        Ok(())
     }
 }
 
@@ -184,11 +184,10 @@ impl Store for PostgresStore {
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        if !batch.is_empty() {
-            self.flush(batch).map_err(|trouble| self.error(trouble))?;
-            self.keep_days();
+        if batch.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.flush(batch).map_err(|trouble| self.error(trouble))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {

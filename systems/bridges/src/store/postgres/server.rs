@@ -17,6 +17,9 @@ use super::trouble::Trouble;
 
 /// How long a server may take for an answer.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How long the end of a COPY may take: what the systems on the way have taken in goes over the slowest link first. As long as a run
+/// waits for its store.
+const COPIED: Duration = Duration::from_secs(60);
 /// How long it may take to let go of a connection that is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The least version: `gen_random_uuid` without an extension.
@@ -29,9 +32,23 @@ const SESSION: &str = "SET lock_timeout = '20s'; SET idle_in_transaction_session
 pub(super) async fn within<T, E: Into<Trouble>>(
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Trouble> {
-    match timeout(ANSWER, answer).await {
+    limited(ANSWER, answer).await
+}
+
+/// Waits for the end of a COPY, but not for ever.
+pub(super) async fn copied<T, E: Into<Trouble>>(
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Trouble> {
+    limited(COPIED, answer).await
+}
+
+async fn limited<T, E: Into<Trouble>>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Trouble> {
+    match timeout(limit, answer).await {
         Ok(answer) => answer.map_err(Into::into),
-        Err(_) => Err(Trouble::Away(format!("no answer in {} s", ANSWER.as_secs()))),
+        Err(_) => Err(Trouble::Away(format!("no answer in {} s", limit.as_secs()))),
     }
 }
 

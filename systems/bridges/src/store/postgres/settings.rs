@@ -182,7 +182,7 @@ mod tests {
             ("postgres://u:hunter2@h/d?retention_days=0", "at least 1"),
             ("postgres://u:hunter2@h/d?ca=", "PEM"),
             ("postgres://u:hunter2@h/d?colour=red", "colour"),
-            ("postgres://u:hunter2/3@h/d", "%2F"),
+            ("postgres://u:hunter2@h:x/d", "%2F"),
             ("postgres:///d", "no host"),
             ("postgres://u:***@h/d", "--store"),
         ] {

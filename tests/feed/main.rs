@@ -2,67 +2,19 @@
 #![cfg(feature = "redis")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod common;
+mod refusals;
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
-use support::redis::{Acl, Appendonly, Options, Redis, Tls, free_port};
-use support::{command, corec, json, number, signal, wait_until};
-
-/// A table of rows `time, value, host`, numbered from 1.
-fn table(folder: &Path, rows: u64) -> PathBuf {
-    let mut text = String::from("time;value;host\n");
-    for n in 1..=rows {
-        text += &format!("2026-01-01T00:00:00Z;{}.5;h{}\n", n, n % 3);
-    }
-    let path = folder.join("t.csv");
-    fs::write(&path, text).unwrap();
-    path
-}
-
-/// The numbers of a stream's rows, each with the data that it must have.
-fn rows(redis: &Redis, stream: &str) -> Vec<u64> {
-    let row = |entry: support::ledger::Written| {
-        let sequence: u64 = entry.at.strip_suffix("-0").unwrap().parse().unwrap();
-        let data: Value = serde_json::from_slice(&entry.data).unwrap();
-        assert_eq!(data["value"].as_f64(), Some(sequence as f64 + 0.5), "{data}");
-        sequence
-    };
-    redis.ledger().entries(stream).into_iter().map(row).collect()
-}
-
-fn length(redis: &Redis) -> u64 {
-    redis.try_cli(&["XLEN", "rows"]).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-fn arguments<'a>(url: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    [&["feed", "t.csv", "--to", url, "--stream", "rows"], more].concat()
-}
-
-/// A feed that goes on by itself.
-fn begin(folder: &Path, url: &str, more: &[&str]) -> Child {
-    let mut command = command(folder, &arguments(url, more));
-    command.arg("--json").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap()
-}
-
-fn end(child: Child, status: i32) -> (Value, String) {
-    let Output { status: found, stdout, stderr } = child.wait_with_output().unwrap();
-    let err = String::from_utf8_lossy(&stderr).into_owned();
-    assert_eq!(found.code(), Some(status), "{err}");
-    (serde_json::from_slice(&stdout).unwrap(), err)
-}
-
-fn refusal(folder: &Path, arguments: &[&str], status: i32) -> String {
-    let output = corec(folder, arguments);
-    let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(status), "{err}");
-    err
-}
+use common::{arguments, begin, end, length, refusal, rows, table};
+use support::redis::{Appendonly, Options, Redis};
+use support::{json, number, signal, wait_until};
 
 #[test]
 fn a_row_is_a_json_object_under_its_own_number() {
@@ -85,6 +37,22 @@ fn a_row_is_a_json_object_under_its_own_number() {
     let keys = ["rows", "sent", "already_there", "lost", "last_sequence", "outages"];
     assert_eq!(keys.map(|key| number(&done, key)), [3.0, 2.0, 1.0, 0.0, 9.0, 0.0], "{done}");
     assert!(number(&done, "seconds") > 0.0 && done["error"].is_null() && done["interrupted_by"].is_null());
+}
+
+#[test]
+fn a_run_that_takes_the_stream_has_the_bits_of_one_that_takes_the_file() {
+    let Some(redis) = Redis::start(Options::default()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::from("date,load,host,label,temp\n");
+    for n in 1..=300 {
+        let gap = if n % 7 == 0 { "NA".into() } else { format!("{:.3}", f64::from(n * 37 % 101) / 9.0) };
+        text += &format!("{n},{gap},h{},{},{}e-1\n", n % 3, u32::from(n > 290), n * n % 97);
+    }
+    fs::write(folder.path().join("t.csv"), text).unwrap();
+    let of_file = json(folder.path(), &["run", "telemetry", "--input", "t.csv"], 0);
+    json(folder.path(), &["feed", "t.csv", "--to", &redis.url(), "--stream", "telemetry"], 0);
+    let of_stream = json(folder.path(), &["run", "telemetry", "--bus", &redis.url(), "--ticks", "300"], 0);
+    assert_eq!((&of_stream["state_digest"], number(&of_stream, "tick")), (&of_file["state_digest"], 300.0));
 }
 
 #[test]
@@ -187,36 +155,6 @@ fn two_feeds_of_one_table_bring_every_row_once() {
 }
 
 #[test]
-fn a_stream_of_others_is_refused() {
-    let Some(redis) = Redis::start(Options::default()) else { return };
-    let folder = tempfile::tempdir().unwrap();
-    table(folder.path(), 50);
-    let refused = |prepare: &[&str]| {
-        redis.cli(&["DEL", "rows"]);
-        redis.cli(prepare);
-        let err = refusal(folder.path(), &arguments(&redis.url(), &[]), 1);
-        assert!(err.contains("take another name"), "{err}");
-    };
-    refused(&["XADD", "rows", "*", "data", "{}"]);
-    refused(&["XADD", "rows", "20-0", "data", "{}"]);
-    refused(&["XADD", "rows", "90-0", "data", "{}"]);
-    redis.cli(&["DEL", "rows"]);
-    redis.cli(&["XADD", "rows", "20-1", "data", "{}"]);
-    assert!(refusal(folder.path(), &arguments(&redis.url(), &[]), 2).contains("take another name"));
-    redis.cli(&["DEL", "rows"]);
-    redis.cli(&["SET", "rows", "x"]);
-    assert!(refusal(folder.path(), &arguments(&redis.url(), &[]), 2).contains("taken by something else"));
-    // One that begins to write while the feed goes on.
-    redis.cli(&["DEL", "rows"]);
-    table(folder.path(), 20_000);
-    let feed = begin(folder.path(), &redis.url(), &["--rate", "5000"]);
-    wait_until("rows on the stream", || length(&redis) >= 1000);
-    redis.cli(&["XADD", "rows", "*", "data", "{}"]);
-    let (done, _) = end(feed, 1);
-    assert!(done["error"].as_str().unwrap().contains("take another name"), "{done}");
-}
-
-#[test]
 fn a_table_goes_on_where_another_has_ended() {
     let Some(redis) = Redis::start(Options::default()) else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -272,54 +210,4 @@ fn an_interrupt_ends_it_with_what_was_sent() {
     signal(&feed, "INT");
     let output = feed.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
-}
-
-#[test]
-fn a_server_that_stays_away_is_told_and_so_is_a_broken_row() {
-    let folder = tempfile::tempdir().unwrap();
-    table(folder.path(), 10);
-    let url = format!("redis://ana:s3cret@127.0.0.1:{}", free_port());
-    let err = refusal(folder.path(), &arguments(&url, &["--connect-timeout", "0.3"]), 1);
-    assert!(err.contains("tried for 0.3 s: start it") && !err.contains("s3cret"), "{err}");
-    let Some(redis) = Redis::start(Options::default()) else { return };
-    fs::write(folder.path().join("t.csv"), "value\n1.5\n2.5\noops\n4.5\n").unwrap();
-    let err = refusal(folder.path(), &arguments(&redis.url(), &[]), 1);
-    assert!(err.contains("line 4, column 'value': found 'oops'"), "{err}");
-    assert_eq!(rows(&redis, "rows"), [1, 2], "what was right before it");
-    for (more, wanted) in [
-        (&["--rate", "0"][..], "rows a second"),
-        (&["--connect-timeout", "-1"], "must be seconds"),
-        (&["--to", "kafka://x"], "must be redis://"),
-        (&["--stream", ""], "1 to 512 bytes"),
-    ] {
-        let of = arguments(&redis.url(), &[]).into_iter().map(String::from).collect::<Vec<_>>();
-        let mut of: Vec<&str> = of.iter().map(String::as_str).collect();
-        if let Some(at) = of.iter().position(|word| *word == more[0]) {
-            of[at + 1] = more[1];
-        } else {
-            of.extend(more);
-        }
-        let err = refusal(folder.path(), &of, 2);
-        assert!(err.contains(wanted), "{err}");
-    }
-}
-
-#[test]
-fn the_least_user_may_feed_over_tls_and_no_password_is_said() {
-    let options = Options { acl: Some(Acl::default()), tls: Some(Tls::RightName), ..Options::default() };
-    let Some(redis) = Redis::start(options) else { return };
-    let folder = tempfile::tempdir().unwrap();
-    table(folder.path(), 100);
-    let output = corec(folder.path(), &arguments(&redis.url(), &[]));
-    let said = [&output.stdout[..], &output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success() && said.contains("100 rows sent"), "{said}");
-    let wrong = redis.url().replace("p%40ss", "wr0ng");
-    for said in [said.into_owned(), refusal(folder.path(), &arguments(&wrong, &[]), 2)] {
-        assert!(!said.contains("p%40ss") && !said.contains("p@ss") && !said.contains("wr0ng"), "{said}");
-    }
-    redis.cli(&["ACL", "SETUSER", "corec_user", "-xadd"]);
-    table(folder.path(), 120);
-    assert!(refusal(folder.path(), &arguments(&redis.url(), &[]), 1).contains("ACL SETUSER"));
-    assert_eq!(json!(rows(&redis, "rows").len()), 100);
 }

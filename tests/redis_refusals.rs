@@ -1,0 +1,86 @@
+//! What keeps a run from its Redis server is told in one clear line, and a poisoned entry keeps nobody from the others.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use corec_bridges::bus::{open, parse};
+use corec_core::bus::Cursor;
+use support::bus::{PATIENCE, bus, id, options, sent, take};
+use support::redis::{Acl, Options, Redis, Tls};
+
+fn refusal(url: &str) -> String {
+    let error =
+        parse(url).and_then(|parsed| open(&parsed, &options(1)).map(|_| ()).map_err(|e| e.to_string()));
+    let error = error.expect_err("it is refused");
+    assert!(!error.contains("p@ss") && !error.contains("p%40ss") && !error.contains('\n'), "{error}");
+    error
+}
+
+#[test]
+fn what_keeps_a_run_from_its_server_is_one_clear_line() {
+    let Some(redis) = Redis::start(Options { acl: Some(Acl::default()), ..Options::default() }) else {
+        return;
+    };
+    let mut one = bus(&redis.url(), 1);
+    one.subscribe("in", Cursor::START).unwrap();
+    redis.ledger().add("in", b"x");
+    assert_eq!(take(&mut *one, "in", 1).0.len(), 1, "the user may do all that is needed");
+    one.publish("out", id(0, 0), b"y").unwrap();
+    one.close(PATIENCE).unwrap();
+    let port = redis.port();
+    let wrong = refusal(&format!("redis://corec_user:p%40ss-no@127.0.0.1:{port}"));
+    assert!(wrong.contains("user or the password"), "{wrong}");
+    assert!(refusal(&format!("redis://127.0.0.1:{port}")).contains("user or the password"));
+    let nobody = refusal(&format!("redis://u:p%40ss@127.0.0.1:{}", support::redis::free_port()));
+    assert!(nobody.contains("--connect-timeout") && nobody.contains("refused"), "{nobody}");
+    let host = refusal("redis://u:p%40ss@no-such-host.invalid:6379");
+    assert!(host.contains("no-such-host"), "{host}");
+    redis.cli(&["ACL", "SETUSER", "corec_user", "-hincrby"]);
+    assert!(refusal(&redis.url()).contains("ACL SETUSER"));
+    let lru =
+        Redis::start(Options { maxmemory: Some((50 << 20, "allkeys-lru")), ..Options::default() }).unwrap();
+    let evicts = refusal(&lru.url());
+    assert!(evicts.contains("noeviction") && evicts.contains("eviction=accept"), "{evicts}");
+    bus(&format!("{}?eviction=accept", lru.url()), 1);
+}
+
+#[test]
+fn tls_wants_the_right_authority_and_the_right_name() {
+    let Some(redis) = Redis::start(Options { tls: Some(Tls::RightName), ..Options::default() }) else {
+        return;
+    };
+    let mut one = bus(&redis.url(), 1);
+    one.publish("out", id(0, 0), b"x").unwrap();
+    one.close(PATIENCE).unwrap();
+    assert_eq!(sent(&redis, "out"), ["x"]);
+    let unknown = refusal(&format!("rediss://localhost:{}", redis.port()));
+    assert!(unknown.contains("certificate") && unknown.contains("ca=FILE"), "{unknown}");
+    let other = Redis::start(Options { tls: Some(Tls::WrongName), ..Options::default() }).unwrap();
+    let name = refusal(&other.url());
+    assert!(name.contains("certificate") && name.contains("name"), "{name}");
+}
+
+#[test]
+fn a_poisoned_entry_has_no_data_and_the_others_come() {
+    let Some(redis) = Redis::start(Options::default()) else { return };
+    let mut one = bus(&redis.url(), 1);
+    one.subscribe("in", Cursor::START).unwrap();
+    redis.cli(&["XADD", "in", "*", "something", "else"]);
+    redis.ledger().add("in", &vec![0; 17 << 20]);
+    redis.ledger().add("in", b"good");
+    let (entries, _) = take(&mut *one, "in", 3);
+    assert_eq!(entries.iter().map(|e| e.data.len()).collect::<Vec<_>>(), [0, 0, 4]);
+    let cursors: BTreeSet<Cursor> = entries.iter().map(|e| e.cursor).collect();
+    assert_eq!(cursors.len(), 3);
+    redis.cli(&["SET", "text", "x"]);
+    one.subscribe("text", Cursor::START).unwrap();
+    let start = Instant::now();
+    while one.poll("text", 1).is_ok() {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let error = one.poll("text", 1).unwrap_err().to_string();
+    assert!(error.contains("taken by something else"), "{error}");
+}
