@@ -45,33 +45,21 @@ struct Cli {
     log: Option<String>,
 }
 
+/// What each is for stands above its arguments: said here as well, it would take the place of all that `--help` tells there.
 #[derive(Subcommand)]
 enum Command {
-    /// Run a scenario
     Run(Box<run::RunArgs>),
-    /// Run a scenario at several thread counts, killed and restored, and compare every digest
     Verify(verify::VerifyArgs),
-    /// Run a run again from its journal, and compare every recorded digest
     Replay(replay::ReplayArgs),
-    /// Go on from a tick of a run twice: as it was, and with other settings
     Fork(fork::ForkArgs),
-    /// Ask a run something, in Spanish or English
     Ask(ask::AskArgs),
-    /// Send the rows of a table to a stream, each once
     Feed(feed::FeedArgs),
-    /// Follow a stream, and say what is on it
     Tail(tail::TailArgs),
-    /// Look whether bus, store and machine are fit for a run
     Doctor(doctor::DoctorArgs),
-    /// List the runs of a folder
     Runs(runs::RunsArgs),
-    /// Show what is in a snapshot
     Inspect(inspect::InspectArgs),
-    /// Name what differs between two snapshots
     Diff(diff::DiffArgs),
-    /// Plugins: list, check, new, sync
     Plugin(plugin::PluginArgs),
-    /// List the built-in scenarios
     Scenarios(scenarios::ScenariosArgs),
     /// Print the JSON schema of a scenario
     Schema,
