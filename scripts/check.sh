@@ -44,6 +44,8 @@ if [ -e tests/fault_rounds/main.rs ] || [ -e tests/fault_rounds.rs ]; then
 else
     skip "fault rounds (not in this tree)"
 fi
+step "faults of servers, 6 rounds of each; a base of its own for every day"
+cargo test --release --locked --test corec_faults -- --rounds 6 --base "$(date +%Y%m%d)"
 
 if command -v valgrind >/dev/null && command -v gungraun-runner >/dev/null; then
     step "instructions of the kernels"

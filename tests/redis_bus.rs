@@ -140,6 +140,26 @@ fn outputs_that_a_server_had_and_lost_are_counted() {
     assert_eq!((sent(&redis, "out"), one.health().lost), (vec!["y".to_string()], 40));
 }
 
+/// It took its own record's absence for another process, and ended the run.
+#[test]
+fn a_server_that_is_flushed_while_a_run_writes_to_it_is_written_on_and_an_older_process_stays_fenced() {
+    let Some(redis) = Redis::start(Options::default()) else { return };
+    let mut old = bus(&redis.url(), 7);
+    old.publish("out", id(0, 0), b"a").unwrap();
+    old.keep()().unwrap();
+    let mut new = bus(&redis.url(), 7);
+    for tick in 1..5 {
+        new.publish("out", id(tick, 0), b"b").unwrap();
+        new.keep()().unwrap();
+        redis.cli(&["FLUSHALL"]);
+    }
+    new.publish("out", id(5, 0), b"c").unwrap();
+    new.keep()().unwrap();
+    assert_eq!((sent(&redis, "out"), new.health().lost), (vec!["c".to_string()], 5));
+    old.publish("out", id(5, 0), b"d").unwrap();
+    assert!(old.keep()().unwrap_err().contains("another process goes on with the run"));
+}
+
 #[test]
 fn a_bad_way_to_the_server_loses_nothing_and_holds_nobody() {
     let Some(redis) = Redis::start(Options::default()) else { return };

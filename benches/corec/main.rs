@@ -5,13 +5,15 @@
 //! What a bench works on is made when it is first measured, and not for one that the filter leaves out.
 
 mod blocks;
+#[cfg(feature = "redis")]
+mod bus;
 mod digest;
 mod executor;
 mod plugins;
 mod rng;
 mod snapshot;
 mod store;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod support;
 mod tick;
 
@@ -76,7 +78,13 @@ criterion_group!(
     config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(10));
     targets = store::copy::copy
 );
-#[cfg(feature = "postgres")]
-criterion_main!(corec, servers);
-#[cfg(not(feature = "postgres"))]
+#[cfg(feature = "redis")]
+criterion_group!(
+    name = streams;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(10));
+    targets = bus::out, bus::read
+);
+#[cfg(all(feature = "postgres", feature = "redis"))]
+criterion_main!(corec, servers, streams);
+#[cfg(not(all(feature = "postgres", feature = "redis")))]
 criterion_main!(corec);

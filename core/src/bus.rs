@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Cursor {
 }
 
 /// What an output is known by, beside its instance: a replay gives the same one again, so that duplicates can be told.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct OutputId {
     /// The history.
     pub epoch: u32,
@@ -59,6 +59,13 @@ pub struct OutputId {
     pub tick: u64,
     /// Its number among all that goes to the bus in this tick, from 0; of what a run says at its end, from 2^63.
     pub sequence: u64,
+}
+
+impl OutputId {
+    /// What says which of two comes first: what a run says at its end comes before what one that goes on says in the same tick.
+    pub fn order(self) -> (u32, u64, bool, u64) {
+        (self.epoch, self.tick, self.sequence < AT_THE_END, self.sequence)
+    }
 }
 
 /// A stream's entry.

@@ -102,8 +102,12 @@ impl Postgres {
     }
 
     pub fn try_sql(&self, sql: &str) -> Result<String, String> {
+        self.try_sql_in("postgres", sql)
+    }
+
+    pub fn try_sql_in(&self, database: &str, sql: &str) -> Result<String, String> {
         let mut psql = Command::new(self.bin.join("psql"));
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres"]);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database]);
         psql.arg("-h").arg(self.folder.path()).args(["-p", &self.port.to_string(), "-c", sql]);
         let output = psql.stdin(Stdio::null()).output().expect("psql starts");
         if output.status.success() {

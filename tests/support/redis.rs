@@ -69,6 +69,8 @@ pub struct Options {
     pub acl: Option<Acl>,
     /// With it there is no port without TLS.
     pub tls: Option<Tls>,
+    /// Variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A server. Every call takes `&self`, so that one thread can stop what another one uses.
@@ -80,14 +82,21 @@ pub struct Redis {
 }
 
 impl Redis {
+    /// Whether there is a server to be started; one line where there is none.
+    pub fn is_here() -> bool {
+        let is_missing = |program: &&str| {
+            let found = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+            !found.is_ok_and(|status| status.success())
+        };
+        let missing = ["redis-server", "redis-cli"].into_iter().find(is_missing);
+        missing.iter().for_each(|program| skip(&format!("no {program} here")));
+        missing.is_none()
+    }
+
     /// Starts a server and waits until it answers. None, and one line, where there is none to be started.
     pub fn start(options: Options) -> Option<Self> {
-        for program in ["redis-server", "redis-cli"] {
-            let found = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-            if !found.is_ok_and(|status| status.success()) {
-                skip(&format!("no {program} here"));
-                return None;
-            }
+        if !Self::is_here() {
+            return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
         if let Some(name) = options.tls {
@@ -131,6 +140,11 @@ impl Redis {
         self.folder.path().join("ca.pem")
     }
 
+    /// Where it has its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// `kill -9`.
     pub fn kill(&self) {
         let mut child = self.child();
@@ -155,12 +169,12 @@ impl Redis {
 
     /// Stops it with SIGSTOP: connections stay open, and nothing is answered.
     pub fn stop_signal(&self) {
-        super::signal(&self.child(), "STOP");
+        self.signal("-STOP");
     }
 
     /// Lets it go on after [`Redis::stop_signal`].
     pub fn continue_signal(&self) {
-        super::signal(&self.child(), "CONT");
+        self.signal("-CONT");
     }
 
     /// What `redis-cli` says to a command, as the tests' own user; it must succeed within a minute.
@@ -185,6 +199,12 @@ impl Redis {
     /// What the server has logged.
     pub fn log(&self) -> String {
         read_log(self.folder.path())
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child().id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {name}");
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {
@@ -219,7 +239,7 @@ fn launch(options: &Options, folder: &Path, port: u16) -> Child {
     fs::write(folder.join("redis.conf"), config(options, port)).expect("the folder is there");
     _ = fs::remove_file(folder.join("redis.log"));
     let mut command = Command::new("redis-server");
-    command.arg("redis.conf").current_dir(folder);
+    command.arg("redis.conf").current_dir(folder).envs(options.environment.iter().cloned());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("redis-server starts")
 }

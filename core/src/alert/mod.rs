@@ -212,6 +212,11 @@ impl Alerts {
         self.raised
     }
 
+    /// Whether there is something to be published.
+    pub fn has_outbox(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
     /// What has not been published yet, oldest first; empties the box.
     pub fn take_outbox(&mut self) -> std::vec::Drain<'_, Alert> {
         self.outbox.drain(..)

@@ -33,4 +33,4 @@ pub use plugin::{PluginConfig, load_plugin};
 pub use scenario::{BlockGroup, OnPluginError, Scenario, SectionValues};
 pub(crate) use scenario::{GROUP_KEYS, SCENARIO_KEYS};
 
-pub use variables::{redact_url, redacted};
+pub use variables::{redact_url, redacted, with_encoded_password};

@@ -95,6 +95,8 @@ pub fn redact_url(url: &str) -> String {
     let start = userinfo.find(":/").map_or(0, |colon| colon + 1);
     let start = start + userinfo[start..].bytes().take_while(|b| *b == b'/').count();
     let shown = match userinfo[start..].find(':') {
+        // Where it is to be had from says nothing of what it is.
+        Some(colon) if is_variable(&userinfo[start + colon + 1..]) => format!("{userinfo}@"),
         Some(colon) => format!("{}:***@", &userinfo[..start + colon]),
         None if userinfo.is_empty() && !url.contains('@') => String::new(),
         None => format!("{userinfo}@"),
@@ -105,6 +107,37 @@ pub fn redact_url(url: &str) -> String {
         _ => parameter.to_string(),
     });
     format!("{shown}{address}?{}", parameters.collect::<Vec<_>>().join("&"))
+}
+
+/// A URL whose password may have any letters: those that would end it are encoded, as a variable or a person need not do.
+///
+/// ```
+/// use corec_core::config::with_encoded_password;
+/// assert_eq!(with_encoded_password("redis://ana:a/b@c:d@db:6379"), "redis://ana:a%2Fb%40c%3Ad@db:6379");
+/// ```
+pub fn with_encoded_password(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let (user, address) = rest.rsplit_once('@')?;
+        let (name, password) = user.split_once(':')?;
+        Some((scheme, name, password, address))
+    });
+    let Some((scheme, name, password, address)) = parts else { return url.into() };
+    let mut encoded = String::new();
+    for letter in password.chars() {
+        match letter {
+            '/' | '?' | '#' | '@' | ':' | '[' | ']' | ' ' => {
+                encoded += &format!("%{:02X}", u32::from(letter))
+            }
+            other => encoded.push(other),
+        }
+    }
+    format!("{scheme}://{name}:{encoded}@{address}")
+}
+
+/// Whether a text is `${NAME}` and nothing else.
+fn is_variable(text: &str) -> bool {
+    let name = text.strip_prefix("${").and_then(|text| text.strip_suffix('}'));
+    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
 }
 
 /// A configuration without its passwords: values of keys such as `password`, and what URLs carry. What stands as `${VAR}`
@@ -157,6 +190,15 @@ mod tests {
         ) {
             let shown = redact_url(&format!("{scheme}:{slashes}ana:{password}@{rest}"));
             prop_assert_eq!(shown, format!("{scheme}:{slashes}ana:***@{rest}"));
+        }
+    }
+
+    #[test]
+    fn where_a_password_is_had_from_is_shown() {
+        let url = "redis://ana:${REDIS_PASSWORD}@host:6379";
+        assert_eq!(redact_url(url), url);
+        for told in ["${}", "${A:-s3cret}", "x${A}", "${A}x"] {
+            assert_eq!(redact_url(&format!("redis://ana:{told}@h")), "redis://ana:***@h");
         }
     }
 

@@ -42,6 +42,8 @@ pub enum Input {
     },
     /// The digest of what the run has said, before the tick; after that of its state.
     Outputs(u64),
+    /// Nothing more came in the tick, of which something is said outside: see [`Journal::seal`](super::Journal::seal).
+    Sealed,
 }
 
 impl Input {
@@ -59,6 +61,7 @@ impl Input {
             Self::Digest(_) => "digest",
             Self::Messages { .. } => "messages",
             Self::Outputs(_) => "output digest",
+            Self::Sealed => "sealed",
         }
     }
 }

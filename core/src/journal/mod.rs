@@ -40,6 +40,9 @@ pub struct Journal {
     is_replay: bool,
     /// Whether recorded digests are passed over.
     without_digests: bool,
+    /// The last tick in which it was asked of the outside what has come, and the last that was sealed.
+    asked: Option<u64>,
+    sealed: Option<u64>,
     bytes: Vec<u8>,
     failure: Option<String>,
 }
@@ -123,7 +126,7 @@ impl Journal {
                 }
                 Input::Row { sequence, .. } => taken.last_row = sequence,
                 Input::Columns(columns) => taken.columns = Some(columns),
-                Input::Entries { .. } | Input::Messages { .. } | Input::Outputs(_) => {}
+                Input::Entries { .. } | Input::Messages { .. } | Input::Outputs(_) | Input::Sealed => {}
             }
             journal.sequence = at;
             journal.look_ahead()?;
@@ -181,13 +184,39 @@ impl Journal {
 
     /// The next record, if it is of `tick` and `is_wanted`.
     pub fn replay(&mut self, tick: u64, is_wanted: fn(&Input) -> bool) -> Option<Input> {
+        // As long as its tick lasts, a seal keeps what could come from outside.
+        let is_past = |(_, record): &mut (u64, Record)| record.tick < tick && record.input == Input::Sealed;
+        while let Some((sequence, _)) = self.ahead.take_if(is_past) {
+            self.go_ahead(sequence);
+        }
         let is_next = |(_, record): &mut (u64, Record)| record.tick == tick && is_wanted(&record.input);
         let (sequence, record) = self.ahead.take_if(is_next)?;
+        self.go_ahead(sequence);
+        Some(record.input)
+    }
+
+    fn go_ahead(&mut self, sequence: u64) {
         self.sequence = sequence;
         if let Err(error) = self.look_ahead() {
             self.failure.get_or_insert(error.to_string());
         }
-        Some(record.input)
+    }
+
+    /// Notes that the outside is asked in `tick` what has come.
+    pub fn ask(&mut self, tick: u64) {
+        self.asked = Some(tick);
+    }
+
+    /// Says whether something of `tick` may be said outside, and sees to it that the tick is the same in a run that goes on from
+    /// here after a kill: what has come in it is recorded, and what had not come yet is for later ticks. Nothing may be said of a tick
+    /// whose inputs are not on disk: it will not be like that again.
+    pub fn seal(&mut self, tick: u64) -> bool {
+        if self.asked == Some(tick) && self.sealed != Some(tick) {
+            self.record(tick, Input::Sealed);
+            self.commit();
+            self.sealed = Some(tick);
+        }
+        self.failure.is_none()
     }
 
     /// Records an input of `tick`. It survives the process once it is committed: see [`Journal::commit`].
@@ -261,6 +290,25 @@ mod tests {
 
     fn row(sequence: u64) -> Input {
         Input::Row { sequence, values: vec![sequence as f64, f64::NAN], label: Some(true), is_last: false }
+    }
+
+    #[test]
+    fn a_tick_of_which_something_was_said_takes_nothing_new_when_it_is_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunId(7);
+        let mut journal = Journal::record_in(folder.path(), run, false).unwrap();
+        journal.record(3, row(1));
+        journal.commit();
+        assert!(journal.seal(4), "nobody was asked, and nothing is recorded");
+        journal.ask(6);
+        assert!(journal.seal(6) && journal.seal(6));
+        let (mut journal, _) = Journal::go_on_in(folder.path(), run, 0, false).unwrap();
+        assert!(journal.replay(3, is_row).is_some());
+        for tick in 4..=6 {
+            assert_eq!((journal.replay(tick, is_row), journal.is_replaying()), (None, true), "tick {tick}");
+        }
+        assert_eq!((journal.next_tick(), journal.replay(7, is_row)), (Some(6), None));
+        assert_eq!((journal.is_replaying(), journal.sequence()), (false, 2));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use bevy_ecs::prelude::*;
 use corec_core::blocks::Blocks;
 use corec_core::bus::RunBus;
 use corec_core::column::{Health, Signal, StableId};
+use corec_core::journal::Journal;
 use corec_core::message::{Frame, FrameColumn};
 use corec_core::outputs::{ENGINE, Outputs};
 use corec_core::simulation::{Ending, RunScenario};
@@ -34,10 +35,13 @@ pub fn publish_frames(
     stats: Res<Stats>,
     scenario: Res<RunScenario>,
     (tick, epoch): (Res<Tick>, Res<Epoch>),
-    mut bus: ResMut<RunBus>,
+    (mut bus, mut journal): (ResMut<RunBus>, ResMut<Journal>),
     mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
 ) {
+    if !journal.seal(tick.0) {
+        return;
+    }
     let mut send = |stream: &str, frame: &Frame| {
         // Those of the critical stream say nothing that others do not.
         if stream == DATA_STREAM {

@@ -66,7 +66,8 @@ struct Part {
 
 /// Takes what waits on the stream, and records it before anything is applied.
 fn read(world: &mut World, stream: &str) -> Result<Vec<Part>, BusError> {
-    let from = world.resource::<InputCursor>().0;
+    let (from, tick) = (world.resource::<InputCursor>().0, world.resource::<Tick>().0);
+    world.resource_mut::<Journal>().ask(tick);
     let Polled { entries, last, lost } = world.resource_mut::<RunBus>().poll(stream, from, MESSAGES_MAX)?;
     if entries.is_empty() && lost == 0 {
         return Ok(Vec::new());
@@ -87,7 +88,6 @@ fn read(world: &mut World, stream: &str) -> Result<Vec<Part>, BusError> {
         part.last = cursor;
         part.data.push(data);
     }
-    let tick = world.resource::<Tick>().0;
     let mut journal = world.resource_mut::<Journal>();
     for Part { last, lost, data } in &parts {
         journal.record(tick, Input::Entries { last: *last, lost: *lost, data: data.clone() });

@@ -2,7 +2,8 @@
 //!
 //! Reads `Stats`, `Totals`. Alerts go to the stream `alertas` and to the store in the tick that raises them; states of
 //! blocks and metrics to the store every `store_interval`; frames of values to `bloque_data_stream` every
-//! `publish_interval`. Nothing here changes the state of the run but the alerts' own memory.
+//! `publish_interval`. Nothing here changes the state of the run but the alerts' own memory. Of a tick whose inputs could not be recorded
+//! nothing is said.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use corec_core::alert::{Alert, AlertState, Alerts};
 use corec_core::block::{BlockId, Population};
 use corec_core::bus::RunBus;
 use corec_core::config::{FAULT_RATIO, FITNESS};
+use corec_core::journal::Journal;
 use corec_core::outputs::{ENGINE, Outputs};
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::{Stats, Totals};
@@ -45,21 +47,26 @@ pub fn publish(
     totals: Res<Totals>,
     (tick, epoch): (Res<Tick>, Res<Epoch>),
     mut alerts: ResMut<Alerts>,
-    mut bus: ResMut<RunBus>,
+    (mut bus, mut journal): (ResMut<RunBus>, ResMut<Journal>),
     (mut batch, mut lane): (ResMut<Batch>, ResMut<StoreLane>),
     mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
     mut states: Local<Vec<u8>>,
 ) {
-    send_alerts(&mut alerts, &mut bus, &mut batch, &mut outputs, (*epoch, *tick), &mut ending);
     let interval = seconds_to_ticks(scenario.0.store_interval, scenario.0.tick_seconds);
     let is_due = (tick.0 + 1).is_multiple_of(interval);
+    let has_alerts = alerts.has_outbox();
+    let is_sent = is_due || has_alerts || !batch.alerts.is_empty() || batch.reported() > BATCH_ROWS;
+    if is_sent && !journal.seal(tick.0) {
+        return;
+    }
+    send_alerts(&mut alerts, &mut bus, &mut batch, &mut outputs, (*epoch, *tick), &mut ending);
     if is_due {
         let before = (batch.blocks.len(), batch.metrics.len());
         fill(&mut batch, tick.0, &population, &stats, &totals);
         note_states(&mut outputs, &mut states, tick.0, &batch.blocks[before.0..], &batch.metrics[before.1..]);
     }
-    if is_due || !batch.alerts.is_empty() || batch.reported() > BATCH_ROWS {
+    if is_sent {
         lane.send(&mut batch);
     }
     if let Some(failure) = lane.report().failure {
@@ -161,12 +168,16 @@ pub fn close(
     bus: Option<ResMut<RunBus>>,
     (mut batch, lane): (ResMut<Batch>, Option<ResMut<StoreLane>>),
     (tick, epoch): (Res<Tick>, Res<Epoch>),
+    mut journal: ResMut<Journal>,
     mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
 ) {
     let Some((mut lane, mut bus)) = lane.zip(bus) else { return };
-    send_alerts(&mut alerts, &mut bus, &mut batch, &mut outputs, (*epoch, *tick), &mut ending);
-    lane.send(&mut batch);
+    // What is left is of the last tick and those before it.
+    if journal.seal(tick.0.saturating_sub(1)) {
+        send_alerts(&mut alerts, &mut bus, &mut batch, &mut outputs, (*epoch, *tick), &mut ending);
+        lane.send(&mut batch);
+    }
     match lane.close(tick.0) {
         Ok(None) => {}
         Ok(Some(left)) => tracing::warn!("store: {left}: corec run --restore sends them"),

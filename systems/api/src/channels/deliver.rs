@@ -49,6 +49,9 @@ fn take_in(world: &mut World) -> Result<(), BusError> {
     if world.resource::<Journal>().is_replaying() {
         return Ok(());
     }
+    if world.get_resource::<Outside>().is_some_and(Outside::has_inputs) {
+        world.resource_mut::<Journal>().ask(tick);
+    }
     let mut came = Vec::new();
     world
         .try_resource_scope(|world, mut outside: Mut<Outside>| -> Result<(), BusError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bevy_app::App;
 use bevy_ecs::prelude::*;
 use corec_core::bus::RunBus;
+use corec_core::journal::Journal;
 use corec_core::simulation::Ending;
 use corec_core::units::{Epoch, Tick};
 
@@ -41,14 +42,25 @@ pub struct Outside {
     pub(super) outgoing: Vec<(String, Vec<u8>)>,
 }
 
+impl Outside {
+    /// Whether anything comes from outside.
+    pub(super) fn has_inputs(&self) -> bool {
+        !self.listened.is_empty() || !self.sources.is_empty()
+    }
+}
+
 /// Publish: sends on the bus what plugins have said. A run without a tick may have no bus yet.
 pub fn carry(
     outside: Option<ResMut<Outside>>,
     bus: Option<ResMut<RunBus>>,
     (tick, epoch): (Res<Tick>, Res<Epoch>),
+    mut journal: ResMut<Journal>,
     mut ending: ResMut<Ending>,
 ) {
     let Some((mut outside, mut bus)) = outside.zip(bus) else { return };
+    if outside.outgoing.is_empty() || !journal.seal(tick.0) {
+        return;
+    }
     for (stream, message) in outside.outgoing.drain(..) {
         if let Err(error) = bus.publish(&stream, *epoch, *tick, &message) {
             ending.fail(error);

@@ -135,6 +135,7 @@ impl MemoryBus {
         let options = LaneOptions {
             name: "bus",
             items_max: ENTRIES_MAX,
+            bytes_max: usize::MAX,
             policy: Policy::Block,
             patience: PATIENCE,
             spool: None,

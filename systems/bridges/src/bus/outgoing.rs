@@ -30,6 +30,10 @@ impl Outgoing {
 }
 
 impl Spooled for Outgoing {
+    fn bytes(&self) -> usize {
+        self.stream.len() + self.data.len()
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         let Self { stream, id, data } = self;
         out.extend_from_slice(&id.epoch.to_le_bytes());

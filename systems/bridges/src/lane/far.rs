@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::now;
+use super::options::LaneOptions;
 use super::queue::{Closing, Disk, Queue, Step};
 use super::sink::{Sink, SinkError};
 use super::spool::{Held, Spool};
@@ -53,10 +54,17 @@ impl<S: Sink> Far<S> {
 
 impl<S: Sink> Shared<S> {
     /// An empty queue to `sink`, by way of `spool` while it is away.
-    pub fn new(name: &'static str, items_max: usize, sink: S, spool: Option<Spool<S::Item>>) -> Self {
-        let queue = Mutex::new(Queue::new(items_max, spool.as_ref().map(Spool::held)));
+    pub fn new(options: &LaneOptions<S::Item>, sink: S, spool: Option<Spool<S::Item>>) -> Self {
+        let queue =
+            Mutex::new(Queue::new(options.items_max, options.bytes_max, spool.as_ref().map(Spool::held)));
         let folder = spool.as_ref().map(|spool| spool.folder().into());
-        Self { name, folder, queue, changed: Condvar::new(), far: Mutex::new(Far { sink, spool }) }
+        Self {
+            name: options.name,
+            folder,
+            queue,
+            changed: Condvar::new(),
+            far: Mutex::new(Far { sink, spool }),
+        }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Queue<S::Item>> {

@@ -83,7 +83,7 @@ impl<S: Sink> Lane<S> {
     /// A spool that can't be read, or is another run's. A text.
     pub(crate) fn open(sink: S, options: LaneOptions<S::Item>) -> Result<Self, String> {
         let spool = options.spool.as_ref().map(Spool::open).transpose()?;
-        let shared = Arc::new(Shared::new(options.name, options.items_max, sink, spool));
+        let shared = Arc::new(Shared::new(&options, sink, spool));
         Ok(Self { shared, options, thread: None })
     }
 
@@ -106,7 +106,7 @@ impl<S: Sink> Lane<S> {
     /// With a spool: a tick never waits for a disk.
     pub fn here(sink: S, options: LaneOptions<S::Item>) -> Self {
         assert!(options.spool.is_none(), "the {}: a lane without a thread has no spool", options.name);
-        let shared = Arc::new(Shared::new(options.name, options.items_max, sink, None));
+        let shared = Arc::new(Shared::new(&options, sink, None));
         Self { shared, options, thread: None }
     }
 
@@ -119,7 +119,7 @@ impl<S: Sink> Lane<S> {
             self.go_on();
             queue = self.shared.lock();
         }
-        while queue.waiting.len() >= queue.items_max && queue.report.failure.is_none() {
+        while queue.is_full() && queue.report.failure.is_none() {
             match self.options.policy {
                 Policy::Drop => {
                     queue.report.dropped += 1;
@@ -153,8 +153,8 @@ impl<S: Sink> Lane<S> {
             }
         }
         if queue.report.failure.is_none() {
-            queue.waiting.push_back(item);
-            queue.put += 1;
+            let bytes = item.bytes();
+            queue.push(item, bytes);
         }
         drop(queue);
         self.go_on();
@@ -164,8 +164,7 @@ impl<S: Sink> Lane<S> {
     fn wait_for_room(&mut self, deadline: Instant) -> bool {
         if self.thread.is_some() {
             let queue = self.shared.lock();
-            return queue.waiting.len() < queue.items_max
-                || self.shared.wait_until(queue, deadline).is_some();
+            return !queue.is_full() || self.shared.wait_until(queue, deadline).is_some();
         }
         std::thread::sleep(PAUSES[0].min(deadline.saturating_duration_since(now())));
         self.go_on();

@@ -25,6 +25,8 @@ pub struct LaneOptions<T> {
     pub name: &'static str,
     /// Items that may wait in memory, at least 1.
     pub items_max: usize,
+    /// Bytes that may wait in memory; a single item may have more.
+    pub bytes_max: usize,
     /// What becomes of more, where there is no spool or no room left in it.
     pub policy: Policy<T>,
     /// How long a full lane may hold a tick; without a spool, also how long the far side may be away.

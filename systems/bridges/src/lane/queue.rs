@@ -16,8 +16,11 @@ const SPARE_MAX: usize = 256;
 /// The queue, and how far the lane has come with it.
 pub(super) struct Queue<T> {
     pub waiting: VecDeque<T>,
-    /// Items that may wait.
-    pub items_max: usize,
+    /// Items that may wait, and bytes of them.
+    items_max: usize,
+    bytes_max: usize,
+    /// The largest item's bytes since nothing has waited.
+    largest: usize,
     /// How many of the first that wait are being written to disk: they stay where they are meanwhile.
     pub pinned: usize,
     /// What is being sent, or the memory for it.
@@ -83,11 +86,13 @@ pub(super) enum Step {
 }
 
 impl<T> Queue<T> {
-    pub fn new(items_max: usize, held: Option<Held>) -> Self {
+    pub fn new(items_max: usize, bytes_max: usize, held: Option<Held>) -> Self {
         let disk = if held.is_some() { Disk::Writable } else { Disk::None };
         let mut queue = Self {
             waiting: VecDeque::new(),
             items_max: items_max.max(1),
+            bytes_max,
+            largest: 0,
             pinned: 0,
             hand: Vec::new(),
             sending: 0,
@@ -125,7 +130,7 @@ impl<T> Queue<T> {
         let (is_late, wants_sync) = (self.closing == Closing::Late, self.sync_wanted > self.synced);
         let is_behind = self.outage.is_some() || is_on_disk;
         let is_old = self.outage.as_ref().is_some_and(|outage| is_past(outage.since + IN_MEMORY));
-        let is_much = self.waiting.len() * 2 >= self.items_max;
+        let is_much = self.is_filled(2);
         if can_spill && (is_late || is_behind && (wants_sync || is_old || is_much)) {
             return Step::Spill;
         }
@@ -155,6 +160,25 @@ impl<T> Queue<T> {
                 _ => Step::Wait(None),
             },
         }
+    }
+
+    /// Puts an item of `bytes` bytes at the end.
+    pub fn push(&mut self, item: T, bytes: usize) {
+        self.largest = if self.waiting.is_empty() { bytes } else { self.largest.max(bytes) };
+        self.waiting.push_back(item);
+        self.put += 1;
+    }
+
+    /// Whether there is no room for another item: as many wait as may, or as many bytes if all were as large as the largest.
+    pub fn is_full(&self) -> bool {
+        self.is_filled(1)
+    }
+
+    /// Whether a part of the room is taken.
+    fn is_filled(&self, part: usize) -> bool {
+        let count = self.waiting.len();
+        count * part >= self.items_max
+            || count > 0 && count.saturating_mul(self.largest * part) >= self.bytes_max
     }
 
     /// How many of the items that were put in no longer wait in memory.
@@ -261,5 +285,28 @@ impl<T> Queue<T> {
         let had_failed = self.report.spool_failure.is_some();
         self.report.spool_failure = written.as_ref().err().cloned();
         had_failed != written.is_err()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_in_items_and_in_bytes() {
+        let mut queue = Queue::new(100, 1000, None);
+        queue.push(0, 5000);
+        assert!(queue.is_full(), "a single item may have more, and no other then");
+        queue.take_hand(1);
+        assert!(!queue.is_full());
+        (0..9).for_each(|item| queue.push(item, if item == 4 { 100 } else { 10 }));
+        assert!(!queue.is_full() && queue.is_filled(2));
+        queue.push(9, 10);
+        assert!(queue.is_full(), "ten that may all be as large as the largest");
+        queue.take_hand(10);
+        (0..99).for_each(|item| queue.push(item, 0));
+        assert!(!queue.is_full());
+        queue.push(99, 0);
+        assert!(queue.is_full());
     }
 }

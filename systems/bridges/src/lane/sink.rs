@@ -35,6 +35,11 @@ pub trait Sink: Send + 'static {
 
 /// What can wait on disk.
 pub trait Spooled: Sized {
+    /// About how many bytes of memory it takes, beside its own size; 0 where their number is bounded otherwise.
+    fn bytes(&self) -> usize {
+        0
+    }
+
     /// Adds itself to `out`.
     fn encode(&self, out: &mut Vec<u8>);
 

@@ -74,6 +74,7 @@ impl StoreLane {
         let options = LaneOptions {
             name: "store",
             items_max: BATCHES_MAX,
+            bytes_max: usize::MAX,
             policy: Policy::Block,
             patience: PATIENCE,
             spool,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use corec_core::config::{Loaded, load};
+use corec_core::config::{Loaded, load, redact_url};
 use corec_core::snapshot::{Snapshot, SnapshotError, latest};
 
 use super::{RecordedRun, check_journal, environment, extent_of};
@@ -38,6 +38,17 @@ impl Continuation {
         let mut loaded = load(&source, &settings, &environment)?;
         if let Some(run) = &self.run {
             loaded.given = run.manifest().scenario_given.clone();
+            // Passwords are in no file of a run; where they are to be had from is.
+            if [&loaded.scenario.bus, &loaded.scenario.store].iter().any(|url| url.contains(":***@")) {
+                let given = load(&source, &loaded.given.to_string(), &environment)?.scenario;
+                let of_given = |url: &mut String, given: String| {
+                    if redact_url(&given) == *url {
+                        *url = given;
+                    }
+                };
+                of_given(&mut loaded.scenario.bus, given.bus);
+                of_given(&mut loaded.scenario.store, given.store);
+            }
         }
         Ok(loaded)
     }

@@ -12,8 +12,10 @@ use super::locate::{Located, Place};
 const ENTRIES_MAX: usize = 200_000;
 const BYTES_MAX: usize = 32 << 20;
 /// Entries asked for at once, at most, and bytes that they are expected to have.
-const COUNT_MAX: usize = 8192;
+const COUNT_MAX: usize = 1000;
 const COUNT_BYTES: usize = 4 << 20;
+/// What an entry is expected to have before the first has come.
+const ENTRY_BYTES: usize = 16 << 10;
 
 /// A stream that is read.
 #[derive(Default)]
@@ -60,7 +62,7 @@ impl Reading {
     /// A stream that is read after `from`.
     pub fn from(from: Cursor) -> Self {
         let place = Place { cursor: from, ..Place::default() };
-        Self { place, given: from, done: from, ..Self::default() }
+        Self { place, given: from, done: from, mean_bytes: ENTRY_BYTES, ..Self::default() }
     }
 
     /// How many entries there is room for; none, and the thread leaves the stream alone.
@@ -177,7 +179,7 @@ mod tests {
     fn what_is_read_ahead_is_bounded_in_entries_and_bytes() {
         let mut reading = Reading::from(Cursor(5, 0));
         let entry = |n: u64, bytes: usize| Entry { cursor: Cursor(n, 0), data: vec![0; bytes] };
-        assert_eq!(reading.room(), COUNT_MAX);
+        assert_eq!(reading.room(), 256);
         reading.add((6..16).map(|n| entry(n, 1 << 20)).collect());
         assert_eq!((reading.room(), reading.place.cursor), (3, Cursor(15, 0)));
         reading.add((16..40).map(|n| entry(n, 1 << 20)).collect());

@@ -99,6 +99,14 @@ impl Link {
         Ok(self.0.set_read_timeout(Some(ANSWER + longer))?)
     }
 
+    /// Lets answers take so long.
+    ///
+    /// # Errors
+    /// See [`LinkError`].
+    pub fn limit(&mut self, longest: Duration) -> Result<(), LinkError> {
+        Ok(self.0.set_read_timeout(Some(longest))?)
+    }
+
     /// Sends `count` commands, which `request` has the bytes of; gives their answers, what the server says against one included.
     ///
     /// # Errors

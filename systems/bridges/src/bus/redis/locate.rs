@@ -31,8 +31,9 @@ pub struct Located {
     pub what: Option<&'static str>,
 }
 
-/// Compares a reader's place with the stream's facts; none is a stream that is not there.
-pub fn locate(place: Place, info: Option<StreamInfo>) -> Located {
+/// Compares a reader's place with the stream's facts; none is a stream that is not there. `has_entry` is whether the entry at the cursor
+/// is still there, where that was asked.
+pub fn locate(place: Place, info: Option<StreamInfo>, has_entry: Option<bool>) -> Located {
     let has_read = place.cursor > Cursor::START;
     let Some(info) = info else {
         let is_gone = has_read || place.lag > 0;
@@ -46,9 +47,18 @@ pub fn locate(place: Place, info: Option<StreamInfo>) -> Located {
     }
     let before_first = info.added.saturating_sub(info.length);
     if place.position.is_some_and(|position| position > info.added) {
-        // Another stream of the same name, with later ids: what came before it is gone.
-        let place = Place { position: None, lag: info.length, ..place };
-        return Located { place, lost: place.lag, what: Some("is another than it was, with fewer entries") };
+        // Another stream of the same name, with later ids: what was known to wait before it is gone.
+        let new = Place { position: None, lag: info.length, ..place };
+        let what = Some("is another than it was, with fewer entries");
+        return Located { place: new, lost: place.lag, what };
+    }
+    if has_read && has_entry == Some(false) && info.first.is_some_and(|first| first < place.cursor) {
+        // Older entries are there and the last that was read is not: an older state that has gone on since, or somebody's XDEL.
+        let new = Place { position: None, lag: info.length, ..place };
+        let what = Some(
+            "lacks the last entry that was read: set back to an older state, and what came then is gone, or deleted",
+        );
+        return Located { place: new, lost: place.lag, what };
     }
     // All that is left is read: what was added and not read is gone.
     if info.last == place.cursor {
@@ -101,7 +111,7 @@ mod tests {
     }
 
     fn lost(place: Place, info: Option<StreamInfo>) -> (u64, Cursor, Option<u64>) {
-        let located = locate(place, info);
+        let located = locate(place, info, Some(true));
         assert_eq!(
             located.what.is_some(),
             located.lost > 0 || located.place.cursor != place.cursor,
@@ -116,7 +126,7 @@ mod tests {
         // Trimmed behind the reader.
         assert_eq!(lost(place(10, Some(10)), info(8, 30, 23, 30)), (0, Cursor(10, 0), Some(10)));
         assert_eq!(lost(place(30, None), info(1, 30, 30, 30)), (0, Cursor(30, 0), Some(30)));
-        assert_eq!(locate(place(10, Some(10)), info(1, 30, 30, 30)).place.lag, 20);
+        assert_eq!(locate(place(10, Some(10)), info(1, 30, 30, 30), None).place.lag, 20);
     }
 
     #[test]
@@ -138,6 +148,26 @@ mod tests {
         assert_eq!(lost(Place { lag: 7, ..place(30, Some(30)) }, None), (7, Cursor(0, 0), Some(0)));
         assert_eq!(lost(Place::default(), None), (0, Cursor(0, 0), Some(0)));
         // Flushed, and filled again with later ids.
-        assert!(locate(place(30, Some(30)), info(40, 44, 5, 5)).what.is_some());
+        let flushed = locate(Place { lag: 7, ..place(30, Some(30)) }, info(40, 44, 5, 5), Some(false));
+        assert!(flushed.what.is_some());
+        assert_eq!((flushed.lost, flushed.place.lag), (7, 5), "what is there now is not lost");
+    }
+
+    #[test]
+    fn an_older_state_that_has_gone_on_since_is_told() {
+        // Of 40 entries 30 were read; it was set back to 20, and 100 more have come.
+        let after = info(1, 200, 120, 120);
+        let known = Place { lag: 10, ..place(30, Some(30)) };
+        for place in [known, Place { position: None, ..known }] {
+            let located = locate(place, after, Some(false));
+            assert!(located.what.is_some_and(|what| what.contains("set back")), "{located:?}");
+            assert_eq!(
+                (located.lost, located.place.cursor, located.place.position),
+                (10, Cursor(30, 0), None)
+            );
+            assert_eq!(locate(place, after, Some(true)).what, None);
+        }
+        // Trimmed past the cursor: the counts tell.
+        assert_eq!(lost(place(10, Some(10)), info(21, 30, 10, 30)).0, 10);
     }
 }

@@ -49,13 +49,19 @@ use writer::Writer;
 
 /// Entries that may wait for the server in memory.
 const ENTRIES_MAX: usize = 100_000;
+/// Bytes of them: a second of frames of a million entities at ten ticks a second.
+const BYTES_MAX: usize = 128 << 20;
 /// How long they may hold a tick, and how long the server may be away once there is no room for more on disk either.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a run waits at its end for a server that is away, where what it said is kept.
+const PATIENCE_AT_END: Duration = Duration::from_secs(5);
 
 /// Streams on a Redis server.
 pub struct RedisBus {
     lane: Lane<Writer>,
     reader: StreamReader,
+    has_spool: bool,
     /// Outputs that the server had once, and has no more.
     lost: Arc<AtomicU64>,
 }
@@ -83,6 +89,7 @@ impl RedisBus {
         let lane_options = LaneOptions {
             name: "bus",
             items_max: ENTRIES_MAX,
+            bytes_max: BYTES_MAX,
             policy: Policy::Block,
             patience: PATIENCE,
             spool: options.spool.clone(),
@@ -91,7 +98,7 @@ impl RedisBus {
         let (name, field) =
             (format!("corec-{}-in", options.instance), format!("{}/{}", options.instance, options.run));
         let reader = StreamReader::start(url, client, &name, &field).map_err(OpenError::Away)?;
-        Ok(Self { lane, reader, lost })
+        Ok(Self { lane, reader, has_spool: options.spool.is_some(), lost })
     }
 }
 
@@ -142,7 +149,7 @@ impl Bus for RedisBus {
         let mut entry = self.lane.spare().unwrap_or_default();
         entry.set(stream, id, data);
         self.lane.put(entry);
-        self.lane.report().failure.map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
+        self.lane.failure().map_or(Ok(()), |failure| Err(BusError::Lane(failure)))
     }
 
     fn keep(&mut self) -> Kept {
@@ -171,6 +178,9 @@ impl Bus for RedisBus {
 
     fn close(&mut self, deadline: Duration) -> Result<(), BusError> {
         self.reader.stop();
+        // What can't be sent is kept on disk: nobody need wait long for a server that is away.
+        let is_kept = self.has_spool && self.lane.report().away.is_some();
+        let deadline = if is_kept { deadline.min(PATIENCE_AT_END) } else { deadline };
         if let Some(left) = self.lane.close(deadline).map_err(BusError::Lane)? {
             tracing::warn!("bus: {left}: corec run --restore sends them");
         }

@@ -21,6 +21,8 @@ use super::url::RedisUrl;
 const BLOCK: Duration = Duration::from_millis(250);
 /// How often streams are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long each answer may take at the end of a run.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 /// The first pause before the server is tried again, and the longest.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(30)];
 
@@ -89,7 +91,8 @@ impl Reader {
             {
                 let mut inner = self.inbox.lock();
                 if inner.is_closing {
-                    return Ok(());
+                    drop(inner);
+                    return self.look_at_last(link, &mut request);
                 }
                 for (name, reading) in &mut inner.streams {
                     is_new |= !reading.is_located;
@@ -145,6 +148,33 @@ impl Reader {
         Ok(answers.pop().unwrap_or_default())
     }
 
+    /// Looks once more before it ends: what was lost since is told, and who goes on with the run knows how many entries there had been.
+    fn look_at_last(&self, mut link: Link, request: &mut Vec<u8>) -> Result<(), LinkError> {
+        link.limit(LAST_LOOK)?;
+        // A server that does not answer is no news any more.
+        _ = self.look(&mut link, request);
+        Ok(())
+    }
+
+    /// Whether the entry at the cursor is still there; none where nothing was read yet. No number tells an older state of a stream that
+    /// has gone on since from the stream as it was.
+    fn has_entry(
+        &self,
+        link: &mut Link,
+        request: &mut Vec<u8>,
+        name: &str,
+    ) -> Result<Option<bool>, LinkError> {
+        let cursor = self.inbox.lock().streams.get(name).map(|reading| reading.place.cursor);
+        let Some((cursor, from)) = cursor.and_then(|cursor| Some((cursor, before(cursor)?))) else {
+            return Ok(None);
+        };
+        let from = from.to_string();
+        request.clear();
+        push(request, &[b"XREAD", b"COUNT", b"1", b"STREAMS", name.as_bytes(), from.as_bytes()]);
+        let found = entries(link.ask(request, 1)?.pop().unwrap_or_default())?;
+        Ok(Some(found.iter().flat_map(|(_, entries)| entries).any(|entry| entry.cursor == cursor)))
+    }
+
     /// Looks whether streams are what they were, and leaves on the server how far the journal is.
     fn look(&self, link: &mut Link, request: &mut Vec<u8>) -> Result<(), LinkError> {
         let names: Vec<(String, bool)> = self
@@ -162,13 +192,14 @@ impl Reader {
             let answers = link.ask(request, 2)?;
             let [known, info] = <[Value; 2]>::try_from(answers).unwrap_or_default();
             let info = stream_info(info)?;
+            let has_entry = if is_located { None } else { self.has_entry(link, request, &name)? };
             let left = {
                 let mut inner = self.inbox.lock();
                 let Some(reading) = inner.streams.get_mut(&name) else { continue };
                 if !is_located {
                     remember(reading, text(&known));
                 }
-                let located = locate(reading.place, info);
+                let located = locate(reading.place, info, has_entry);
                 if let Some(what) = located.what {
                     tracing::warn!(lost = located.lost, cursor = %reading.place.cursor, now = %located.place.cursor,
                         "bus {}: stream '{name}' {what}", self.url.shown);
@@ -184,6 +215,14 @@ impl Reader {
         }
         self.inbox.lock().come_back();
         Ok(())
+    }
+}
+
+/// The place right before this one.
+fn before(Cursor(milliseconds, sequence): Cursor) -> Option<Cursor> {
+    match sequence.checked_sub(1) {
+        Some(sequence) => Some(Cursor(milliseconds, sequence)),
+        None => milliseconds.checked_sub(1).map(|milliseconds| Cursor(milliseconds, u64::MAX)),
     }
 }
 

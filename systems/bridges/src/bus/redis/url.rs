@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use corec_core::config::redact_url;
+use corec_core::config::{redact_url, with_encoded_password};
 use corec_core::units::parse_bytes;
 use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
@@ -39,7 +39,9 @@ impl RedisUrl {
         let shown = redact_url(url);
         let fail = |message: &dyn Display| format!("bus {shown}: {message}");
         let form = "must be redis://[USER:PASSWORD@]HOST[:PORT][/DB][?ca=FILE&keep=SIZE&eviction=accept] or rediss://..";
-        let Some(mut parsed) = redis::parse_redis_url(url) else { return Err(fail(&form)) };
+        let Some(mut parsed) = redis::parse_redis_url(&with_encoded_password(url)) else {
+            return Err(fail(&form));
+        };
         let (mut ca, mut keep_bytes, mut accepts_eviction) = (None, KEEP, false);
         for (key, value) in parsed.query_pairs() {
             match &*key {

@@ -86,7 +86,9 @@ impl Writer {
             (Some(_), Some(_)) => {}
             _ => {
                 request.clear();
-                push(&mut request, &[b"HINCRBY", &key, b"fence", b"1"]);
+                // A server that has forgotten it has the same one again, so that who was fenced before stays so.
+                let by = self.fence.unwrap_or(1).to_string();
+                push(&mut request, &[b"HINCRBY", &key, b"fence", by.as_bytes()]);
                 let begun = link.ask(&request, 1)?;
                 self.fence =
                     Some(number(&begun[0]).ok().flatten().ok_or_else(|| unexpected("HINCRBY", &begun[0]))?);
@@ -100,7 +102,7 @@ impl Writer {
         self.check_fence(has)?;
         let last = has.get(1).and_then(text).and_then(id::parse_output);
         let count = has.get(2).and_then(|count| number(count).ok().flatten()).unwrap_or(0);
-        if last < self.last {
+        if last.map(OutputId::order) < self.last.map(OutputId::order) {
             let lost = self.count.saturating_sub(count).max(1);
             self.lost.fetch_add(lost, Ordering::Relaxed);
             tracing::warn!(
@@ -139,7 +141,8 @@ impl Writer {
             if self.link.is_none() {
                 self.connect()?;
             }
-            let had = rest.partition_point(|item| Some(item.id) <= self.last);
+            let had =
+                rest.partition_point(|item| self.last.is_some_and(|last| item.id.order() <= last.order()));
             rest = &rest[had..];
             if rest.is_empty() {
                 return Ok(());
@@ -184,12 +187,17 @@ impl Writer {
             return Err(unexpected("XADD", refused));
         }
         let answers = &answers[queued..];
-        if let Value::Array(has) = &answers[2] {
-            self.check_fence(has)?;
+        match &answers[2] {
+            // It has expired, or the server was told to forget it: a new connection tells it again.
+            Value::Array(has) if matches!(has[..], [Value::Nil]) => {
+                return Err(LinkError::Away("it has forgotten what it was sent".into()));
+            }
+            Value::Array(has) => self.check_fence(has)?,
+            _ => {}
         }
         match &answers[0] {
             Value::Array(done) => self.note(items, done)?,
-            // Watched and changed: by nobody else, as the fence says. It has expired, or the server was told to forget it.
+            // Watched and changed: by nobody else, as the fence says.
             Value::Nil => return Err(LinkError::Away("it has forgotten what it was sent".into())),
             other => return Err(unexpected("EXEC", other)),
         }

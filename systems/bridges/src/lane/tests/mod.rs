@@ -57,7 +57,7 @@ fn once(far: &Far) -> Vec<u64> {
 
 fn options(policy: Policy<u64>, patience: u64) -> LaneOptions<u64> {
     let patience = Duration::from_millis(patience);
-    LaneOptions { name: "far side", items_max: 4, policy, patience, spool: None }
+    LaneOptions { name: "far side", items_max: 4, bytes_max: 1000, policy, patience, spool: None }
 }
 
 #[test]

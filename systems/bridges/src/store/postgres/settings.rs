@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use corec_core::config::redact_url;
+use corec_core::config::{redact_url, with_encoded_password};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
@@ -40,6 +40,7 @@ impl Settings {
     /// # Errors
     /// What in it can't be read. A text, without the password.
     pub fn parse(url: &str) -> Result<Self, String> {
+        let url = &with_encoded_password(url);
         let (base, parameters) = split(url);
         let (mut rest, mut mode, mut ca, mut retention_days) = (Vec::new(), None, None, None);
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
