@@ -273,3 +273,18 @@ fn a_profile_shows_every_system_and_its_blocks_and_changes_nothing() {
     let output = corec(folder.path(), &[SMALL, &["--profile", "/nowhere/p.json"]].concat());
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn help_tells_all_that_stands_above_the_arguments_of_a_subcommand() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["run", "verify", "replay", "fork", "ask", "feed", "tail", "doctor"] {
+        let help = String::from_utf8(corec(folder.path(), &[name, "--help"]).stdout).unwrap();
+        assert!(help.contains("Exit status: 0"), "{name}: {help}");
+    }
+    let help = String::from_utf8(corec(folder.path(), &["--help"]).stdout).unwrap();
+    for line in
+        ["CoreC: a million small entities", "feed       Send the rows", "schema     Print the JSON schema"]
+    {
+        assert!(help.contains(line), "{help} lacks {line}");
+    }
+}

@@ -1,9 +1,12 @@
 //! Subcommands, and what they have in common: logs, exit codes.
 
 mod inspect;
+mod progress;
 
 mod ask;
 mod diff;
+mod doctor;
+mod feed;
 mod fork;
 mod plugin;
 mod replay;
@@ -11,6 +14,7 @@ mod run;
 mod runs;
 mod scenarios;
 mod schema;
+mod tail;
 mod verify;
 
 use std::ffi::OsString;
@@ -41,27 +45,21 @@ struct Cli {
     log: Option<String>,
 }
 
+/// What each is for stands above its arguments: said here as well, it would take the place of all that `--help` tells there.
 #[derive(Subcommand)]
 enum Command {
-    /// Run a scenario
     Run(Box<run::RunArgs>),
-    /// Run a scenario at several thread counts, killed and restored, and compare every digest
     Verify(verify::VerifyArgs),
-    /// Run a run again from its journal, and compare every recorded digest
     Replay(replay::ReplayArgs),
-    /// Go on from a tick of a run twice: as it was, and with other settings
     Fork(fork::ForkArgs),
-    /// Ask a run something, in Spanish or English
     Ask(ask::AskArgs),
-    /// List the runs of a folder
+    Feed(feed::FeedArgs),
+    Tail(tail::TailArgs),
+    Doctor(doctor::DoctorArgs),
     Runs(runs::RunsArgs),
-    /// Show what is in a snapshot
     Inspect(inspect::InspectArgs),
-    /// Name what differs between two snapshots
     Diff(diff::DiffArgs),
-    /// Plugins: list, check, new, sync
     Plugin(plugin::PluginArgs),
-    /// List the built-in scenarios
     Scenarios(scenarios::ScenariosArgs),
     /// Print the JSON schema of a scenario
     Schema,
@@ -85,6 +83,9 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Replay(args) => replay::main(&args, stop),
         Command::Fork(args) => fork::main(&args, stop),
         Command::Ask(args) => ask::main(&args, stop),
+        Command::Feed(args) => feed::main(args, stop),
+        Command::Tail(args) => tail::main(args, stop),
+        Command::Doctor(args) => doctor::main(&args),
         Command::Runs(args) => runs::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Diff(args) => diff::main(&args),
@@ -174,17 +175,24 @@ fn harmless(text: &str) -> String {
     out
 }
 
+/// Writes a text to stdout.
+fn put(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(harmless(text).as_bytes()).and_then(|()| out.flush())
+}
+
 /// Writes a text to stdout; a reader that has gone away (`| head`) is no error.
 fn print(text: &str) -> ExitCode {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(harmless(text).as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&format!("stdout: {error}"));
-            ExitCode::FAILURE
-        }
+    put(text).map_or_else(|error| lost_output(&error), |()| ExitCode::SUCCESS)
+}
+
+/// Tells why stdout takes no more, and gives the status.
+fn lost_output(error: &std::io::Error) -> ExitCode {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return ExitCode::SUCCESS;
     }
+    complain(&format!("stdout: {error}"));
+    ExitCode::FAILURE
 }
 
 /// A path on the command line. It goes into manifests and summaries, which are JSON.
@@ -198,4 +206,16 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 /// A whole number of any size.
 fn whole(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("found '{text}', must be a whole number of at least 0"))
+}
+
+/// How long something may take, seconds.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| format!("found '{text}', must be seconds, 0 to 86400"))
+}
+
+/// A stream's name.
+fn stream(text: &str) -> Result<String, String> {
+    let is_fit = !text.is_empty() && text.len() <= 512 && !text.chars().any(char::is_control);
+    is_fit.then(|| text.to_string()).ok_or_else(|| "must be 1 to 512 bytes without control characters".into())
 }

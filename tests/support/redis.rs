@@ -10,15 +10,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use corec_bridges::bus::redis::USER_RULES as CORE_C_RULES;
 use tempfile::TempDir;
 
 use super::certificates::write_server_files;
 use super::ledger::Ledger;
 use super::skip::skip;
 
-/// What a user of CoreC's must be allowed to do, and no more: as docs/wire-format.md says.
-pub const CORE_C_RULES: &str = "resetchannels ~* -@all +xadd +xread +xinfo|stream +xtrim +hget +hmget +hset +hincrby +hvals +expire \
-     +watch +multi +exec +info +select +ping +client|setname +acl|whoami +acl|dryrun";
 /// The password of the user `default`, the tests' own, on a server with an [`Acl`].
 const TESTS_PASSWORD: &str = "of-the-tests";
 /// Ports that are tried until one is free.

@@ -1,7 +1,5 @@
 //! `corec run`: a scenario, what the flags change of it, a progress bar, a summary.
 
-mod progress;
-
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -13,9 +11,9 @@ use corec_run::plugins::PluginSet;
 use corec_run::recorded::Continuation;
 use corec_run::scenarios::{find, scale};
 use corec_run::settings::{Threads, parse_count};
-use corec_run::{InputChanged, Options, RunError, RunPlan, SnapshotInterval, run};
+use corec_run::{InputChanged, Options, RunError, RunPlan, SnapshotInterval, rss_bytes, run};
 
-use progress::Bar;
+use super::progress::Bar;
 
 /// Run a scenario
 ///
@@ -94,7 +92,7 @@ pub struct RunArgs {
     store: Option<String>,
 
     /// Seconds that the start waits for a bus or a store that is not there; 10 if not given
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", value_parser = super::seconds, allow_negative_numbers = true)]
     connect_timeout: Option<f64>,
 
     /// The run's folder; the next runs/NNNN if not given
@@ -200,7 +198,7 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
     };
     let plugins = if args.plugins_read_only { plugins.read_only() } else { plugins };
     let app = plugins.app(&mut scenario);
-    let mut bar = Bar::new(args.quiet || args.json);
+    let mut bar = Bar::new("ticks", args.quiet || args.json);
     let mut plan = RunPlan::new(scenario, started);
     plan.plugins = plugins.records();
     (plan.restore, plan.scenario_given) = (restore, loaded.given);
@@ -221,7 +219,10 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
         if args.input_changed.is_some() { InputChanged::Accept } else { InputChanged::Refuse };
     (plan.out, plan.input, plan.is_input_recorded) = (args.out, args.input, args.input_recorded);
     (plan.profile, plan.kill_at, plan.kill_in) = (args.profile, args.kill_at, args.kill_in);
-    let summary = run(app, plan, stop, &mut |progress| bar.tell(progress))?;
+    let summary = run(app, plan, stop, &mut |p| {
+        let rate = p.ticks_here as f64 / p.seconds.max(1e-9);
+        bar.tell(p.ticks, p.of, p.seconds, || format!("{rate:.1} ticks/s, {} MB", rss_bytes() / 1_000_000));
+    })?;
     bar.finish();
     let printed = if args.json {
         let json = serde_json::to_string(&summary).expect("a summary is text and numbers");
@@ -295,11 +296,6 @@ fn with_flags(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, RunErr
     scenario.input_stream = args.input_stream.clone().or(scenario.input_stream);
     scenario.check("the command line")?;
     Ok(scenario)
-}
-
-fn parse_seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    seconds.ok_or_else(|| format!("found '{text}', must be seconds, 0 to 86400"))
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {

@@ -16,6 +16,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod finding;
+
 pub mod lane;
 
 pub mod bus;

@@ -65,6 +65,12 @@ mod app;
 mod lint;
 mod tree;
 
+pub mod doctor;
+#[cfg(feature = "redis")]
+pub mod feed;
+#[cfg(feature = "redis")]
+pub mod tail;
+
 pub mod testing;
 
 pub use attendants::{Progress, SnapshotReport};

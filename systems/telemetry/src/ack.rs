@@ -74,6 +74,30 @@ impl Ack {
     }
 }
 
+/// What the file of [`Ack`] tells: the sequence of the last safe row; 0 where it tells of none yet.
+///
+/// # Errors
+/// A file that can't be read, or is no acknowledgement: a text.
+pub fn read(path: &Path) -> Result<u64, String> {
+    let fail = |message: &str| Err(format!("{}: {message}", path.display()));
+    let mut text = Vec::new();
+    let file = match file::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        file => file,
+    };
+    if let Err(error) = file.and_then(|file| file.take(BYTES_MAX).read_to_end(&mut text)) {
+        return fail(&error.to_string());
+    }
+    // A loss of power may have left zeros of it.
+    text.retain(|byte| *byte != 0);
+    let text = text.trim_ascii();
+    match std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()) {
+        _ if text.is_empty() => Ok(0),
+        Some(sequence) if text.iter().all(u8::is_ascii_digit) => Ok(sequence),
+        _ => fail("found no acknowledgement, must be what `corec run --ack` writes"),
+    }
+}
+
 /// Whether a file is empty or holds nothing but a number. A loss of power may have left zeros of it.
 fn is_acknowledgement(path: &Path) -> io::Result<bool> {
     let mut text = Vec::new();
@@ -107,6 +131,8 @@ mod tests {
         ack.write(401).unwrap();
         Ack::open(&at("notes.ack"), RunId(1), false).unwrap().write(7).unwrap();
         assert_eq!(fs::read_to_string(at("old")).unwrap(), "401\n");
+        assert_eq!((read(&at("link")), read(&at("none"))), (Ok(401), Ok(0)));
+        assert!(read(&at("table.csv")).unwrap_err().contains("no acknowledgement"));
         assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(at("notes.tmp")).unwrap(), "mine");
     }

@@ -15,6 +15,7 @@ use corec_core::config::redact_url;
 use corec_core::units::RunId;
 use thiserror::Error;
 
+use crate::finding::{Finding, Findings};
 use crate::lane::SpoolOptions;
 
 pub use memory::MemoryBus;
@@ -72,6 +73,20 @@ pub fn parse(url: &str) -> Result<BusUrl, String> {
             redact_url(url)
         )),
     }
+}
+
+/// Looks whether a run can stand on the bus of a URL. `read` is the stream that it reads, `written` are those that it writes.
+/// Changes nothing.
+#[cfg_attr(not(feature = "redis"), expect(unused_variables, reason = "memory has every stream"))]
+pub fn examine(url: &str, read: Option<&str>, written: &[&str]) -> Vec<Finding> {
+    let mut findings = Findings::of("bus");
+    match parse(url) {
+        #[cfg(feature = "redis")]
+        Ok(BusUrl::Redis(url)) => return redis::examine(&url, read, written),
+        Ok(_) => findings.ok("url", "memory: streams end with the run"),
+        Err(error) => findings.fix("url", error),
+    }
+    findings.finish()
 }
 
 /// Connects to a bus.

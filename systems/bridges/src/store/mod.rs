@@ -2,6 +2,7 @@
 //!
 //! [`parse`] reads a URL, [`open`] turns it into a store, [`StoreLane`] keeps it off the tick.
 
+mod file;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -15,6 +16,9 @@ use std::time::Duration;
 use corec_core::config::redact_url;
 use corec_core::store::{Store, StoreError};
 
+use crate::finding::{Finding, Findings};
+
+pub use file::writable;
 pub use lane::{StoreLane, StoreSink};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
@@ -53,6 +57,19 @@ pub fn parse(url: &str) -> Result<StoreUrl<'_>, StoreError> {
             "found an unknown store, must be memory, sqlite://relative.db, sqlite:///absolute.db or postgres://user@host/database",
         ),
     }
+}
+
+/// Looks whether a run can stand on the store of a URL. Changes nothing.
+pub fn examine(url: &str) -> Vec<Finding> {
+    let mut findings = Findings::of("store");
+    match parse(url) {
+        Ok(StoreUrl::Sqlite(path)) => return file::examine(path),
+        #[cfg(feature = "postgres")]
+        Ok(StoreUrl::Postgres(url)) => return postgres::examine(url),
+        Ok(_) => findings.ok("url", "memory: nothing is kept when the run is over"),
+        Err(error) => findings.fix("url", error.to_string()),
+    }
+    findings.finish()
 }
 
 /// Opens the store of a URL; a relative SQLite path is in `folder`, and a server is waited for.

@@ -5,6 +5,7 @@
 //! left out and named. An empty cell, `NaN`, `NA`, `null` an infinity or a number beyond 3.4e38 is a gap; text in a measured column is a broken
 //! file.
 
+mod objects;
 mod report;
 mod times;
 
@@ -21,6 +22,7 @@ use crate::live::Lines;
 use crate::source::{RowLimit, is_pipe, open_file};
 use crate::table_error::TableError;
 
+pub use objects::OBJECT_BYTES_MAX;
 pub use report::TableReport;
 
 /// Rows looked at to tell which columns hold numbers.
@@ -53,6 +55,10 @@ pub struct TableReader {
     live: Option<Lines>,
     gaps: Vec<u64>,
     rows: u64,
+    /// For rows as objects: what stands before each column's value, whether that is a number, and room for the measured ones.
+    keys: Vec<Vec<u8>>,
+    is_number: Vec<bool>,
+    values: Vec<f64>,
 }
 
 impl TableReader {
@@ -118,6 +124,9 @@ impl TableReader {
             live,
             gaps: Vec::new(),
             rows: 0,
+            keys: Vec::new(),
+            is_number: Vec::new(),
+            values: Vec::new(),
         };
         // A pipe has no more rows than have been written so far.
         let look_ahead = if reader.live.is_some() { 1 } else { LOOK_AHEAD };
@@ -135,6 +144,7 @@ impl TableReader {
             return Err(TableError::Header { path: path.into(), message });
         }
         reader.gaps = vec![0; reader.measured.len()];
+        reader.describe_objects();
         Ok(reader)
     }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use redis::{Client, Connection, ErrorKind, RedisError, ServerErrorKind, Value};
 
+use super::command::push;
+
 /// How long a server may take to let us in, and to answer.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
@@ -112,5 +114,15 @@ impl Link {
     pub fn ask(&mut self, request: &[u8], count: usize) -> Result<Vec<Value>, LinkError> {
         use redis::ConnectionLike;
         Ok(self.0.req_packed_commands(request, 0, count)?)
+    }
+
+    /// As [`Link::ask`], one command of these words.
+    ///
+    /// # Errors
+    /// See [`LinkError`].
+    pub fn ask_one(&mut self, words: &[&[u8]]) -> Result<Value, LinkError> {
+        let mut request = Vec::new();
+        push(&mut request, words);
+        Ok(self.ask(&request, 1)?.pop().unwrap_or_default())
     }
 }

@@ -18,7 +18,13 @@ mod inbox;
 mod reader;
 mod writer;
 
+mod row_stream;
 mod streams;
+mod tail;
+
+mod permissions;
+
+mod doctor;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,8 +32,13 @@ use std::time::{Duration, Instant};
 
 use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled};
 
-pub use reply::{ENTRY_BYTES_MAX, entries};
+pub use doctor::examine;
+pub use link::LinkError;
+pub use permissions::USER_RULES;
+pub use reply::{ENTRY_BYTES_MAX, Message, entries};
+pub use row_stream::{Place, RowStream, Rows};
 pub use streams::{ReaderHealth, StreamReader};
+pub use tail::{Tail, TailFrom};
 pub use url::RedisUrl;
 
 use super::{BusOptions, OpenError};

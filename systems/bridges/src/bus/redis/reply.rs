@@ -32,35 +32,63 @@ pub fn entries(value: Value) -> Result<Vec<(String, Vec<Entry>)>, LinkError> {
         Value::Array(streams) => streams,
         other => return Err(unexpected("XREAD", &other)),
     };
-    streams.into_iter().map(stream).collect()
+    let entry = |of: Message| Entry { cursor: of.at, data: of.data.unwrap_or_default() };
+    streams.into_iter().map(|value| stream(value, entry)).collect()
 }
 
-fn stream(value: Value) -> Result<(String, Vec<Entry>), LinkError> {
+/// An entry with all that a reader of any stream may want to know of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub at: Cursor,
+    /// The field `id`: who wrote it, and as what.
+    pub by: Option<Vec<u8>>,
+    /// The field `data`; none where it is missing or too long.
+    pub data: Option<Vec<u8>>,
+}
+
+/// Reads the answer to `XREAD` of one stream, oldest first.
+///
+/// # Errors
+/// As [`entries`].
+pub fn messages(value: Value) -> Result<Vec<Message>, LinkError> {
+    match value {
+        Value::Nil => Ok(Vec::new()),
+        Value::Array(mut streams) if streams.len() == 1 => {
+            Ok(stream(streams.remove(0), |message| message)?.1)
+        }
+        other => Err(unexpected("XREAD", &other)),
+    }
+}
+
+fn stream<T>(value: Value, make: impl Fn(Message) -> T) -> Result<(String, Vec<T>), LinkError> {
     match pair(value) {
         Ok((Value::BulkString(name), Value::Array(found))) => {
-            let found: Result<Vec<Entry>, LinkError> = found.into_iter().map(entry).collect();
+            let found: Result<Vec<T>, LinkError> =
+                found.into_iter().map(|value| message(value).map(&make)).collect();
             Ok((String::from_utf8_lossy(&name).into_owned(), found?))
         }
         Ok((_, other)) | Err(other) => Err(unexpected("XREAD", &other)),
     }
 }
 
-fn entry(value: Value) -> Result<Entry, LinkError> {
+fn message(value: Value) -> Result<Message, LinkError> {
     let (id, fields) = pair(value).map_err(|other| unexpected("XREAD", &other))?;
-    let cursor = cursor(&id).ok_or_else(|| unexpected("an entry's id", &id))?;
+    let at = cursor(&id).ok_or_else(|| unexpected("an entry's id", &id))?;
+    let mut message = Message { at, ..Message::default() };
     // An entry that was deleted has no fields.
     let fields = if let Value::Array(fields) = fields { fields } else { Vec::new() };
     let mut fields = fields.into_iter();
-    let mut data = Vec::new();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        if let (Value::BulkString(name), Value::BulkString(value)) = (name, value)
-            && name == b"data"
-            && value.len() <= ENTRY_BYTES_MAX
-        {
-            data = value;
+        match (name, value) {
+            (Value::BulkString(name), Value::BulkString(value)) if name == b"data" => {
+                message.data = Some(value).filter(|data| data.len() <= ENTRY_BYTES_MAX);
+            }
+            (Value::BulkString(name), Value::BulkString(value)) if name == b"id" => message.by = Some(value),
+            _ => {}
         }
     }
-    Ok(Entry { cursor, data })
+    Ok(message)
 }
 
 /// Reads the answer to `XINFO STREAM`; none where there is no stream.
@@ -146,6 +174,9 @@ mod tests {
         let of = |ms, sequence, data: &[u8]| Entry { cursor: Cursor(ms, sequence), data: data.into() };
         assert_eq!(read, [("s".to_string(), vec![of(5, 1, b"ab"), of(6, 0, b""), of(7, 0, b"")])]);
         assert_eq!(entries(Value::Nil).unwrap(), []);
+        let read = messages(parse(reply)).unwrap();
+        let first = Message { at: Cursor(5, 1), by: Some(b"x".into()), data: Some(b"ab".into()) };
+        assert_eq!((&read[0], read[1].data.as_deref(), read.len()), (&first, None, 3));
     }
 
     #[test]
@@ -162,7 +193,7 @@ mod tests {
         #[test]
         fn no_answer_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(value) = redis::parse_redis_value(&bytes) {
-                _ = (entries(value.clone()), stream_info(value));
+                _ = (entries(value.clone()), messages(value.clone()), stream_info(value));
             }
         }
     }

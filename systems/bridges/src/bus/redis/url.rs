@@ -7,7 +7,7 @@ use std::time::Duration;
 use corec_core::config::{redact_url, with_encoded_password};
 use corec_core::units::parse_bytes;
 use redis::io::tcp::TcpSettings;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 
 /// What the entries of a stream that this run writes may take on the server before the oldest go, unless the URL says otherwise: as
 /// much as a stream in memory keeps, twice.
@@ -65,6 +65,11 @@ impl RedisUrl {
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(USER_TIMEOUT);
         Ok(Self { info: info.set_tcp_settings(tcp), ca, accepts_eviction, keep_bytes, shown })
+    }
+
+    /// Where it is, and whether a password is sent there.
+    pub(super) fn address(&self) -> (&ConnectionAddr, bool) {
+        (self.info.addr(), self.info.redis_settings().password().is_some())
     }
 
     /// What connects to it.

@@ -11,6 +11,8 @@ mod server;
 
 mod schema;
 
+mod doctor;
+
 mod cursor;
 
 mod rows;
@@ -21,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use corec_core::config::redact_url;
 use corec_core::store::{Batch, RunRecord, Store, StoreError};
+
+pub(super) use doctor::examine;
 
 use cursor::Owned;
 use flush::{Buffers, Flushed, flush};

@@ -41,7 +41,7 @@ fn runner() -> Runner {
 /// See [`Trouble`]; tables of a newer version are refused.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), Trouble> {
     let runner = runner();
-    let version = i64::from(runner.get_migrations().iter().map(|each| each.version()).max().unwrap_or(0));
+    let version = newest(&runner);
     let found = found(client).await?;
     if found > version {
         let message = format!(
@@ -63,6 +63,18 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), Trouble> {
         );
     }
     Ok(())
+}
+
+/// The version of the tables that are there, 0 where none are, and the one that this program makes.
+///
+/// # Errors
+/// See [`Trouble`].
+pub(super) async fn versions(client: &Client) -> Result<[i64; 2], Trouble> {
+    Ok([found(client).await?, newest(&runner())])
+}
+
+fn newest(runner: &Runner) -> i64 {
+    i64::from(runner.get_migrations().iter().map(|each| each.version()).max().unwrap_or(0))
 }
 
 /// The version of the tables that are there; 0 where none are.
