@@ -7,7 +7,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::{command, corec, json, number, refused};
+use support::{command, corec, json, number, refused, said};
 
 const SMALL: &[&str] = &["run", "--entities", "5k", "--ticks", "20"];
 
@@ -98,7 +98,7 @@ fn bad_usage_is_refused_before_anything_is_made() {
     refused(at, &["run", "--input", "x.csv"], "scenario 'ecosystem' takes no table");
     refused(at, &["run", "telemetry"], "--input: missing");
     refused(at, &["run", "telemetry", "--input", "/nowhere/x.csv"], "/nowhere/x.csv");
-    refused(at, &["run", "--bus", "redis://u:hunter2@h"], "Redis comes with its bridge");
+    refused(at, &["run", "--bus", "redis://u:hunter2@h?kep=1MiB"], "found the parameter 'kep'");
     refused(
         at,
         &["run", "--store", "postgres://u:hunter2@h/d?sslmode=maybe"],
@@ -115,7 +115,7 @@ fn bad_usage_is_refused_before_anything_is_made() {
     refused(
         at,
         &["run", &config("b.json", r#"{"blocks": [{"id": "a", "entities": 5, "kind": "sell"}]}"#)],
-        "one of: cell, full, twin",
+        "one of: cell, full, mirror, twin",
     );
     let big = r#"{"blocks": [{"id": "a", "entities": 5000, "block_bytes_max": 10}]}"#;
     refused(at, &["run", &config("c.json", big)], "block_bytes_max");
@@ -137,14 +137,16 @@ fn the_old_file_runs_once_its_servers_are_named_otherwise() {
     let folder = tempfile::tempdir().unwrap();
     let old = r#"{"instance_id": "corec1",
         "db_config": {"dbname": "d", "user": "u", "password": "hunter2", "host": "localhost", "port": "5432"},
-        "redis_config": {"host": "localhost", "port": 6379, "username": "u", "password": "hunter2"},
+        "redis_config": {"host": "localhost", "port": 1, "username": "u", "password": "hunter2"},
         "bloques": [{"id": "enjambre_sensor", "canal": 1, "entidades": 9000, "max_size_mb": 1, "entidades_por_bloque": 1000,
                      "autoreparacion": {"max_errores": 0.05, "min_fitness": 0.2}},
                     {"id": "ia_analisis", "canal": 3, "entidades": 2000, "max_size_mb": 5, "entidades_por_bloque": 2000,
                      "plugin": "procesador_inteligente"}],
         "modules": ["registro", "ejecucion"], "rol": "generica"}"#;
     fs::write(folder.path().join("corec_config.json"), old).unwrap();
-    refused(folder.path(), &["run", "./corec_config.json"], "--bus memory");
+    let (status, said) = said(folder.path(), &["run", "./corec_config.json", "--connect-timeout", "0"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("--bus memory") && !said.contains("hunter2"), "{said}");
     let arguments = [
         "run",
         "./corec_config.json",

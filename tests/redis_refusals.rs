@@ -1,4 +1,5 @@
 //! What keeps a run from its Redis server is told in one clear line, and a poisoned entry keeps nobody from the others.
+#![allow(clippy::disallowed_methods, reason = "limits of waiting; no result depends on it")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! A run on a Redis server: what it keeps of the server's password, what it says of an outage, and a start without a server.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
