@@ -44,7 +44,7 @@ impl Twin {
         let digest = simulation.digest().to_string();
         simulation.shut_down().map_err(|e| e.to_string())?;
         let said = std::mem::take(&mut *outputs.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let named = |(stream, id, data): (String, OutputId, Vec<u8>)| {
+        let named = |(stream, id, data): Published| {
             (stream, format!("{name}/{}.{}.{}", id.epoch, id.tick, id.sequence), data)
         };
         Ok(Self {
@@ -68,7 +68,10 @@ impl Twin {
 
 /// A bus that nothing comes from, and that keeps what goes to it.
 #[derive(Clone)]
-struct Recorder(Arc<Mutex<Vec<(String, OutputId, Vec<u8>)>>>);
+struct Recorder(Arc<Mutex<Vec<Published>>>);
+
+/// A stream, and what went to it.
+type Published = (String, OutputId, Vec<u8>);
 
 impl Bus for Recorder {
     fn subscribe(&mut self, _: &str, _: Cursor) -> Result<(), BusError> {

@@ -112,7 +112,7 @@ fn record(number: u64, entities: u32) -> [u8; 10] {
 pub fn number(data: &[u8], entities: u32) -> Option<u64> {
     let record = Record::decode(data).ok()?;
     let is_good = record.value.is_finite() && record.id < entities;
-    is_good.then(|| (record.value * NUMBERS) as u64)
+    is_good.then_some((record.value * NUMBERS) as u64)
 }
 
 /// An entry that nobody can apply.
