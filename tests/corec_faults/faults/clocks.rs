@@ -19,6 +19,7 @@ pub fn hurt(round: &mut Round) -> Verdict {
             server.set(days * DAYS);
         }
         if whose == "restarted_server" {
+            round.kill_server();
             round.redis.restart();
         }
         if whose == "ids" {

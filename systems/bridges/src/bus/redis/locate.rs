@@ -20,6 +20,13 @@ pub struct Place {
     pub lag: u64,
 }
 
+impl Place {
+    /// How many entries were seen to wait. Without a position the lag is but a bound: what had been read may be in it.
+    fn known_lag(self) -> u64 {
+        if self.position.is_some() { self.lag } else { 0 }
+    }
+}
+
 /// What has become of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Located {
@@ -40,7 +47,7 @@ pub fn locate(place: Place, info: Option<StreamInfo>, has_entry: Option<bool>) -
         let start = Place { position: Some(0), is_known: place.is_known, ..Place::default() };
         let what = is_gone
             .then_some("is gone: flushed, evicted or deleted; it is read from its beginning when it is back");
-        return Located { place: start, lost: place.lag, what };
+        return Located { place: start, lost: place.known_lag(), what };
     };
     if info.last < place.cursor {
         return set_back(place, info);
@@ -50,7 +57,7 @@ pub fn locate(place: Place, info: Option<StreamInfo>, has_entry: Option<bool>) -
         // Another stream of the same name, with later ids: what was known to wait before it is gone.
         let new = Place { position: None, lag: info.length, ..place };
         let what = Some("is another than it was, with fewer entries");
-        return Located { place: new, lost: place.lag, what };
+        return Located { place: new, lost: place.known_lag(), what };
     }
     if has_read && has_entry == Some(false) && info.first.is_some_and(|first| first < place.cursor) {
         // Older entries are there and the last that was read is not: an older state that has gone on since, or somebody's XDEL.
@@ -58,7 +65,7 @@ pub fn locate(place: Place, info: Option<StreamInfo>, has_entry: Option<bool>) -
         let what = Some(
             "lacks the last entry that was read: set back to an older state, and what came then is gone, or deleted",
         );
-        return Located { place: new, lost: place.lag, what };
+        return Located { place: new, lost: place.known_lag(), what };
     }
     // All that is left is read: what was added and not read is gone.
     if info.last == place.cursor {
@@ -89,12 +96,12 @@ fn set_back(place: Place, info: StreamInfo) -> Located {
         // What the server still has was read before; what it has lost was too, or is lost.
         let new = Place { cursor: info.last, position: Some(info.added), lag: 0, ..place };
         let what = Some("has been set back to an older state; what was read of it stays read");
-        return Located { place: new, lost: place.lag, what };
+        return Located { place: new, lost: place.known_lag(), what };
     }
     let before_first = info.added.saturating_sub(info.length);
     let start = Place { cursor: Cursor::START, position: Some(before_first), lag: info.length, ..place };
     let what = Some("is another than it was; it is read from its beginning");
-    Located { place: start, lost: place.lag + before_first, what }
+    Located { place: start, lost: place.known_lag() + before_first, what }
 }
 
 #[cfg(test)]
@@ -158,12 +165,13 @@ mod tests {
         // Of 40 entries 30 were read; it was set back to 20, and 100 more have come.
         let after = info(1, 200, 120, 120);
         let known = Place { lag: 10, ..place(30, Some(30)) };
-        for place in [known, Place { position: None, ..known }] {
+        // One who does not know its position has all of the stream for its lag: none of that is known to be lost.
+        for (place, lost) in [(known, 10), (Place { position: None, lag: 120, ..known }, 0)] {
             let located = locate(place, after, Some(false));
             assert!(located.what.is_some_and(|what| what.contains("set back")), "{located:?}");
             assert_eq!(
                 (located.lost, located.place.cursor, located.place.position),
-                (10, Cursor(30, 0), None)
+                (lost, Cursor(30, 0), None)
             );
             assert_eq!(locate(place, after, Some(true)).what, None);
         }

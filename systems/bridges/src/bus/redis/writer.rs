@@ -82,12 +82,12 @@ impl Writer {
         let found = link.ask(&request, 1)?;
         let found = number(&found[0]).map_err(|_| unexpected("HGET", &found[0]))?;
         match (self.fence, found) {
-            (Some(own), Some(found)) if own != found => return Err(self.fenced()),
-            (Some(_), Some(_)) => {}
-            _ => {
+            (Some(own), Some(found)) if own < found => return Err(self.fenced()),
+            (Some(own), Some(found)) if own == found => {}
+            (own, found) => {
                 request.clear();
-                // A server that has forgotten it has the same one again, so that who was fenced before stays so.
-                let by = self.fence.unwrap_or(1).to_string();
+                // A server that has forgotten it, or has an older state, has the same one again: who was fenced before stays so.
+                let by = own.map_or(1, |own| own - found.unwrap_or(0)).to_string();
                 push(&mut request, &[b"HINCRBY", &key, b"fence", by.as_bytes()]);
                 let begun = link.ask(&request, 1)?;
                 self.fence =
