@@ -31,7 +31,10 @@ fn a_killed_and_restored_run_has_every_row_once() {
     assert!(!manifest.contains(PASSWORD), "{manifest}");
     // The run's record has no password.
     let (status, told) = said(at, &["run", "--restore", "r", "--ticks", "300"]);
-    assert!(status == Some(2) && told.contains("give --store URL"), "{status:?}: {told}");
+    assert!(
+        status == Some(2) && told.contains("--store: found") && told.contains("give it again"),
+        "{status:?}: {told}"
+    );
     let end = server.count("SELECT max(tick) FROM block_states") + 100;
     let restored = json(at, &["run", "--restore", "r", "--store", &url, "--ticks", &end.to_string()], 0);
     assert!(restored["restored_at"].as_i64().is_some_and(|tick| tick > 0), "{restored}");
