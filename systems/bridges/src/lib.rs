@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod finding;
+pub mod wait;
 
 pub mod lane;
 

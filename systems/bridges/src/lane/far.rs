@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::now;
 use super::options::LaneOptions;
 use super::queue::{Closing, Disk, Queue, Step};
 use super::sink::{Sink, SinkError};
 use super::spool::{Held, Spool};
+use crate::wait::now;
 
 /// What the two sides of a lane share. Who needs both locks takes that of the far side first.
 pub(super) struct Shared<S: Sink> {

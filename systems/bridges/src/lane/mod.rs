@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 pub use options::{LaneOptions, LaneReport, LeftOnDisk, Policy, SpoolOptions};
 pub use sink::{Sink, SinkError, Spooled};
 
+use crate::wait::now;
 use far::Shared;
 use queue::{Closing, PAUSES};
 use spool::Spool;
@@ -287,11 +288,6 @@ impl<S: Sink> Drop for Lane<S> {
             _ = thread.join();
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long the far side has been away; no result depends on it")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

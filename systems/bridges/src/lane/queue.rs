@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::options::LaneReport;
 use super::spool::Held;
+use crate::wait::jitter;
 
 /// The first pause before the far side is tried again, and the longest; the longest also before the spool is.
 pub(super) const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
@@ -251,10 +252,8 @@ impl<T> Queue<T> {
         }
         let outage = self.outage.get_or_insert(Outage { since: now, until: now });
         let away = now - outage.since;
-        // Several lanes to one far side do not all come back to it at once.
-        let jitter = 0.75 + 0.5 * f64::from(away.subsec_nanos() % 1000) / 1000.0;
         let longest = PAUSES[usize::from(self.closing == Closing::Open)];
-        outage.until = now + PAUSES[0].max(away / 2).min(longest).mul_f64(jitter);
+        outage.until = now + PAUSES[0].max(away / 2).min(longest).mul_f64(jitter());
         self.report.away = Some(why);
         away
     }

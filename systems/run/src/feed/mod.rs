@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use corec_bridges::bus::redis::{LinkError, RedisUrl, RowStream, Rows};
+use corec_bridges::wait::Backoff;
 use corec_core::stop::Stop;
 use corec_telemetry::ack;
 use corec_telemetry::table::TableReader;
@@ -102,7 +103,7 @@ struct Feeder<'a> {
     stream: RowStream,
     judge: Judge,
     /// Since when the server takes nothing, and the next pause.
-    away: Option<(Instant, Duration)>,
+    away: Option<(Instant, Backoff)>,
     row: Vec<u8>,
     /// Rows on their way.
     rows: Rows,
@@ -229,10 +230,10 @@ impl Feeder<'_> {
             return Ok(());
         }
         let shown = self.stream.shown();
-        let Some((since, wait)) = &mut self.away else {
+        let Some((since, backoff)) = &mut self.away else {
             tracing::warn!("{shown}: {why}; tried again");
             self.report.outages += 1;
-            self.away = Some((now(), PAUSES[0]));
+            self.away = Some((now(), Backoff::new(PAUSES[0], PAUSES[1])));
             return Ok(());
         };
         let patience = self.what.connect_timeout;
@@ -241,8 +242,7 @@ impl Feeder<'_> {
             let todo = "start it, or wait longer with --connect-timeout; the same command goes on from there";
             return Err(format!("{shown}: {why}; tried for {seconds} s: {todo}"));
         }
-        pause((*wait).min(patience.saturating_sub(since.elapsed())), self.stop);
-        *wait = (*wait * 2).min(PAUSES[1]);
+        pause(backoff.pause().min(patience.saturating_sub(since.elapsed())), self.stop);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use corec_bridges::bus::redis::{LinkError, RedisUrl, Tail};
+use corec_bridges::wait::Backoff;
 use corec_core::stop::Stop;
 use serde_json::{Value, json};
 
@@ -76,7 +77,7 @@ pub fn follow(
     let url = RedisUrl::parse(&what.bus).map_err(wrong)?;
     let mut tail = Tail::new(&url, &what.stream, what.from).map_err(wrong)?;
     stop.heed();
-    let (mut left, mut wait) = (what.count.unwrap_or(u64::MAX), PAUSES[0]);
+    let (mut left, mut backoff) = (what.count.unwrap_or(u64::MAX), Backoff::new(PAUSES[0], PAUSES[1]));
     let (mut was_there, mut is_away) = (false, false);
     while left > 0 && !stop.is_set() {
         let error = match tail.next(left, warn) {
@@ -84,7 +85,8 @@ pub fn follow(
                 if is_away {
                     warn(format!("{}: is back", tail.shown()));
                 }
-                (was_there, is_away, wait) = (true, false, PAUSES[0]);
+                (was_there, is_away) = (true, false);
+                backoff.reset();
                 for message in read {
                     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
                     let data = Decoded::of(message.data.as_deref());
@@ -108,8 +110,7 @@ pub fn follow(
             _ => {}
         }
         is_away = true;
-        pause(wait, stop);
-        wait = (wait * 2).min(PAUSES[1]);
+        pause(backoff.pause(), stop);
     }
     Ok(())
 }

@@ -13,6 +13,14 @@ fn number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
+/// The place right before this one.
+pub fn before(Cursor(milliseconds, sequence): Cursor) -> Option<Cursor> {
+    match sequence.checked_sub(1) {
+        Some(sequence) => Some(Cursor(milliseconds, sequence)),
+        None => milliseconds.checked_sub(1).map(|milliseconds| Cursor(milliseconds, u64::MAX)),
+    }
+}
+
 /// `EPOCH.TICK.SEQUENCE`.
 pub fn output_text(id: OutputId) -> String {
     format!("{}.{}.{}", id.epoch, id.tick, id.sequence)

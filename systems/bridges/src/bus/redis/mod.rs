@@ -28,7 +28,7 @@ mod doctor;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled};
 
@@ -43,7 +43,6 @@ pub use url::RedisUrl;
 
 use super::{BusOptions, OpenError};
 use crate::lane::{Lane, LaneOptions, Policy};
-use command::push;
 use link::Link;
 use writer::Writer;
 
@@ -64,14 +63,6 @@ pub struct RedisBus {
     has_spool: bool,
     /// Outputs that the server had once, and has no more.
     lost: Arc<AtomicU64>,
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a start waits for its server; no result depends on it"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 impl RedisBus {
@@ -104,11 +95,9 @@ impl RedisBus {
 
 /// A server that lets go of keys when its memory is full takes whole streams.
 fn check_eviction(url: &RedisUrl, client: &redis::Client) -> Result<(), OpenError> {
-    let mut request = Vec::new();
-    push(&mut request, &[b"INFO", b"memory"]);
-    let answers = Link::open(client, "corec-start").and_then(|mut link| link.ask(&request, 1));
-    let Ok(answers) = answers else { return Ok(()) };
-    let Some(facts) = reply::text(&answers[0]) else {
+    let answer = Link::open(client, "corec-start").and_then(|mut link| link.ask_one(&[b"INFO", b"memory"]));
+    let Ok(answer) = answer else { return Ok(()) };
+    let Some(facts) = reply::text(&answer) else {
         tracing::warn!("bus {}: may not look at its memory policy (INFO)", url.shown);
         return Ok(());
     };
@@ -119,7 +108,8 @@ fn check_eviction(url: &RedisUrl, client: &redis::Client) -> Result<(), OpenErro
     if policy == "noeviction" {
         Ok(())
     } else if limit == "0" || url.accepts_eviction || policy.starts_with("volatile") {
-        tracing::warn!("{what} before it has a maxmemory: it would let go of streams in silence");
+        let risk = if limit == "0" { "once it has a maxmemory it" } else { "it" };
+        tracing::warn!("{what}: {risk} lets go of streams, or of what a run has sent, in silence");
         Ok(())
     } else {
         let todo = "it lets go of whole streams in silence: redis-cli CONFIG SET maxmemory-policy noeviction, or ?eviction=accept";

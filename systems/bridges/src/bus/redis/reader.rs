@@ -11,11 +11,13 @@ use corec_core::bus::Cursor;
 use redis::{Client, Value};
 
 use super::command::push;
+use super::id;
 use super::inbox::{Inbox, Reading};
 use super::link::{Link, LinkError};
 use super::locate::locate;
 use super::reply::{entries, stream_info, text};
 use super::url::RedisUrl;
+use crate::wait::{Backoff, now};
 
 /// How long the server may wait for an entry before it says that there is none.
 const BLOCK: Duration = Duration::from_millis(250);
@@ -36,18 +38,10 @@ pub struct Reader {
     pub inbox: Arc<Inbox>,
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "pauses and how long the server is away; no result depends on it"
-)]
-fn now() -> Instant {
-    Instant::now()
-}
-
 impl Reader {
     /// Reads until the inbox closes.
     pub fn run(self) {
-        let mut pause = PAUSES[0];
+        let mut backoff = Backoff::new(PAUSES[0], PAUSES[1]);
         loop {
             {
                 let mut inner = self.inbox.lock();
@@ -59,7 +53,7 @@ impl Reader {
                 }
             }
             let error =
-                match Link::open(&self.client, &self.name).and_then(|link| self.read(link, &mut pause)) {
+                match Link::open(&self.client, &self.name).and_then(|link| self.read(link, &mut backoff)) {
                     Ok(()) => return,
                     Err(error) => error,
                 };
@@ -69,12 +63,10 @@ impl Reader {
                 inner.failure = Some(text);
                 return;
             }
+            let pause = backoff.pause();
             tracing::warn!("bus {text}; tried again in {:.1} s", pause.as_secs_f64());
             inner.leave(text, now());
-            // Several readers do not all come back at once.
-            let jitter = 0.75 + 0.5 * f64::from(now().elapsed().subsec_nanos() % 1000) / 1000.0;
-            let until = now() + pause.mul_f64(jitter);
-            pause = (pause * 2).min(PAUSES[1]);
+            let until = now() + pause;
             while !inner.is_closing && now() < until {
                 inner = self.inbox.wait(inner, until.saturating_duration_since(now()));
             }
@@ -82,9 +74,8 @@ impl Reader {
     }
 
     /// Reads on one connection until it breaks, or the inbox closes.
-    fn read(&self, mut link: Link, pause: &mut Duration) -> Result<(), LinkError> {
+    fn read(&self, mut link: Link, backoff: &mut Backoff) -> Result<(), LinkError> {
         link.allow(BLOCK)?;
-        let mut request = Vec::new();
         let mut looked: Option<Instant> = None;
         loop {
             let (mut wanted, mut is_new) = (Vec::new(), false);
@@ -92,7 +83,7 @@ impl Reader {
                 let mut inner = self.inbox.lock();
                 if inner.is_closing {
                     drop(inner);
-                    return self.look_at_last(link, &mut request);
+                    return self.look_at_last(link);
                 }
                 for (name, reading) in &mut inner.streams {
                     is_new |= !reading.is_located;
@@ -103,9 +94,9 @@ impl Reader {
                 }
             }
             if is_new || looked.is_none_or(|at| at.elapsed() >= LOOK) {
-                self.look(&mut link, &mut request)?;
+                self.look(&mut link)?;
                 looked = Some(now());
-                *pause = PAUSES[0];
+                backoff.reset();
                 continue;
             }
             // The one with the least room says how many are asked for: the command has one number for all.
@@ -114,7 +105,7 @@ impl Reader {
                 drop(self.inbox.wait(inner, BLOCK));
                 continue;
             };
-            for (name, entries) in entries(self.ask(&mut link, &mut request, &wanted, count)?)? {
+            for (name, entries) in entries(read_on(&mut link, &wanted, count)?)? {
                 let asked =
                     wanted.iter().find(|(wanted, _, _)| *wanted == name).map(|(_, cursor, _)| *cursor);
                 let mut inner = self.inbox.lock();
@@ -129,54 +120,29 @@ impl Reader {
         }
     }
 
-    fn ask(
-        &self,
-        link: &mut Link,
-        request: &mut Vec<u8>,
-        wanted: &[(String, Cursor, usize)],
-        count: usize,
-    ) -> Result<Value, LinkError> {
-        let (count, block) = (count.to_string(), BLOCK.as_millis().to_string());
-        let cursors: Vec<String> = wanted.iter().map(|(_, cursor, _)| cursor.to_string()).collect();
-        let mut words: Vec<&[u8]> =
-            vec![b"XREAD", b"COUNT", count.as_bytes(), b"BLOCK", block.as_bytes(), b"STREAMS"];
-        words.extend(wanted.iter().map(|(name, _, _)| name.as_bytes()));
-        words.extend(cursors.iter().map(String::as_bytes));
-        request.clear();
-        push(request, &words);
-        let mut answers = link.ask(request, 1)?;
-        Ok(answers.pop().unwrap_or_default())
-    }
-
     /// Looks once more before it ends: what was lost since is told, and who goes on with the run knows how many entries there had been.
-    fn look_at_last(&self, mut link: Link, request: &mut Vec<u8>) -> Result<(), LinkError> {
+    fn look_at_last(&self, mut link: Link) -> Result<(), LinkError> {
         link.limit(LAST_LOOK)?;
         // A server that does not answer is no news any more.
-        _ = self.look(&mut link, request);
+        _ = self.look(&mut link);
         Ok(())
     }
 
     /// Whether the entry at the cursor is still there; none where nothing was read yet. No number tells an older state of a stream that
     /// has gone on since from the stream as it was.
-    fn has_entry(
-        &self,
-        link: &mut Link,
-        request: &mut Vec<u8>,
-        name: &str,
-    ) -> Result<Option<bool>, LinkError> {
+    fn has_entry(&self, link: &mut Link, name: &str) -> Result<Option<bool>, LinkError> {
         let cursor = self.inbox.lock().streams.get(name).map(|reading| reading.place.cursor);
-        let Some((cursor, from)) = cursor.and_then(|cursor| Some((cursor, before(cursor)?))) else {
+        let Some((cursor, from)) = cursor.and_then(|cursor| Some((cursor, id::before(cursor)?))) else {
             return Ok(None);
         };
         let from = from.to_string();
-        request.clear();
-        push(request, &[b"XREAD", b"COUNT", b"1", b"STREAMS", name.as_bytes(), from.as_bytes()]);
-        let found = entries(link.ask(request, 1)?.pop().unwrap_or_default())?;
+        let words = [&b"XREAD"[..], b"COUNT", b"1", b"STREAMS", name.as_bytes(), from.as_bytes()];
+        let found = entries(link.ask_one(&words)?)?;
         Ok(Some(found.iter().flat_map(|(_, entries)| entries).any(|entry| entry.cursor == cursor)))
     }
 
     /// Looks whether streams are what they were, and leaves on the server how far the journal is.
-    fn look(&self, link: &mut Link, request: &mut Vec<u8>) -> Result<(), LinkError> {
+    fn look(&self, link: &mut Link) -> Result<(), LinkError> {
         let names: Vec<(String, bool)> = self
             .inbox
             .lock()
@@ -186,13 +152,13 @@ impl Reader {
             .collect();
         for (name, is_located) in names {
             let key = format!("corec:read:{name}");
-            request.clear();
-            push(request, &[b"HGET", key.as_bytes(), self.field.as_bytes()]);
-            push(request, &[b"XINFO", b"STREAM", name.as_bytes()]);
-            let answers = link.ask(request, 2)?;
+            let mut request = Vec::new();
+            push(&mut request, &[b"HGET", key.as_bytes(), self.field.as_bytes()]);
+            push(&mut request, &[b"XINFO", b"STREAM", name.as_bytes()]);
+            let answers = link.ask(&request, 2)?;
             let [known, info] = <[Value; 2]>::try_from(answers).unwrap_or_default();
             let info = stream_info(info)?;
-            let has_entry = if is_located { None } else { self.has_entry(link, request, &name)? };
+            let has_entry = if is_located { None } else { self.has_entry(link, &name)? };
             let left = {
                 let mut inner = self.inbox.lock();
                 let Some(reading) = inner.streams.get_mut(&name) else { continue };
@@ -208,22 +174,23 @@ impl Reader {
                 let position = reading.position_done().map_or_else(|| "-".into(), |n| n.to_string());
                 format!("{} {position}", reading.done)
             };
-            request.clear();
-            push(request, &[b"HSET", key.as_bytes(), self.field.as_bytes(), left.as_bytes()]);
             // A user who may not write does without: it is a hint.
-            link.ask(request, 1)?;
+            link.ask_one(&[b"HSET", key.as_bytes(), self.field.as_bytes(), left.as_bytes()])?;
         }
         self.inbox.lock().come_back();
         Ok(())
     }
 }
 
-/// The place right before this one.
-fn before(Cursor(milliseconds, sequence): Cursor) -> Option<Cursor> {
-    match sequence.checked_sub(1) {
-        Some(sequence) => Some(Cursor(milliseconds, sequence)),
-        None => milliseconds.checked_sub(1).map(|milliseconds| Cursor(milliseconds, u64::MAX)),
-    }
+/// Waits for entries of streams after their cursors, at most `count` of each.
+fn read_on(link: &mut Link, wanted: &[(String, Cursor, usize)], count: usize) -> Result<Value, LinkError> {
+    let (count, block) = (count.to_string(), BLOCK.as_millis().to_string());
+    let cursors: Vec<String> = wanted.iter().map(|(_, cursor, _)| cursor.to_string()).collect();
+    let mut words: Vec<&[u8]> =
+        vec![b"XREAD", b"COUNT", count.as_bytes(), b"BLOCK", block.as_bytes(), b"STREAMS"];
+    words.extend(wanted.iter().map(|(name, _, _)| name.as_bytes()));
+    words.extend(cursors.iter().map(String::as_bytes));
+    link.ask_one(&words)
 }
 
 /// Takes from what the server knows of this reader how many entries the stream had had at its cursor.
@@ -233,7 +200,7 @@ fn remember(reading: &mut Reading, known: Option<&str>) {
         return;
     }
     let (at, position) = known.and_then(|known| known.split_once(' ')).unwrap_or_default();
-    if super::id::parse(at.as_bytes()) == Some(reading.place.cursor) {
+    if id::parse(at.as_bytes()) == Some(reading.place.cursor) {
         reading.place.position = position.parse().ok();
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use corec_core::bus::{BusError, Cursor, Entry, Polled};
 use redis::Client;
 
-use super::command::push;
 use super::inbox::{Inbox, Reading};
 use super::link::{Link, LinkError};
 use super::reader::Reader;
 use super::reply::entries;
 use super::url::RedisUrl;
 use crate::bus::OpenError;
+use crate::wait::now;
 
 /// Reads streams, each by a cursor. The thread ends when it is dropped.
 pub struct StreamReader {
@@ -77,10 +77,8 @@ impl StreamReader {
     /// # Errors
     /// A server that is away, or a stream that can't be read: a text.
     pub fn first(&self, stream: &str) -> Result<Option<Entry>, String> {
-        let mut request = Vec::new();
-        push(&mut request, &[b"XREAD", b"COUNT", b"1", b"STREAMS", stream.as_bytes(), b"0-0"]);
-        let asked = Link::open(&self.client, &self.name).and_then(|mut link| link.ask(&request, 1));
-        let read = asked.and_then(|mut answers| entries(answers.pop().unwrap_or_default()));
+        let words = [&b"XREAD"[..], b"COUNT", b"1", b"STREAMS", stream.as_bytes(), b"0-0"];
+        let read = Link::open(&self.client, &self.name).and_then(|mut link| entries(link.ask_one(&words)?));
         let first = read.map_err(|error| error.text().to_string())?.pop();
         Ok(first.and_then(|(_, mut entries)| entries.pop()))
     }
@@ -168,7 +166,7 @@ impl RedisUrl {
     ) -> Result<T, OpenError> {
         /// Between two attempts.
         const PAUSE: Duration = Duration::from_millis(200);
-        let until = super::now() + connect_timeout;
+        let until = now() + connect_timeout;
         loop {
             let error = match ask() {
                 Ok(done) => return Ok(done),
@@ -176,7 +174,7 @@ impl RedisUrl {
             };
             let text = format!("bus {}: {}", self.shown, error.text());
             match error {
-                LinkError::Away(_) if super::now() < until => std::thread::sleep(PAUSE),
+                LinkError::Away(_) if now() < until => std::thread::sleep(PAUSE),
                 LinkError::Away(_) => {
                     let seconds = connect_timeout.as_secs_f64();
                     let todo = "start it, or wait longer with --connect-timeout, or run with --bus memory";

@@ -131,11 +131,7 @@ impl Tail {
         match self.from {
             TailFrom::Start => Cursor::START,
             TailFrom::End => info.unwrap_or_default().last,
-            TailFrom::Entry(Cursor(first, second)) => match (first.checked_sub(1), second.checked_sub(1)) {
-                (_, Some(second)) => Cursor(first, second),
-                (Some(first), None) => Cursor(first, u64::MAX),
-                (None, None) => Cursor::START,
-            },
+            TailFrom::Entry(entry) => id::before(entry).unwrap_or_default(),
         }
     }
 }

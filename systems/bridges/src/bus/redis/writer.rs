@@ -6,6 +6,7 @@
 //! with its run finds its transaction refused. Ids of entries are the server's own, so that others may write to a stream as well.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,7 +46,9 @@ pub struct Writer {
     lost: Arc<AtomicU64>,
     written: BTreeMap<String, Written>,
     request: Vec<u8>,
+    /// `INSTANCE/RUN/`, so many bytes, and what follows in the entry at hand.
     words: String,
+    prefix: usize,
 }
 
 impl Writer {
@@ -54,6 +57,7 @@ impl Writer {
     /// # Errors
     /// See [`LinkError`].
     pub fn open(url: &RedisUrl, client: Client, instance: &str, run: RunId) -> Result<Self, LinkError> {
+        let words = format!("{instance}/{run}/");
         let mut writer = Self {
             url: url.clone(),
             client,
@@ -67,7 +71,8 @@ impl Writer {
             lost: Arc::default(),
             written: BTreeMap::new(),
             request: Vec::new(),
-            words: String::new(),
+            prefix: words.len(),
+            words,
         };
         writer.connect()?;
         Ok(writer)
@@ -77,24 +82,20 @@ impl Writer {
     fn connect(&mut self) -> Result<(), LinkError> {
         let mut link = Link::open(&self.client, &format!("corec-{}-out", self.instance))?;
         let key = self.key.clone();
-        let mut request = Vec::new();
-        push(&mut request, &[b"HGET", &key, b"fence"]);
-        let found = link.ask(&request, 1)?;
-        let found = number(&found[0]).map_err(|_| unexpected("HGET", &found[0]))?;
+        let found = link.ask_one(&[b"HGET", &key, b"fence"])?;
+        let found = number(&found).map_err(|_| unexpected("HGET", &found))?;
         match (self.fence, found) {
             (Some(own), Some(found)) if own < found => return Err(self.fenced()),
             (Some(own), Some(found)) if own == found => {}
             (own, found) => {
-                request.clear();
                 // A server that has forgotten it, or has an older state, has the same one again: who was fenced before stays so.
                 let by = own.map_or(1, |own| own - found.unwrap_or(0)).to_string();
-                push(&mut request, &[b"HINCRBY", &key, b"fence", by.as_bytes()]);
-                let begun = link.ask(&request, 1)?;
+                let begun = link.ask_one(&[b"HINCRBY", &key, b"fence", by.as_bytes()])?;
                 self.fence =
-                    Some(number(&begun[0]).ok().flatten().ok_or_else(|| unexpected("HINCRBY", &begun[0]))?);
+                    Some(number(&begun).ok().flatten().ok_or_else(|| unexpected("HINCRBY", &begun))?);
             }
         }
-        request.clear();
+        let mut request = Vec::new();
         push(&mut request, &[b"WATCH", &key]);
         push(&mut request, &[b"HMGET", &key, b"fence", b"last", b"count"]);
         let answers = link.ask(&request, 2)?;
@@ -167,10 +168,9 @@ impl Writer {
         request.clear();
         push(request, &[b"MULTI"]);
         for Outgoing { stream, id, data } in items {
-            self.words.clear();
-            let (instance, run, id) = (&self.instance, self.run, id::output_text(*id));
-            // A text takes what is written.
-            _ = std::fmt::Write::write_fmt(&mut self.words, format_args!("{instance}/{run}/{id}"));
+            self.words.truncate(self.prefix);
+            let OutputId { epoch, tick, sequence } = id;
+            write!(self.words, "{epoch}.{tick}.{sequence}").expect("a text takes what is written");
             push(request, &[b"XADD", stream.as_bytes(), b"*", b"data", data, b"id", self.words.as_bytes()]);
         }
         let (last, number) = (id::output_text(end.id), count.to_string());
@@ -231,10 +231,8 @@ impl Writer {
         let Some(link) = &mut self.link else { return Ok(()) };
         for (stream, written) in &mut self.written {
             let Some(keep_from) = written.too_many() else { continue };
-            self.request.clear();
-            push(&mut self.request, &[b"HVALS", format!("corec:read:{stream}").as_bytes()]);
-            let readers = link.ask(&self.request, 1)?;
-            let readers: Vec<Cursor> = match &readers[0] {
+            let readers = link.ask_one(&[b"HVALS", format!("corec:read:{stream}").as_bytes()])?;
+            let readers: Vec<Cursor> = match &readers {
                 Value::Array(readers) => readers
                     .iter()
                     .filter_map(|reader| id::parse(text(reader)?.split(' ').next()?.as_bytes()))
@@ -242,12 +240,7 @@ impl Writer {
                 _ => Vec::new(),
             };
             let from = written.trim(keep_from, readers.into_iter().min());
-            self.request.clear();
-            push(
-                &mut self.request,
-                &[b"XTRIM", stream.as_bytes(), b"MINID", b"~", from.to_string().as_bytes()],
-            );
-            link.ask(&self.request, 1)?;
+            link.ask_one(&[b"XTRIM", stream.as_bytes(), b"MINID", b"~", from.to_string().as_bytes()])?;
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ use corec_core::store::{Batch, RunRecord, Store, StoreError};
 
 pub(super) use doctor::examine;
 
+use crate::wait::{Backoff, now};
 use cursor::Owned;
 use flush::{Buffers, Flushed, flush};
 use server::{Link, Server};
@@ -91,22 +92,24 @@ impl PostgresStore {
         &mut self,
         mut work: impl AsyncFnMut(&mut Link, &mut Option<Owned>) -> Result<(), Trouble>,
     ) -> Result<(), StoreError> {
-        let (start, mut pause) = (now(), PAUSES[0]);
+        let (start, mut backoff) = (now(), Backoff::new(PAUSES[0], PAUSES[1]));
         loop {
             let connected = if self.server.is_connected() { Ok(()) } else { self.server.connect() };
             let owned = &mut self.owned;
             match connected.and_then(|()| self.server.run(async |link| work(link, owned).await)) {
                 Ok(()) => return Ok(()),
-                Err(Trouble::Away(why)) if start.elapsed() + pause >= self.connect_timeout => {
+                Err(Trouble::Away(why)) if start.elapsed() >= self.connect_timeout => {
                     let seconds = self.connect_timeout.as_secs_f32();
                     return Err(self.error(Trouble::Away(format!(
                         "away for {seconds} s: {why}: the server must be up and reachable at the URL's host and port"
                     ))));
                 }
-                Err(Trouble::Away(_)) => std::thread::sleep(pause),
+                Err(Trouble::Away(_)) => {
+                    let left = self.connect_timeout.saturating_sub(start.elapsed());
+                    std::thread::sleep(backoff.pause().min(left));
+                }
                 Err(other) => return Err(self.error(other)),
             }
-            pause = (pause * 2).min(PAUSES[1]);
         }
     }
 
@@ -219,9 +222,4 @@ impl Store for PostgresStore {
 
 fn not_begun() -> Trouble {
     Trouble::Refused("found rows of no run, must begin one first".into())
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long a server has been away; no result depends on it")]
-fn now() -> Instant {
-    Instant::now()
 }
