@@ -114,10 +114,14 @@ pub fn redact_url(url: &str) -> String {
 /// ```
 /// use corec_core::config::with_encoded_password;
 /// assert_eq!(with_encoded_password("redis://ana:a/b@c:d@db:6379"), "redis://ana:a%2Fb%40c%3Ad@db:6379");
+/// assert_eq!(with_encoded_password("redis://ana:pw@db?ca=/home/x@y/ca.pem"), "redis://ana:pw@db?ca=/home/x@y/ca.pem");
 /// ```
 pub fn with_encoded_password(url: &str) -> String {
     let parts = url.split_once("://").and_then(|(scheme, rest)| {
-        let (user, address) = rest.rsplit_once('@')?;
+        // An `@` in the parameters ends no password: where there is one before them, that does.
+        let before_parameters = rest.find('?').filter(|at| rest[..*at].contains('@'));
+        let end = rest[..before_parameters.unwrap_or(rest.len())].rfind('@')?;
+        let (user, address) = (&rest[..end], &rest[end + 1..]);
         let (name, password) = user.split_once(':')?;
         Some((scheme, name, password, address))
     });

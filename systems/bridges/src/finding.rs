@@ -1,7 +1,5 @@
 //! Finding: one thing that was looked at before a run, and what to change if it would hurt.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use serde::Serialize;
 
 /// How far a server's clock may be from ours: more than what a network and a clock that is kept right add up to.
@@ -62,16 +60,6 @@ impl Findings {
     pub fn finish(self) -> Vec<Finding> {
         self.list
     }
-}
-
-/// Seconds since 1970 by our clock.
-#[expect(clippy::disallowed_methods, reason = "compared with a server's clock; no result depends on it")]
-#[cfg_attr(
-    not(any(feature = "redis", feature = "postgres")),
-    allow(dead_code, reason = "only servers are compared with it")
-)]
-pub(crate) fn our_clock() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
 }
 
 /// Whether what is sent to a host does not leave the machine.

@@ -67,16 +67,19 @@ pub fn publish_frames(
         frame: None,
         sequence: 0,
     });
+    let mut shown: Vec<[u8; 4]> = Vec::new();
     blocks.for_each_block(|view, (ids, signals, healths)| {
         let threshold = stats.of(view.id()).threshold;
         let settings = view.group.settings();
+        shown.clear();
+        shown.extend(signals.iter().zip(healths).map(|(signal, health)| {
+            let sent = if health.is_active() && signal.value > threshold { signal.value } else { 0.0 };
+            sent.to_le_bytes()
+        }));
         let mut add = |frames: &mut Frames| {
             let frame = frames.room(view.id().0, &settings.kind, ids.len(), &mut send);
             frame.columns[0].bytes.extend_from_slice(bytemuck::cast_slice(ids));
-            for (signal, health) in signals.iter().zip(healths) {
-                let sent = if health.is_active() && signal.value > threshold { signal.value } else { 0.0 };
-                frame.columns[1].bytes.extend_from_slice(&sent.to_le_bytes());
-            }
+            frame.columns[1].bytes.extend_from_slice(shown.as_flattened());
         };
         add(&mut all);
         if CRITICAL_CHANNELS.contains(&settings.channel.0) {

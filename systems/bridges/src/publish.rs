@@ -162,19 +162,23 @@ fn fill(batch: &mut Batch, tick: u64, population: &Population, stats: &Stats, to
     metric("repairs", totals.repairs as f64);
 }
 
-/// Shutdown: sends what is left, and closes store and bus. A run without a tick may have none yet, and has said nothing.
+/// Close: what is left to be said is of the last tick and those before it, which nothing may be added to any more.
+pub fn seal(tick: Res<Tick>, mut journal: ResMut<Journal>) {
+    journal.seal(tick.0.saturating_sub(1));
+}
+
+/// Close: sends what is left, and closes store and bus. A run without a tick may have none yet, and has said nothing.
 pub fn close(
     mut alerts: ResMut<Alerts>,
     bus: Option<ResMut<RunBus>>,
     (mut batch, lane): (ResMut<Batch>, Option<ResMut<StoreLane>>),
     (tick, epoch): (Res<Tick>, Res<Epoch>),
-    mut journal: ResMut<Journal>,
+    journal: Res<Journal>,
     mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
 ) {
     let Some((mut lane, mut bus)) = lane.zip(bus) else { return };
-    // What is left is of the last tick and those before it.
-    if journal.seal(tick.0.saturating_sub(1)) {
+    if journal.failure().is_none() {
         send_alerts(&mut alerts, &mut bus, &mut batch, &mut outputs, (*epoch, *tick), &mut ending);
         lane.send(&mut batch);
     }

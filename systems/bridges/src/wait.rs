@@ -1,12 +1,22 @@
 //! Wait: the clock that bridges go by, and the pauses before a server that is away is tried again.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Now.
 #[expect(clippy::disallowed_methods, reason = "how long the outside takes; no result depends on it")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Seconds since 1970 by our clock.
+#[expect(clippy::disallowed_methods, reason = "compared with others' clocks; no result depends on it")]
+#[cfg_attr(
+    not(any(feature = "redis", feature = "postgres")),
+    allow(dead_code, reason = "only servers are compared with it")
+)]
+pub(crate) fn our_clock() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
 }
 
 /// A share of 0.75 to 1.25, another each time: those who wait for one server do not all come back to it at once.

@@ -59,7 +59,10 @@ impl Plugin for CorecPlugin {
             publish.in_set(Phase::Publish),
         );
         app.add_systems(Update, tick.in_set(Owner::BuiltIn));
-        app.add_systems(Close, (channels::carry, publish::close).chain().in_set(Owner::BuiltIn));
+        app.add_systems(
+            Close,
+            (publish::seal, channels::carry, publish::close).chain().in_set(Owner::BuiltIn),
+        );
     }
 }
 

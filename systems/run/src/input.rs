@@ -12,6 +12,7 @@ use corec_core::journal::Journal;
 use corec_core::journal::{Input, Inputs, LogError};
 use corec_core::section::Section;
 use corec_core::stop::Stop;
+use corec_core::units::RunId;
 use corec_telemetry::feed::Feed;
 use corec_telemetry::settings::{Replicas, Telemetry};
 use corec_telemetry::source::is_pipe;
@@ -21,7 +22,7 @@ use corec_telemetry::windows::Windows;
 
 use crate::error::RunError;
 #[cfg(feature = "redis")]
-use crate::stream_rows;
+use crate::stream_rows::{self, Before};
 
 /// Opens the table of a telemetry scenario and gives its twins their number. `journal` is that of the run that goes on: a pipe that
 /// brings nothing more has been recorded there.
@@ -30,7 +31,7 @@ pub(crate) fn open_table(
     input: Option<&Path>,
     windows: Option<&Path>,
     journal: Option<&Path>,
-    connect_timeout: Duration,
+    (run, connect_timeout): (RunId, Duration),
     stop: &Stop,
 ) -> Result<Option<Feed>, RunError> {
     let usage = |text: String| Err(RunError::Usage(text));
@@ -54,7 +55,7 @@ pub(crate) fn open_table(
     let path = input.unwrap_or(Path::new(""));
     let table = match input {
         Some(path) => TableReader::open_until(path, stop),
-        None => return open_stream(scenario, windows, journal, connect_timeout, stop),
+        None => return open_stream(scenario, windows, journal, (run, connect_timeout), stop),
     };
     if let Some(signal) = stop.signal() {
         return Err(RunError::Interrupted(signal));
@@ -72,39 +73,42 @@ fn open_stream(
     scenario: &mut Scenario,
     windows: Option<&Path>,
     journal: Option<&Path>,
-    connect_timeout: Duration,
+    (run, connect_timeout): (RunId, Duration),
     stop: &Stop,
 ) -> Result<Option<Feed>, RunError> {
     let BusUrl::Redis(url) = bus::parse(&scenario.bus).map_err(RunError::Usage)? else {
         return Err(RunError::Usage(format!("bus {}: has no streams of others", scenario.bus)));
     };
     let stream = scenario.input_stream.get_or_insert_with(|| Telemetry::NAME.into()).clone();
-    let (name, field) =
-        (format!("corec-{}-rows", scenario.instance_id), format!("{}/rows", scenario.instance_id));
+    let instance = &scenario.instance_id;
+    let (name, field) = (format!("corec-{instance}-rows"), format!("{instance}/{run}"));
     let reader = StreamReader::connect(&url, &name, &field, connect_timeout).map_err(bus_refusal)?;
-    let after = journal.map_or(Ok(0), last_row).map_err(|e| RunError::Usage(format!("journal: {e}")))?;
-    let lines = stream_rows::lines(reader, &stream, after, stop)
+    let before = journal.map_or(Ok(Before::default()), had_before);
+    let before = before.map_err(|e| RunError::Usage(format!("journal: {e}")))?;
+    let lines = stream_rows::lines(reader, &stream, &before, stop)
         .map_err(|e| RunError::Failed(format!("the thread for rows could not start: {e}")))?;
     if !lines.is_there() {
         tracing::warn!("stream '{stream}': waits for its first row");
     }
-    let table = TableReader::open_lines(Path::new(&stream), lines);
+    let table = TableReader::open_lines(Path::new(&stream), lines, before.columns.as_deref());
     if let Some(signal) = stop.signal() {
         return Err(RunError::Interrupted(signal));
     }
     feed_of(scenario, table.map_err(|e| RunError::Usage(e.to_string()))?, windows)
 }
 
-/// The number of the last row in a journal.
+/// What a journal has of the rows of a stream.
 #[cfg(feature = "redis")]
-fn last_row(journal: &Path) -> Result<u64, LogError> {
-    let (mut inputs, mut last) = (Inputs::of(journal)?, 0);
+fn had_before(journal: &Path) -> Result<Before, LogError> {
+    let (mut inputs, mut before) = (Inputs::of(journal)?, Before::default());
     while let Some((_, _, input)) = inputs.next_input()? {
-        if let Input::Row { sequence, .. } = input {
-            last = sequence;
+        match input {
+            Input::Row { sequence, .. } => before.last = sequence,
+            Input::Columns(columns) => before.columns = Some(columns),
+            _ => {}
         }
     }
-    Ok(last)
+    Ok(before)
 }
 
 #[cfg(not(feature = "redis"))]
@@ -112,7 +116,7 @@ fn open_stream(
     scenario: &mut Scenario,
     _: Option<&Path>,
     _: Option<&Path>,
-    _: Duration,
+    _: (RunId, Duration),
     _: &Stop,
 ) -> Result<Option<Feed>, RunError> {
     Err(bus::parse(&scenario.bus).err().map_or_else(

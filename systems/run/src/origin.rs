@@ -19,7 +19,7 @@ use crate::folder::RunFolder;
 use crate::input::{open_table, recorded_table};
 use crate::journal::Recording;
 use crate::manifest::Manifest;
-use crate::options::{Options, absolute};
+use crate::options::{Options, absolute, new_id};
 use crate::plan::RunPlan;
 use crate::recorded::{Continuation, RecordedRun};
 
@@ -27,6 +27,8 @@ use crate::recorded::{Continuation, RecordedRun};
 pub(crate) struct Origin {
     run: Option<RecordedRun>,
     pub snapshot: Option<Snapshot>,
+    /// Which run it is: the one that goes on in its own folder, or a new one.
+    pub id: RunId,
     /// Whether the run goes on in its own folder; else it begins in another.
     is_in_place: bool,
     /// That folder, until the run takes it.
@@ -73,7 +75,9 @@ impl Origin {
         // A run that goes on may have had its journal moved; one that begins elsewhere has another.
         let moved = plan.options.journal.clone().filter(|_| held.is_some());
         let journal = run.as_ref().map(|run| moved.unwrap_or_else(|| run.journal()));
-        Ok(Self { is_in_place: held.is_some(), run, snapshot, held, journal, input })
+        let id = run.as_ref().filter(|_| held.is_some()).and_then(|run| run.manifest().id);
+        let id = id.map_or_else(new_id, Ok)?;
+        Ok(Self { id, is_in_place: held.is_some(), run, snapshot, held, journal, input })
     }
 
     /// The run that goes on in its own folder.
@@ -117,8 +121,8 @@ impl Origin {
             return recorded_table(journal);
         }
         let (input, windows) = (self.input.as_deref(), options.windows.as_deref());
-        let timeout = options.connect_timeout();
-        let mut table = open_table(&mut plan.scenario, input, windows, journal, timeout, stop)?;
+        let whose = (self.id, options.connect_timeout());
+        let mut table = open_table(&mut plan.scenario, input, windows, journal, whose, stop)?;
         if let (Some(table), Some(journal)) = (&mut table, journal) {
             table.catch_up(journal, self.taken_along(), plan.input_changed).map_err(RunError::Usage)?;
         }
@@ -151,10 +155,10 @@ impl Origin {
         self.held.take().map_or_else(|| RunFolder::make(out), Ok)
     }
 
-    pub fn recording(&self, id: RunId, options: &Options, out: &Path) -> Recording {
+    pub fn recording(&self, options: &Options, out: &Path) -> Recording {
         let is_there = self.journal.as_deref().is_some_and(Path::is_dir);
         Recording {
-            run: id,
+            run: self.id,
             folder: options.journal.clone().unwrap_or_else(|| out.join(JOURNAL)),
             is_own: options.journal.is_none(),
             // What a plugin was told is an input too.

@@ -31,7 +31,7 @@ use crate::folder::RunFolder;
 use crate::input::bus_refusal;
 use crate::journal::{Recording, begin_journal};
 use crate::manifest::{self, Manifest};
-use crate::options::{self, Options, absolute, new_id};
+use crate::options::{self, Options, absolute};
 use crate::origin::Origin;
 use crate::plan::RunPlan;
 use crate::profile::Profile;
@@ -116,10 +116,10 @@ impl Start {
     /// Opens what the run writes, its store and its manifest last.
     fn finish(mut self, record: RunRecord) -> Result<(Started, Attendants), RunError> {
         let out = self.folder.path().to_path_buf();
-        let id = self.origin.goes_on().and_then(|run| run.manifest().id).map_or_else(new_id, Ok)?;
+        let id = self.origin.id;
         (self.manifest.id, self.manifest.folder, self.manifest.input) =
             (Some(id), Some(absolute(&out)), self.origin.input.as_deref().map(absolute));
-        let recording = self.origin.recording(id, &self.options, &out);
+        let recording = self.origin.recording(&self.options, &out);
         let place = claim(&mut self.folder, &self.options, &recording)?;
         for (path, option) in [(&self.options.ack, "--ack"), (&self.plan.profile, "--profile")] {
             path.as_ref().map_or(Ok(()), |path| self.folder.check_beside(path, option))?;
@@ -191,15 +191,14 @@ impl Start {
         let run = self.origin.goes_on();
         let is_old = run.is_some_and(|run| run.manifest().id.is_none());
         let record = RunRecord { id: Some(id), entities, continues: run.is_some(), is_old, ..record };
-        let opened = store::open(&self.urls[1], out, self.options.connect_timeout());
-        let opened = opened.map_err(|e| match e.is_away {
+        let started = store::open(&self.urls[1], out, self.options.connect_timeout()).and_then(|store| {
+            let spool = (self.urls[1] != "memory").then(|| spool(out, "store", id));
+            StoreLane::start(store, &record, spool)
+        });
+        let lane = started.map_err(|e| match e.is_away {
             true => RunError::Failed(e.to_string()),
             false => RunError::Usage(e.to_string()),
         })?;
-        let spool = spool(out, "store", id);
-        // What is in memory is never away.
-        let spool = (self.urls[1] != "memory").then_some(spool);
-        let lane = StoreLane::start(opened, &record, spool).map_err(|e| RunError::Failed(e.to_string()))?;
         self.simulation.world_mut().insert_resource(lane);
         Ok(())
     }

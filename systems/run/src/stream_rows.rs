@@ -3,6 +3,7 @@
 //! Every entry is a row in JSON. A row without a column `sequence` is numbered by its entry's id: `N-0`, as `corec feed` gives them, is row
 //! N, and one of the server's own, `MILLISECONDS-SEQUENCE`, has its time in the upper bits. So a run that goes on finds its place.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -40,15 +41,34 @@ fn id_of(number: u64) -> Cursor {
     }
 }
 
-/// The lines of a table that `reader` finds on `stream`, from the row after number `after` on.
+/// What a run had of its stream before.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    /// The number of the last row that it took; 0 for none.
+    pub last: u64,
+    /// The columns that it measures.
+    pub columns: Option<Vec<String>>,
+}
+
+/// The lines of a table that `reader` finds on `stream`, from the row after those of `before` on.
 ///
 /// # Errors
 /// What the system says if it has no thread to give.
-pub(crate) fn lines(reader: StreamReader, stream: &str, after: u64, stop: &Stop) -> io::Result<Lines> {
+pub(crate) fn lines(reader: StreamReader, stream: &str, before: &Before, stop: &Stop) -> io::Result<Lines> {
     let (to, from) = bounded(LINES);
     let lines = Lines::of(from, stop.clone());
-    let source =
-        Source { reader, stream: stream.into(), after, to, bringer: lines.bringer(), rows: None, warned: 0 };
+    let source = Source {
+        reader,
+        stream: stream.into(),
+        after: before.last,
+        columns: before.columns.clone().unwrap_or_default(),
+        to,
+        bringer: lines.bringer(),
+        rows: None,
+        sent: VecDeque::new(),
+        safe: 0,
+        warned: 0,
+    };
     std::thread::Builder::new().name("corec-input".into()).spawn(|| source.run())?;
     Ok(lines)
 }
@@ -58,10 +78,14 @@ struct Source {
     reader: StreamReader,
     stream: String,
     after: u64,
+    columns: Vec<String>,
     to: Sender<io::Result<Vec<u8>>>,
     bringer: Bringer,
     /// The columns, once a first row has told them.
     rows: Option<JsonRows>,
+    /// The entries of lines that are on their way, oldest first, and how many lines are safe.
+    sent: VecDeque<Cursor>,
+    safe: u64,
     warned: u64,
 }
 
@@ -87,8 +111,25 @@ impl Source {
             if polled.entries.iter().try_for_each(|entry| self.take(entry)).is_err() {
                 return;
             }
-            _ = self.reader.done(&self.stream, polled.last);
+            self.look();
         }
+    }
+
+    /// Says what is safe in the journal, and how it is with the server. A row is when the next one was taken.
+    fn look(&mut self) {
+        let mut done = None;
+        while self.safe + 1 < self.bringer.taken() {
+            done = self.sent.pop_front().or(done);
+            self.safe += 1;
+        }
+        if let Some(done) = done {
+            _ = self.reader.done(&self.stream, done);
+        }
+        let health = self.reader.health();
+        self.bringer.count(|counts| {
+            counts.outages.store(health.outages, Ordering::Relaxed);
+            counts.away_ms.store((health.away_seconds * 1e3) as u64, Ordering::Relaxed);
+        });
     }
 
     /// Where to read from: after the rows that were taken before, whose first, if it is there still, tells the columns.
@@ -114,9 +155,9 @@ impl Source {
             return Ok(());
         };
         if self.rows.is_none() {
-            match JsonRows::of(&entry.data) {
+            match JsonRows::of(&entry.data, &self.columns) {
                 Ok(rows) => {
-                    self.send(rows.header())?;
+                    self.send(entry, rows.header())?;
                     self.rows = Some(rows);
                 }
                 Err(error) => {
@@ -131,7 +172,7 @@ impl Source {
 
     fn bring(&mut self, entry: &Entry, row: Result<Vec<u8>, String>) -> Result<(), NotWanted> {
         match row {
-            Ok(row) => self.send(row),
+            Ok(row) => self.send(entry, row),
             Err(error) => {
                 self.refuse(entry, &error);
                 Ok(())
@@ -139,7 +180,8 @@ impl Source {
         }
     }
 
-    fn send(&self, line: Vec<u8>) -> Result<(), NotWanted> {
+    fn send(&mut self, entry: &Entry, line: Vec<u8>) -> Result<(), NotWanted> {
+        self.sent.push_back(entry.cursor);
         self.to.send(Ok(line)).map_err(|_| NotWanted)
     }
 

@@ -89,9 +89,13 @@ impl Feed {
         self.table.is_some()
     }
 
+    fn is_on_stream(&self) -> bool {
+        self.table.as_ref().is_some_and(TableReader::is_stream)
+    }
+
     /// Whether its rows come on this stream.
     pub fn is_on(&self, stream: &str) -> bool {
-        self.table.as_ref().is_some_and(|table| table.is_live() && table.path() == Path::new(stream))
+        self.table.as_ref().is_some_and(|table| table.is_stream() && table.path() == Path::new(stream))
     }
 
     /// Whether rows are numbered by a column `sequence`.
@@ -177,7 +181,11 @@ impl Feed {
     /// Reads a row; none at the end, or if it was taken before.
     fn read_row(&mut self) -> Result<Option<Ahead>, TableError> {
         let Some(table) = &mut self.table else { return Ok(None) };
-        let Some(meta) = table.next_row(&mut self.values_ahead)? else { return Ok(None) };
+        let meta = match table.next_row(&mut self.values_ahead) {
+            Err(error) if table.passes_over(&error) => return Ok(None),
+            read => read?,
+        };
+        let Some(meta) = meta else { return Ok(None) };
         let by_place = if table.is_live() { self.last_sequence + 1 } else { table.rows() };
         let sequence = meta.sequence.unwrap_or(by_place);
         if sequence <= self.last_sequence {
@@ -230,8 +238,10 @@ pub fn take_row(
             ending.is_finished |= is_last;
             let (values, label) = (row.values.clone(), row.label);
             journal.record(tick.0, Input::Row { sequence, values, label, is_last });
-            if let Some(ack) = &feed.ack {
+            if feed.ack.is_some() || feed.is_on_stream() {
                 journal.commit();
+            }
+            if let Some(ack) = &feed.ack {
                 // A row that is not on disk must be sent again.
                 if journal.failure().is_none()
                     && let Err(error) = ack.write(sequence)

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::live::ROW_BYTES_MAX;
+
 /// The column that numbers rows.
 const SEQUENCE: &str = "sequence";
 
@@ -16,17 +18,18 @@ pub struct JsonRows {
 }
 
 impl JsonRows {
-    /// The columns of a first row.
+    /// The columns of a first row, and those of `columns` that it lacks.
     ///
     /// # Errors
     /// What is no row: a text.
-    pub fn of(first: &[u8]) -> Result<Self, String> {
+    pub fn of(first: &[u8], columns: &[String]) -> Result<Self, String> {
         let row = parse(first)?;
         if row.is_empty() {
             return Err("found an object without columns, must have one".into());
         }
         let has_sequence = row.keys().any(|name| name.eq_ignore_ascii_case(SEQUENCE));
-        Ok(Self { names: row.keys().cloned().collect(), has_sequence })
+        let lacks = columns.iter().filter(|column| !row.contains_key(*column));
+        Ok(Self { names: row.keys().chain(lacks).cloned().collect(), has_sequence })
     }
 
     /// The table's first line.
@@ -44,7 +47,11 @@ impl JsonRows {
         let number = (!self.has_sequence).then(|| Ok(sequence.to_string()));
         let cells = self.names.iter().map(|name| cell(name, row.get(name)));
         let cells: Result<Vec<String>, String> = number.into_iter().chain(cells).collect();
-        Ok(line(cells?.iter().map(String::as_str)))
+        let line = line(cells?.iter().map(String::as_str));
+        if line.len() > ROW_BYTES_MAX {
+            return Err(format!("found {} bytes, must be at most {ROW_BYTES_MAX}", line.len()));
+        }
+        Ok(line)
     }
 }
 
@@ -94,12 +101,12 @@ mod tests {
 
     #[test]
     fn rows_become_lines_with_the_first_ones_columns() {
-        let rows = JsonRows::of(br#"{"time": "2026-01-01", "a, b": 1.5, "c": null}"#).unwrap();
+        let rows = JsonRows::of(br#"{"time": "2026-01-01", "a, b": 1.5, "c": null}"#, &[]).unwrap();
         assert_eq!(rows.header(), b"sequence,time,\"a, b\",c\n");
         let line = rows.row(7, br#"{"c": -1e-3, "time": "x\ny", "new": 3, "a, b": true}"#).unwrap();
         assert_eq!(line, b"7,x y,1,-0.001\n");
         assert_eq!(rows.row(8, b"{}").unwrap(), b"8,\"\",\"\",\"\"\n");
-        let own = JsonRows::of(br#"{"sequence": 4, "v": 1}"#).unwrap();
+        let own = JsonRows::of(br#"{"sequence": 4, "v": 1}"#, &[]).unwrap();
         assert_eq!(
             (own.header(), own.row(9, br#"{"v": 2, "sequence": 5}"#)),
             (b"sequence,v\n".into(), Ok(b"5,2\n".into()))
@@ -108,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_no_row_is_refused() {
-        let rows = JsonRows::of(br#"{"v": 1}"#).unwrap();
+        let rows = JsonRows::of(br#"{"v": 1}"#, &[]).unwrap();
         for (data, wanted) in [
             (&b""[..], "no JSON"),
             (b"[1]", "no object"),
@@ -118,6 +125,10 @@ mod tests {
             let error = rows.row(1, data).unwrap_err();
             assert!(error.contains(wanted), "{error}");
         }
-        assert!(JsonRows::of(b"{}").is_err());
+        assert!(JsonRows::of(b"{}", &[]).is_err());
+        assert!(rows.row(1, format!(r#"{{"v": "{}"}}"#, "x".repeat(ROW_BYTES_MAX)).as_bytes()).is_err());
+        // What a run measured before is a column whatever the first row has.
+        let rows = JsonRows::of(br#"{"v": 1}"#, &["w".into(), "v".into()]).unwrap();
+        assert_eq!(rows.header(), b"sequence,v,w\n");
     }
 }

@@ -14,8 +14,9 @@ pub mod settings;
 
 mod cell;
 mod header;
-pub mod json_rows;
 pub mod live;
+
+pub mod json_rows;
 pub mod source;
 pub mod table_error;
 

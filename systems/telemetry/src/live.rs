@@ -31,6 +31,12 @@ pub struct LineCounts {
     pub refused: AtomicU64,
     /// Entries that the far side has lost.
     pub lost: AtomicU64,
+    /// How often the far side was away.
+    pub outages: AtomicU64,
+    /// Milliseconds of all outages.
+    pub away_ms: AtomicU64,
+    /// Lines that were taken.
+    taken: AtomicU64,
 }
 
 /// The other end of lines that somebody brings.
@@ -40,6 +46,11 @@ impl Bringer {
     /// Whether anybody still takes them.
     pub fn is_wanted(&self) -> bool {
         self.0.strong_count() > 0
+    }
+
+    /// Lines that were taken: of all but the last one, the tick is over.
+    pub fn taken(&self) -> u64 {
+        self.0.upgrade().map_or(0, |shared| shared.counts.taken.load(Ordering::Relaxed))
     }
 
     /// Counts what is told to, if anybody still wants to know.
@@ -122,10 +133,9 @@ impl Lines {
         Bringer(Arc::downgrade(&self.0))
     }
 
-    /// Entries that are no row, and those that were lost.
-    pub fn counts(&self) -> [u64; 2] {
-        let LineCounts { refused, lost } = &self.0.counts;
-        [refused, lost].map(|count| count.load(Ordering::Relaxed))
+    /// What has been counted.
+    pub fn counts(&self) -> &LineCounts {
+        &self.0.counts
     }
 
     /// Waits until a line is there; says whether one came before the pipe was closed or the run is to stop.
@@ -133,15 +143,18 @@ impl Lines {
     /// # Errors
     /// What the system says.
     pub fn wait(&self) -> io::Result<bool> {
-        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).wait()
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).wait(&self.0.counts.taken)
     }
 }
 
 impl Inner {
-    fn wait(&mut self) -> io::Result<bool> {
+    fn wait(&mut self, taken: &AtomicU64) -> io::Result<bool> {
         while self.at == self.line.len() {
             match self.lines.recv_timeout(Duration::from_millis(20)) {
-                Ok(line) => (self.line, self.at) = (line?, 0),
+                Ok(line) => {
+                    (self.line, self.at) = (line?, 0);
+                    taken.fetch_add(1, Ordering::Relaxed);
+                }
                 Err(RecvTimeoutError::Disconnected) => return Ok(false),
                 Err(RecvTimeoutError::Timeout) if self.stop.is_set() => return Ok(false),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -154,7 +167,7 @@ impl Inner {
 impl Read for Lines {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let mut inner = self.0.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if !inner.wait()? {
+        if !inner.wait(&self.0.counts.taken)? {
             return Ok(0);
         }
         let count = to.len().min(inner.line.len() - inner.at);

@@ -1,6 +1,6 @@
 //! Judge: what becomes of a row, by how far the stream is and the engine.
 
-use corec_bridges::bus::redis::{Place, RowStream, Rows};
+use corec_bridges::bus::redis::{RowBatch, RowStream, StreamEnd};
 
 use super::report::FeedReport;
 
@@ -13,7 +13,7 @@ const NUMBERS: u64 = TIMES / 1000;
 pub(super) struct Judge {
     stream: String,
     /// Where the stream is, and whether its last row was seen to be one of the table's.
-    pub place: Place,
+    pub place: StreamEnd,
     is_proved: bool,
     /// The last row that the engine has; none if it does not say.
     pub acknowledged: Option<u64>,
@@ -38,7 +38,7 @@ impl Judge {
     }
 
     /// The stream was asked how far it is.
-    pub fn find(&mut self, place: Place) {
+    pub fn find(&mut self, place: StreamEnd) {
         self.reached = self.reached.max(place.last);
         (self.place, self.is_proved) = (place, false);
     }
@@ -46,7 +46,7 @@ impl Judge {
     /// The stream has all rows up to `last`, which is one of the table's.
     pub fn has(&mut self, last: u64) {
         self.reached = self.reached.max(last);
-        (self.place, self.is_proved) = (Place { last, row: None, first_after: Some(0) }, true);
+        (self.place, self.is_proved) = (StreamEnd { last, row: None, first_after: Some(0) }, true);
     }
 
     /// The last row that need not be sent.
@@ -126,8 +126,8 @@ impl Judge {
     ///
     /// # Errors
     /// A stream that is not of this table alone.
-    pub fn rest(&mut self, rows: &Rows, reached: u64) -> Result<Rows, String> {
-        let mut rest = Rows::default();
+    pub fn rest(&mut self, rows: &RowBatch, reached: u64) -> Result<RowBatch, String> {
+        let mut rest = RowBatch::default();
         for (sequence, row) in rows.iter() {
             if sequence == self.place.last {
                 self.prove(row)?;

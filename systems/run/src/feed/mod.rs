@@ -11,7 +11,7 @@ mod judge;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use corec_bridges::bus::redis::{LinkError, RedisUrl, RowStream, Rows};
+use corec_bridges::bus::redis::{LinkError, RedisUrl, RowBatch, RowStream};
 use corec_bridges::wait::Backoff;
 use corec_core::stop::Stop;
 use corec_telemetry::ack;
@@ -77,7 +77,7 @@ pub fn feed(what: &Feeding, stop: &Stop, tell: &mut dyn FnMut(&FeedReport)) -> R
         judge: Judge::of(&what.stream),
         away: None,
         row: Vec::new(),
-        rows: Rows::default(),
+        rows: RowBatch::default(),
         report: FeedReport { stream: what.stream.clone(), to, ..FeedReport::default() },
         started: now(),
     };
@@ -106,7 +106,7 @@ struct Feeder<'a> {
     away: Option<(Instant, Backoff)>,
     row: Vec<u8>,
     /// Rows on their way.
-    rows: Rows,
+    rows: RowBatch,
     report: FeedReport,
     started: Instant,
 }

@@ -9,8 +9,6 @@ use corec_core::message::{Frame, FrameColumn, MessageError, Record};
 use corec_core::units::grouped;
 use serde_json::{Value, json};
 
-/// How a frame begins.
-const FRAME: &[u8] = b"CRCF";
 /// Bytes that are shown of what is nothing else.
 const BYTES_SHOWN: usize = 32;
 /// The keys that an alert has, and nothing else that is said.
@@ -37,7 +35,7 @@ impl Decoded {
     /// What `data` is.
     pub fn of(data: Option<&[u8]>) -> Self {
         let Some(data) = data else { return Self::Nothing };
-        if data.starts_with(FRAME) {
+        if Frame::is_one(data) {
             return match Frame::decode(data) {
                 Ok(frame) => {
                     let mean = frame.columns.iter().find(|column| column.name == "value").and_then(mean);

@@ -7,6 +7,7 @@
 
 mod objects;
 mod report;
+mod streamed;
 mod times;
 
 use std::collections::VecDeque;
@@ -53,6 +54,8 @@ pub struct TableReader {
     label: Option<usize>,
     sequence: Option<usize>,
     live: Option<Lines>,
+    /// Whether its lines are the entries of a stream.
+    is_stream: bool,
     gaps: Vec<u64>,
     rows: u64,
     /// For rows as objects: what stands before each column's value, whether that is a number, and room for the measured ones.
@@ -81,14 +84,6 @@ impl TableReader {
             false => None,
         };
         Self::read(path, live, None)
-    }
-
-    /// A table whose lines come one after the other, with commas; errors call it `name`.
-    ///
-    /// # Errors
-    /// See [`TableError`].
-    pub fn open_lines(name: &Path, lines: Lines) -> Result<Self, TableError> {
-        Self::read(name, Some(lines), Some(b','))
     }
 
     /// Reads far enough to know the columns.
@@ -122,6 +117,7 @@ impl TableReader {
             label,
             sequence,
             live,
+            is_stream: false,
             gaps: Vec::new(),
             rows: 0,
             keys: Vec::new(),

@@ -1,9 +1,11 @@
 //! Report: the rows, columns and gaps that a table turned out to hold.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde::Serialize;
 
 use super::TableReader;
-use crate::live::Lines;
+use crate::live::{LineCounts, Lines};
 
 /// What a table turned out to hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -14,6 +16,10 @@ pub struct TableReport {
     pub refused: u64,
     /// Entries of a stream that were gone before they could be read.
     pub lost: u64,
+    /// How often the stream's server was away.
+    pub outages: u64,
+    /// For how long in all, seconds.
+    pub away_seconds: f64,
     /// Measured columns.
     pub columns: Vec<String>,
     /// Columns left out because they do not hold numbers.
@@ -28,11 +34,15 @@ impl TableReader {
     /// What the table has turned out to hold so far.
     pub fn report(&self) -> TableReport {
         let is_special = |column| [self.time, self.label, self.sequence].contains(&Some(column));
-        let [refused, lost] = self.live.as_ref().map_or([0; 2], Lines::counts);
+        let counts = self.live.as_ref().map(Lines::counts);
+        let count =
+            |of: fn(&LineCounts) -> &AtomicU64| counts.map_or(0, |all| of(all).load(Ordering::Relaxed));
         TableReport {
             rows: self.rows,
-            refused,
-            lost,
+            refused: count(|all| &all.refused),
+            lost: count(|all| &all.lost),
+            outages: count(|all| &all.outages),
+            away_seconds: count(|all| &all.away_ms) as f64 / 1e3,
             columns: self.measured.iter().map(|&c| self.names[c].clone()).collect(),
             left_out: (0..self.names.len())
                 .filter(|c| !is_special(*c) && !self.measured.contains(c))

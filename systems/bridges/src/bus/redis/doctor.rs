@@ -10,7 +10,8 @@ use super::link::{Link, LinkError};
 use super::permissions::missing;
 use super::reply::{stream_info, text};
 use super::url::RedisUrl;
-use crate::finding::{Finding, Findings, is_loopback, our_clock};
+use crate::finding::{Finding, Findings, is_loopback};
+use crate::wait::our_clock;
 
 /// The share of `maxmemory` that may be used before a run.
 const MEMORY_SHARE_MAX: f64 = 0.8;
@@ -198,7 +199,7 @@ fn input(link: &mut Link, stream: &str, findings: &mut Findings) -> Result<(), L
         return Ok(());
     };
     let readers = link.ask_one(&[b"HVALS", format!("corec:read:{stream}").as_bytes()])?;
-    let position = |reader: &Value| text(reader)?.split_once(' ')?.1.parse::<u64>().ok();
+    let position = |reader: &Value| text(reader)?.split(' ').nth(1)?.parse::<u64>().ok();
     let readers = if let Value::Array(readers) = readers { readers } else { Vec::new() };
     let slowest = readers.iter().filter_map(position).min();
     let behind = slowest.map(|slowest| {

@@ -14,8 +14,8 @@ const BYTES_MAX: usize = 32 << 20;
 /// Entries asked for at once, at most, and bytes that they are expected to have.
 const COUNT_MAX: usize = 1000;
 const COUNT_BYTES: usize = 4 << 20;
-/// What an entry is expected to have before the first has come.
-const ENTRY_BYTES: usize = 16 << 10;
+/// What an entry is expected to have before the first has come: no more than a few are asked for then.
+const ENTRY_BYTES: usize = 256 << 10;
 
 /// A stream that is read.
 #[derive(Default)]
@@ -29,13 +29,13 @@ pub struct Reading {
     /// Where the ticks are, and the journal.
     given: Cursor,
     pub done: Cursor,
-    /// Entries that were given and that the journal has not been said to have.
-    pending: u64,
+    /// Entries that were given and that the journal has not been said to have, oldest first.
+    pending: VecDeque<Cursor>,
     /// Entries found to be gone, not told yet; and all of them.
     lost: u64,
     lost_in_all: u64,
-    /// What an entry has in the mean, for how many are asked for at once.
-    mean_bytes: usize,
+    /// What an entry is expected to have, for how many are asked for at once: the largest of late, and half of that with each answer.
+    expected_bytes: usize,
 }
 
 /// The thread's and the ticks' common part.
@@ -62,14 +62,14 @@ impl Reading {
     /// A stream that is read after `from`.
     pub fn from(from: Cursor) -> Self {
         let place = Place { cursor: from, ..Place::default() };
-        Self { place, given: from, done: from, mean_bytes: ENTRY_BYTES, ..Self::default() }
+        Self { place, given: from, done: from, expected_bytes: ENTRY_BYTES, ..Self::default() }
     }
 
     /// How many entries there is room for; none, and the thread leaves the stream alone.
     pub fn room(&self) -> usize {
         let bytes = BYTES_MAX.saturating_sub(self.bytes).min(COUNT_BYTES);
         let entries = ENTRIES_MAX.saturating_sub(self.ready.len()).min(COUNT_MAX);
-        if bytes == 0 { 0 } else { entries.min((bytes / self.mean_bytes.max(1)).max(1)) }
+        if bytes == 0 { 0 } else { entries.min((bytes / self.expected_bytes.max(1)).max(1)) }
     }
 
     /// Takes what was read.
@@ -79,9 +79,9 @@ impl Reading {
         let count = entries.len();
         self.place.position = self.place.position.map(|position| position + count as u64);
         self.place.lag = self.place.lag.saturating_sub(count as u64);
-        let bytes: usize = entries.iter().map(|entry| entry.data.len() + size_of::<Entry>()).sum();
-        self.bytes += bytes;
-        self.mean_bytes = bytes / count;
+        let bytes = entries.iter().map(|entry| entry.data.len() + size_of::<Entry>());
+        self.bytes += bytes.clone().sum::<usize>();
+        self.expected_bytes = bytes.max().unwrap_or(0).max(self.expected_bytes / 2);
         self.ready.extend(entries);
     }
 
@@ -99,21 +99,27 @@ impl Reading {
         let entries: Vec<Entry> = self.ready.drain(..count).collect();
         self.bytes -= entries.iter().map(|entry| entry.data.len() + size_of::<Entry>()).sum::<usize>();
         self.given = entries.last().map_or(self.given, |last| last.cursor);
-        self.pending += count as u64;
+        self.pending.extend(entries.iter().map(|entry| entry.cursor));
         Polled { entries, last: self.given, lost: std::mem::take(&mut self.lost) }
     }
 
     /// The journal has what was given up to `cursor`.
     pub fn done(&mut self, cursor: Cursor) {
-        self.done = cursor;
-        if cursor >= self.given {
-            self.pending = 0;
+        let is_last = self.pending.back() == Some(&cursor);
+        let at = if is_last {
+            Some(self.pending.len() - 1)
+        } else {
+            self.pending.iter().position(|c| *c == cursor)
+        };
+        if let Some(at) = at {
+            self.pending.drain(..=at);
+            self.done = cursor;
         }
     }
 
     /// How many entries the stream had had where the journal is, as far as it is known.
     pub fn position_done(&self) -> Option<u64> {
-        self.place.position?.checked_sub(self.ready.len() as u64 + self.pending)
+        self.place.position?.checked_sub((self.ready.len() + self.pending.len()) as u64)
     }
 
     /// Whether nothing is there to be given, and nothing to be told.
@@ -123,7 +129,7 @@ impl Reading {
 
     /// Entries that wait here or there, those the journal does not have, and those that were lost.
     pub fn counts(&self) -> [u64; 3] {
-        [self.place.lag + self.ready.len() as u64, self.pending, self.lost_in_all]
+        [self.place.lag + self.ready.len() as u64, self.pending.len() as u64, self.lost_in_all]
     }
 }
 
@@ -179,7 +185,7 @@ mod tests {
     fn what_is_read_ahead_is_bounded_in_entries_and_bytes() {
         let mut reading = Reading::from(Cursor(5, 0));
         let entry = |n: u64, bytes: usize| Entry { cursor: Cursor(n, 0), data: vec![0; bytes] };
-        assert_eq!(reading.room(), 256);
+        assert_eq!(reading.room(), 16);
         reading.add((6..16).map(|n| entry(n, 1 << 20)).collect());
         assert_eq!((reading.room(), reading.place.cursor), (3, Cursor(15, 0)));
         reading.add((16..40).map(|n| entry(n, 1 << 20)).collect());

@@ -36,7 +36,7 @@ pub use doctor::examine;
 pub use link::LinkError;
 pub use permissions::USER_RULES;
 pub use reply::{ENTRY_BYTES_MAX, Message, entries};
-pub use row_stream::{Place, RowStream, Rows};
+pub use row_stream::{RowBatch, RowStream, StreamEnd};
 pub use streams::{ReaderHealth, StreamReader};
 pub use tail::{Tail, TailFrom};
 pub use url::RedisUrl;
@@ -72,10 +72,11 @@ impl RedisBus {
     /// A server that does not come, does not let us in, or may let go of streams by itself.
     pub fn open(url: &RedisUrl, options: &BusOptions) -> Result<Self, OpenError> {
         let client = url.client().map_err(OpenError::Usage)?;
+        let link = url.wait_for(options.connect_timeout, || Link::open(&client, "corec-start"))?;
+        check_eviction(url, link)?;
         let writer = url.wait_for(options.connect_timeout, || {
             Writer::open(url, client.clone(), &options.instance, options.run)
         })?;
-        check_eviction(url, &client)?;
         let lost = writer.lost();
         let lane_options = LaneOptions {
             name: "bus",
@@ -94,9 +95,8 @@ impl RedisBus {
 }
 
 /// A server that lets go of keys when its memory is full takes whole streams.
-fn check_eviction(url: &RedisUrl, client: &redis::Client) -> Result<(), OpenError> {
-    let answer = Link::open(client, "corec-start").and_then(|mut link| link.ask_one(&[b"INFO", b"memory"]));
-    let Ok(answer) = answer else { return Ok(()) };
+fn check_eviction(url: &RedisUrl, mut link: Link) -> Result<(), OpenError> {
+    let Ok(answer) = link.ask_one(&[b"INFO", b"memory"]) else { return Ok(()) };
     let Some(facts) = reply::text(&answer) else {
         tracing::warn!("bus {}: may not look at its memory policy (INFO)", url.shown);
         return Ok(());

@@ -17,7 +17,7 @@ use super::link::{Link, LinkError};
 use super::locate::locate;
 use super::reply::{entries, stream_info, text};
 use super::url::RedisUrl;
-use crate::wait::{Backoff, now};
+use crate::wait::{Backoff, now, our_clock};
 
 /// How long the server may wait for an entry before it says that there is none.
 const BLOCK: Duration = Duration::from_millis(250);
@@ -172,7 +172,7 @@ impl Reader {
                 }
                 reading.found(&located);
                 let position = reading.position_done().map_or_else(|| "-".into(), |n| n.to_string());
-                format!("{} {position}", reading.done)
+                format!("{} {position} {:.0}", reading.done, our_clock())
             };
             // A user who may not write does without: it is a hint.
             link.ask_one(&[b"HSET", key.as_bytes(), self.field.as_bytes(), left.as_bytes()])?;
@@ -199,7 +199,8 @@ fn remember(reading: &mut Reading, known: Option<&str>) {
     if reading.place.position.is_some() {
         return;
     }
-    let (at, position) = known.and_then(|known| known.split_once(' ')).unwrap_or_default();
+    let mut words = known.unwrap_or_default().split(' ');
+    let (at, position) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     if id::parse(at.as_bytes()) == Some(reading.place.cursor) {
         reading.place.position = position.parse().ok();
     }
@@ -214,9 +215,9 @@ mod tests {
         let mut reading = Reading::from(Cursor(7, 0));
         remember(&mut reading, None);
         assert_eq!((reading.place.is_known, reading.place.position), (false, None));
-        remember(&mut reading, Some("9-0 12"));
+        remember(&mut reading, Some("9-0 12 1700000000"));
         assert_eq!((reading.place.is_known, reading.place.position), (true, None), "of another place");
-        remember(&mut reading, Some("7-0 12"));
+        remember(&mut reading, Some("7-0 12 1700000000"));
         assert_eq!(reading.place.position, Some(12));
     }
 }

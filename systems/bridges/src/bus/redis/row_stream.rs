@@ -16,7 +16,7 @@ const NOT_ABOVE: &str = "equal or smaller";
 
 /// Rows that are sent together.
 #[derive(Default)]
-pub struct Rows {
+pub struct RowBatch {
     data: Vec<u8>,
     /// The number of each, and where it ends.
     ends: Vec<(u64, usize)>,
@@ -24,7 +24,7 @@ pub struct Rows {
 
 /// How far a stream has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct StreamEnd {
     /// The number of the last row that it has had; 0 for none.
     pub last: u64,
     /// That row, if it is still there.
@@ -42,7 +42,7 @@ pub struct RowStream {
     request: Vec<u8>,
 }
 
-impl Rows {
+impl RowBatch {
     /// Adds a row.
     pub fn push(&mut self, sequence: u64, data: &[u8]) {
         self.data.extend_from_slice(data);
@@ -102,15 +102,15 @@ impl RowStream {
         &self.url.shown
     }
 
-    /// Asks how far the stream has come, on a new connection if the last one is lost. `after` is what [`Place::first_after`] comes after.
+    /// Asks how far the stream has come, on a new connection if the last one is lost. `after` is what [`StreamEnd::first_after`] comes after.
     ///
     /// # Errors
     /// See [`LinkError`]; a stream whose last id no row can have.
-    pub fn locate(&mut self, after: u64) -> Result<Place, LinkError> {
+    pub fn locate(&mut self, after: u64) -> Result<StreamEnd, LinkError> {
         self.request.clear();
         push(&mut self.request, &[b"XINFO", b"STREAM", self.stream.as_bytes()]);
         let answer = self.ask(1)?.pop().unwrap_or_default();
-        let Some(info) = stream_info(answer)? else { return Ok(Place::default()) };
+        let Some(info) = stream_info(answer)? else { return Ok(StreamEnd::default()) };
         let Cursor(last, second) = info.last;
         if second != 0 {
             return Err(LinkError::Wrong(foreign(&self.stream, info.last, "SEQUENCE-0")));
@@ -120,7 +120,7 @@ impl RowStream {
             Some(before) => self.next(Cursor(before, u64::MAX))?.filter(|message| message.at == info.last),
         };
         let first_after = if last > after { self.next(Cursor(after, u64::MAX))? } else { None };
-        Ok(Place {
+        Ok(StreamEnd {
             last,
             row: row.map(|message| message.data.unwrap_or_default()),
             first_after: first_after.map(|message| message.at.0),
@@ -141,7 +141,7 @@ impl RowStream {
     ///
     /// # Errors
     /// See [`LinkError`]: how many it has taken is not known then, and is to be asked.
-    pub fn send(&mut self, rows: &Rows) -> Result<u64, LinkError> {
+    pub fn send(&mut self, rows: &RowBatch) -> Result<u64, LinkError> {
         self.request.clear();
         let mut id = String::new();
         for (sequence, data) in rows.iter() {
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn rows_are_what_was_put_in() {
-        let mut rows = Rows::default();
+        let mut rows = RowBatch::default();
         for (sequence, data) in [(4, &b"ab"[..]), (7, b""), (9, b"c")] {
             rows.push(sequence, data);
         }

@@ -1,17 +1,35 @@
 //! Trim: how much of a stream that this run writes the server keeps.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use corec_core::bus::Cursor;
+
+use super::id;
 
 /// Samples of a stream's ids: what is let go at a time is a part of what is kept.
 const SAMPLES: u64 = 64;
 /// How many times too much may be there while a reader has not had it.
 const PATIENCE: u64 = 4;
 
+/// How long a reader that has not been heard of holds a stream up, seconds: one that is restored later takes what is there.
+const READER_SECONDS: f64 = 86_400.0;
+/// How often a stream that has too much is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How far a reader is, by what it has left in `corec:read:STREAM`; none for one that has not been heard of for long.
+pub fn live_reader(left: &str, now: f64) -> Option<Cursor> {
+    let mut words = left.split(' ');
+    let cursor = id::parse(words.next()?.as_bytes())?;
+    let seconds: f64 = words.nth(1)?.parse().ok()?;
+    ((now - seconds).abs() < READER_SECONDS).then_some(cursor)
+}
+
 /// What a run has written to a stream.
 pub struct Written {
     keep_bytes: u64,
+    /// When it was last looked at.
+    looked: Option<Instant>,
     /// Ids with the bytes from each to the next, oldest first.
     samples: VecDeque<(Cursor, u64)>,
     bytes: u64,
@@ -20,7 +38,7 @@ pub struct Written {
 impl Written {
     /// Nothing yet; about `keep_bytes` are to be kept.
     pub fn new(keep_bytes: u64) -> Self {
-        Self { keep_bytes, samples: VecDeque::new(), bytes: 0 }
+        Self { keep_bytes, looked: None, samples: VecDeque::new(), bytes: 0 }
     }
 
     /// An entry was written.
@@ -33,8 +51,18 @@ impl Written {
         }
     }
 
+    /// As [`Written::too_many`], and nothing where it has just been looked at.
+    pub fn is_due(&mut self, now: Instant) -> Option<Cursor> {
+        let from = self.too_many()?;
+        if self.looked.is_some_and(|at| now - at < LOOK) && self.bytes < 2 * self.keep_bytes {
+            return None;
+        }
+        self.looked = Some(now);
+        Some(from)
+    }
+
     /// Where what is to be kept begins, if there is more than that.
-    pub fn too_many(&self) -> Option<Cursor> {
+    fn too_many(&self) -> Option<Cursor> {
         let mut over = self.bytes.checked_sub(self.keep_bytes).filter(|over| *over > 0)?;
         // Only whole samples go.
         for (id, bytes) in &self.samples {
@@ -65,6 +93,15 @@ impl Written {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_that_is_not_heard_of_holds_nothing_up() {
+        assert_eq!(live_reader("5-1 77 1000000", 1_000_100.0), Some(Cursor(5, 1)));
+        assert_eq!(live_reader("5-1 - 1000000", 999_000.0), Some(Cursor(5, 1)));
+        for left in ["5-1 77 1000000", "5-1 77", "x 77 2000000", ""] {
+            assert_eq!(live_reader(left, 2_000_000.0), None, "{left}");
+        }
+    }
 
     #[test]
     fn a_stream_keeps_what_it_may_and_what_its_slowest_reader_has_not_had() {

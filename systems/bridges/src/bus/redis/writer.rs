@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use corec_core::bus::{Cursor, OutputId};
+use corec_core::bus::OutputId;
 use corec_core::units::RunId;
 use redis::{Client, Value};
 
@@ -18,10 +18,11 @@ use super::command::push;
 use super::id;
 use super::link::{Link, LinkError, of_server};
 use super::reply::{cursor, text, unexpected};
-use super::trim::Written;
+use super::trim::{Written, live_reader};
 use super::url::RedisUrl;
 use crate::bus::outgoing::Outgoing;
 use crate::lane::{Sink, SinkError};
+use crate::wait::{now, our_clock};
 
 /// Bytes of entries in one transaction, unless one entry alone has more.
 const REQUEST_BYTES: usize = 2 << 20;
@@ -91,6 +92,7 @@ impl Writer {
                 // A server that has forgotten it, or has an older state, has the same one again: who was fenced before stays so.
                 let by = own.map_or(1, |own| own - found.unwrap_or(0)).to_string();
                 let begun = link.ask_one(&[b"HINCRBY", &key, b"fence", by.as_bytes()])?;
+                link.ask_one(&[b"EXPIRE", &key, SENT_SECONDS])?;
                 self.fence =
                     Some(number(&begun).ok().flatten().ok_or_else(|| unexpected("HINCRBY", &begun))?);
             }
@@ -230,16 +232,14 @@ impl Writer {
     fn trim(&mut self) -> Result<(), LinkError> {
         let Some(link) = &mut self.link else { return Ok(()) };
         for (stream, written) in &mut self.written {
-            let Some(keep_from) = written.too_many() else { continue };
+            let Some(keep_from) = written.is_due(now()) else { continue };
             let readers = link.ask_one(&[b"HVALS", format!("corec:read:{stream}").as_bytes()])?;
-            let readers: Vec<Cursor> = match &readers {
-                Value::Array(readers) => readers
-                    .iter()
-                    .filter_map(|reader| id::parse(text(reader)?.split(' ').next()?.as_bytes()))
-                    .collect(),
-                _ => Vec::new(),
+            let clock = our_clock();
+            let slowest = match &readers {
+                Value::Array(left) => left.iter().filter_map(|left| live_reader(text(left)?, clock)).min(),
+                _ => None,
             };
-            let from = written.trim(keep_from, readers.into_iter().min());
+            let from = written.trim(keep_from, slowest);
             link.ask_one(&[b"XTRIM", stream.as_bytes(), b"MINID", b"~", from.to_string().as_bytes()])?;
         }
         Ok(())

@@ -11,7 +11,8 @@ use super::schema;
 use super::server::{Server, within};
 use super::settings::{Settings, Trust};
 use super::trouble::Trouble;
-use crate::finding::{Finding, Findings, is_loopback, our_clock};
+use crate::finding::{Finding, Findings, is_loopback};
+use crate::wait::our_clock;
 
 /// What a run does with its tables, beside making them.
 const RIGHTS: &[(&str, &str)] = &[
@@ -152,7 +153,7 @@ async fn connections(client: &Client, findings: &mut Findings) -> Result<(), Tro
 async fn tables(client: &Client, findings: &mut Findings) -> Result<(), Trouble> {
     let [found, newest] = match schema::versions(client).await {
         Ok(versions) => versions,
-        Err(Trouble::Refused(why)) => {
+        Err(Trouble::Denied(why) | Trouble::Refused(why)) => {
             findings.fix("tables", why);
             return Ok(());
         }

@@ -118,6 +118,14 @@ impl PostgresStore {
         StoreError { is_away, ..StoreError::failed(self.server.settings.shown.clone(), trouble.text()) }
     }
 
+    /// What a run that goes waits for: that the server is back, or that somebody changes back what it denies.
+    fn later(&self, trouble: Trouble) -> StoreError {
+        self.error(match trouble {
+            Trouble::Denied(why) => Trouble::Away(why),
+            other => other,
+        })
+    }
+
     /// A connection, and the cursor as it is in the database.
     fn connect(&mut self) -> Result<(), Trouble> {
         if self.server.is_connected() {
@@ -190,7 +198,7 @@ impl Store for PostgresStore {
         if batch.is_empty() {
             return Ok(());
         }
-        self.flush(batch).map_err(|trouble| self.error(trouble))
+        self.flush(batch).map_err(|trouble| self.later(trouble))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
@@ -203,7 +211,7 @@ impl Store for PostgresStore {
             let owned = store.owned.as_ref().ok_or_else(not_begun)?;
             store.server.run(async |link| owned.sync(&link.client).await)
         };
-        sync(self).map_err(|trouble| self.error(trouble))
+        sync(self).map_err(|trouble| self.later(trouble))
     }
 
     fn end(&mut self, tick: u64) -> Result<(), StoreError> {

@@ -114,7 +114,14 @@ fn of_refinery(error: &refinery::Error) -> Trouble {
 /// # Errors
 /// A server that does not answer.
 pub(super) async fn keep_days(client: &Client, retention_days: Option<u16>) -> Result<(), Trouble> {
-    let retention = retention_days.map(i32::from);
+    // While it waits for a table that somebody reads, no row is written: the next time will do.
+    client.batch_execute("SET lock_timeout = '1s'").await?;
+    let made = make_days(client, retention_days.map(i32::from)).await;
+    client.batch_execute("SET lock_timeout = '20s'").await?;
+    made
+}
+
+async fn make_days(client: &Client, retention: Option<i32>) -> Result<(), Trouble> {
     for table in BY_DAY {
         let work = async {
             client.query("SELECT corec_partitions($1, $2, $3)", &[&table, &DAYS_AHEAD, &retention]).await
@@ -135,6 +142,7 @@ pub(super) async fn keep_days(client: &Client, retention_days: Option<u16>) -> R
                     "store: the days of {table} could not be made: {}",
                     Trouble::of(&error).text()
                 );
+                return Ok(());
             }
             Err(_) => return Err(Trouble::Away("no answer while days were made".into())),
         }

@@ -69,8 +69,6 @@ pub(super) struct Server {
     /// Always there, but while it is dropped.
     runtime: Option<Runtime>,
     link: Option<Link>,
-    /// Whether it has been reached before: it was right then, and what is wrong now may pass.
-    was_there: bool,
     /// Whether a commit is on the disk once it is answered; as it was when last connected.
     pub is_durable: bool,
 }
@@ -84,7 +82,7 @@ impl Server {
         let tls = connector(&settings.trust)?;
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| format!("its runtime could not start: {e}"))?;
-        Ok(Self { settings, tls, runtime: Some(runtime), link: None, was_there: false, is_durable: false })
+        Ok(Self { settings, tls, runtime: Some(runtime), link: None, is_durable: false })
     }
 
     /// Whether there is a connection that may be used.
@@ -95,17 +93,13 @@ impl Server {
     /// Connects anew.
     ///
     /// # Errors
-    /// See [`Trouble`]; what is wrong with a name or a certificate passes once the server has been reached.
+    /// See [`Trouble`].
     pub fn connect(&mut self) -> Result<(), Trouble> {
         self.disconnect();
         let runtime = self.runtime.as_ref().expect("is there until the drop");
         let (config, tls) = (&self.settings.config, self.tls.clone());
-        let opened = runtime.block_on(within(open(config, tls)));
-        let link = opened.map_err(|trouble| match trouble {
-            Trouble::Refused(why) if self.was_there && !is_of_server(&why) => Trouble::Away(why),
-            other => other,
-        })?;
-        (self.was_there, self.is_durable, self.link) = (true, link.is_durable, Some(link));
+        let link = runtime.block_on(within(open(config, tls)))?;
+        (self.is_durable, self.link) = (link.is_durable, Some(link));
         Ok(())
     }
 
@@ -117,7 +111,7 @@ impl Server {
         let runtime = self.runtime.as_ref().expect("is there until the drop");
         let Some(link) = &mut self.link else { return Err(Trouble::Away("not connected".into())) };
         let result = runtime.block_on(work(link));
-        if matches!(result, Err(Trouble::Away(_) | Trouble::Refused(_))) {
+        if matches!(result, Err(Trouble::Away(_) | Trouble::Denied(_) | Trouble::Refused(_))) {
             self.disconnect();
         }
         result
@@ -141,11 +135,6 @@ impl Drop for Server {
         // A name that is being looked up is not waited for.
         self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
     }
-}
-
-/// Whether a server said it, and not our own side of TLS or of a name.
-fn is_of_server(why: &str) -> bool {
-    !why.starts_with("TLS: ") && !why.contains("known here")
 }
 
 async fn open(config: &tokio_postgres::Config, tls: MakeRustlsConnect) -> Result<Link, Trouble> {

@@ -10,6 +10,8 @@ use tokio_postgres::Error;
 pub(super) enum Trouble {
     /// Not now: it may go well on a new connection.
     Away(String),
+    /// Until somebody changes something: a start is refused, a run that goes may see it changed back.
+    Denied(String),
     /// A row that the database does not take.
     BadData(String),
     /// Never, until somebody changes something.
@@ -22,7 +24,7 @@ impl Trouble {
     /// What it says.
     pub fn text(self) -> String {
         match self {
-            Self::Away(text) | Self::BadData(text) | Self::Refused(text) => text,
+            Self::Away(text) | Self::Denied(text) | Self::BadData(text) | Self::Refused(text) => text,
             Self::Moved => "the run's cursor was moved by another process".into(),
         }
     }
@@ -31,7 +33,7 @@ impl Trouble {
     pub fn of(error: &Error) -> Self {
         let Some(db) = error.as_db_error() else { return without_code(error) };
         let (code, said) = (db.code().code(), db.message().replace('\n', " "));
-        let advised = |advice: &str| Self::Refused(format!("{said}: {advice}"));
+        let advised = |advice: &str| Self::Denied(format!("{said}: {advice}"));
         match code {
             "28P01" => advised("user and password in the URL must be the server's"),
             "28000" => advised("the server's pg_hba.conf or the URL (user, sslmode) must be changed"),
@@ -62,7 +64,7 @@ fn without_code(error: &Error) -> Trouble {
     while let Some(cause) = next {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return Trouble::Refused(about_tls(tls));
+                return Trouble::Denied(about_tls(tls));
             }
             return about_io(io);
         }
@@ -90,7 +92,7 @@ fn about_io(io: &io::Error) -> Trouble {
     // The system's resolver has no kinds of its own. "Temporary failure" is one that passes.
     let is_unknown = said.contains("failed to lookup address") && !said.contains("Temporary");
     if is_unknown || said.contains("could not resolve") {
-        return Trouble::Refused(format!("{said}: the URL's host must be one that is known here"));
+        return Trouble::Denied(format!("{said}: the URL's host must be one that is known here"));
     }
     if io.kind() == io::ErrorKind::NotFound {
         return Trouble::Away(format!("no server listens there: {said}"));
