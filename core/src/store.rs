@@ -79,6 +79,19 @@ impl Batch {
         blocks.is_empty() && alerts.is_empty() && metrics.is_empty() && rows.is_empty()
     }
 
+    /// Rows in it.
+    pub fn len(&self) -> usize {
+        self.blocks.len() + self.reported()
+    }
+
+    /// Adds what another has.
+    pub fn extend(&mut self, other: &Self) {
+        self.blocks.extend_from_slice(&other.blocks);
+        self.alerts.extend_from_slice(&other.alerts);
+        self.metrics.extend_from_slice(&other.metrics);
+        self.rows.extend_from_slice(&other.rows);
+    }
+
     /// Rows in it, but for the states of blocks, which come when they are due.
     pub fn reported(&self) -> usize {
         self.alerts.len() + self.metrics.len() + self.rows.len()

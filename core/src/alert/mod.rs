@@ -24,7 +24,7 @@ pub use signals::ToldSignals;
 /// The severity of the end of an alert that has no rule: the least.
 const SEVERITY_CLEARED: u8 = 5;
 
-/// An alert as it goes out. (instance, epoch, tick, sequence) is unique: a replay gives the same.
+/// An alert as it goes out. (epoch, tick, sequence) is unique in its run: a replay gives the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// The instance that raised it.
@@ -93,6 +93,9 @@ pub struct Alerts {
     outbox: Vec<Alert>,
 }
 
+/// Where the numbers of what is said at a run's end begin; databases have numbers up to 2^63.
+const AT_THE_END: u64 = 1 << 62;
+
 /// The rules about a signal, as a run has them.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched(Option<usize>);
@@ -130,6 +133,12 @@ impl Alerts {
     /// The rules about a signal, for [`Alerts::observe`].
     pub fn watched(&self, signal: &str) -> Watched {
         Watched(self.signals.iter().position(|(name, _)| name == signal))
+    }
+
+    /// What is said from now on is said at the run's end, at `tick`: a process that goes on with the run does not know of it, so it has
+    /// numbers that no tick gives.
+    pub(crate) fn begin_end(&mut self, tick: u64) {
+        self.sequence = AT_THE_END + (tick << 16);
     }
 
     /// Shows every rule about a signal the value of a subject at `tick`. `name` is asked when an alert goes out.
@@ -321,6 +330,24 @@ mod tests {
         alerts.publish("a", "hot", "x", 1.0, 1, 2);
         alerts.publish("b", "hot", "x", 1.0, 1, 2);
         assert_eq!((alerts.raised(), alerts.take_outbox().count()), (3, 4));
+    }
+
+    #[test]
+    fn what_is_said_at_the_end_has_numbers_that_a_run_which_goes_on_does_not_give() {
+        let mut all = alerts(0.1, 0.05, 0.0);
+        let say = |all: &mut Alerts, tick: u64| {
+            all.publish("", "end", &tick.to_string(), 1.0, 1, tick);
+            all.take_outbox().last().unwrap().sequence
+        };
+        let saved = serde_json::to_string(&all).unwrap();
+        all.begin_end(7);
+        let first = say(&mut all, 7);
+        let mut restored = alerts(0.1, 0.05, 0.0);
+        restored.restore(serde_json::from_str(&saved).unwrap());
+        let then = say(&mut restored, 6);
+        restored.begin_end(8);
+        let second = say(&mut restored, 8);
+        assert!(then < first && first < second && i64::try_from(second).is_ok());
     }
 
     #[test]

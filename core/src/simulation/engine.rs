@@ -100,6 +100,7 @@ impl Engine {
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
         world.get_resource_mut::<RunBus>().into_iter().for_each(|mut bus| bus.begin_end());
+        world.resource_mut::<Alerts>().begin_end(tick);
         _ = world.try_run_schedule(Shutdown);
         // Whatever failed: what was said of it must get out.
         let judged = self.judge_failures(tick, true);

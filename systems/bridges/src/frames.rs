@@ -8,7 +8,7 @@ use corec_core::blocks::Blocks;
 use corec_core::bus::RunBus;
 use corec_core::column::{Health, Signal, StableId};
 use corec_core::journal::Journal;
-use corec_core::message::{Frame, FrameColumn};
+use corec_core::message::{Frame, FrameColumn, FrameEncoder};
 use corec_core::outputs::{ENGINE, Outputs};
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::Stats;
@@ -32,104 +32,122 @@ pub fn is_frame_due(scenario: Res<RunScenario>, tick: Res<Tick>) -> bool {
 /// Sends what every entity shows: its value where it is above its block's threshold, else 0.
 pub fn publish_frames(
     blocks: Blocks<(&StableId, &Signal, &Health)>,
-    stats: Res<Stats>,
-    scenario: Res<RunScenario>,
+    (stats, scenario): (Res<Stats>, Res<RunScenario>),
     (tick, epoch): (Res<Tick>, Res<Epoch>),
     (mut bus, mut journal): (ResMut<RunBus>, ResMut<Journal>),
     mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
+    mut buffers: Local<Buffers>,
 ) {
     if !journal.seal(tick.0) {
         return;
     }
+    let Buffers { all, critical, encoder, bytes } = &mut *buffers;
     let mut send = |stream: &str, frame: &Frame| {
         // Those of the critical stream say nothing that others do not.
         if stream == DATA_STREAM {
             note(&mut outputs, tick.0, frame);
         }
-        if let Err(error) = bus.publish(stream, *epoch, *tick, &frame.encode()) {
+        encoder.encode(frame, bytes);
+        if let Err(error) = bus.publish(stream, *epoch, *tick, bytes) {
             ending.fail(error);
         }
     };
-    let [mut all, mut critical] = [DATA_STREAM, CRITICAL_STREAM].map(|stream| Frames {
-        stream,
-        empty: Frame {
-            instance: scenario.0.instance_id.clone(),
-            kind: String::new(),
-            first_block: 0,
-            blocks: 0,
-            epoch: epoch.0,
-            tick: tick.0,
-            sequence: 0,
-            count: 0,
-            columns: vec![column("StableId", 8), column("value", 4)],
-        },
-        frame: None,
-        sequence: 0,
-    });
-    let mut shown: Vec<[u8; 4]> = Vec::new();
+    for frames in [&mut *all, &mut *critical] {
+        frames.frame.instance.clone_from(&scenario.0.instance_id);
+        (frames.frame.epoch, frames.frame.tick, frames.frame.sequence) = (epoch.0, tick.0, 0);
+    }
     blocks.for_each_block(|view, (ids, signals, healths)| {
         let threshold = stats.of(view.id()).threshold;
         let settings = view.group.settings();
-        shown.clear();
-        shown.extend(signals.iter().zip(healths).map(|(signal, health)| {
-            let sent = if health.is_active() && signal.value > threshold { signal.value } else { 0.0 };
-            sent.to_le_bytes()
-        }));
-        let mut add = |frames: &mut Frames| {
-            let frame = frames.room(view.id().0, &settings.kind, ids.len(), &mut send);
-            frame.columns[0].bytes.extend_from_slice(bytemuck::cast_slice(ids));
-            frame.columns[1].bytes.extend_from_slice(shown.as_flattened());
-        };
-        add(&mut all);
-        if CRITICAL_CHANNELS.contains(&settings.channel.0) {
-            add(&mut critical);
+        let shown = signals.iter().zip(healths).map(|(signal, health)| {
+            let is_shown = health.is_active() && signal.value > threshold;
+            if is_shown { signal.value } else { 0.0 }
+        });
+        let is_critical = CRITICAL_CHANNELS.contains(&settings.channel.0);
+        for frames in [Some(&mut *all), is_critical.then_some(&mut *critical)].into_iter().flatten() {
+            frames.make_room(view.id().0, &settings.kind, ids.len(), &mut send);
+            frames.add(ids, shown.clone());
         }
     });
     all.finish(&mut send);
     critical.finish(&mut send);
 }
 
+/// What is kept from one tick to the next, so that none is allocated in it.
+pub struct Buffers {
+    all: Frames,
+    critical: Frames,
+    encoder: FrameEncoder,
+    bytes: Vec<u8>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        let [all, critical] = [DATA_STREAM, CRITICAL_STREAM].map(Frames::new);
+        Self { all, critical, encoder: FrameEncoder::default(), bytes: Vec::new() }
+    }
+}
+
 /// The frames of a stream in a tick.
 struct Frames {
     stream: &'static str,
-    /// What a frame begins as.
-    empty: Frame,
-    frame: Option<Frame>,
-    /// Counted within the tick: (instance, epoch, tick, sequence) is the same in a replay and after a restore.
-    sequence: u64,
+    /// The one that is filled; without a block while there is none.
+    frame: Frame,
 }
 
 impl Frames {
-    /// The frame that takes a block of `count` entities; the one before is sent if it can't.
-    fn room(
-        &mut self,
-        block: u32,
-        kind: &str,
-        count: usize,
-        send: &mut impl FnMut(&str, &Frame),
-    ) -> &mut Frame {
-        let fits = |f: &Frame| {
-            f.kind == kind && f.first_block + f.blocks == block && f.count as usize + count <= FRAME_ENTITIES
+    fn new(stream: &'static str) -> Self {
+        let column = |name: &str, size| FrameColumn { name: name.into(), size, bytes: Vec::new() };
+        let frame = Frame {
+            instance: String::new(),
+            kind: String::new(),
+            first_block: 0,
+            blocks: 0,
+            epoch: 0,
+            tick: 0,
+            // Counted within the tick: (instance, epoch, tick, sequence) is the same in a replay and after a restore.
+            sequence: 0,
+            count: 0,
+            columns: vec![column("StableId", 8), column("value", 4)],
         };
-        if !self.frame.as_ref().is_some_and(fits) {
+        Self { stream, frame }
+    }
+
+    /// Sees to it that a block of `count` entities can be added: sends the frame before if it can't.
+    fn make_room(&mut self, block: u32, kind: &str, count: usize, send: &mut impl FnMut(&str, &Frame)) {
+        let frame = &self.frame;
+        let fits = frame.kind == kind
+            && frame.first_block + frame.blocks == block
+            && frame.count as usize + count <= FRAME_ENTITIES;
+        if !fits {
             self.finish(send);
         }
-        let frame = self.frame.get_or_insert_with(|| Frame {
-            kind: kind.into(),
-            first_block: block,
-            sequence: self.sequence,
-            ..self.empty.clone()
-        });
-        frame.blocks += 1;
-        frame.count += count as u32;
-        frame
+        if self.frame.blocks == 0 {
+            self.frame.first_block = block;
+            self.frame.kind.replace_range(.., kind);
+        }
+    }
+
+    /// Adds a block.
+    fn add(&mut self, ids: &[StableId], shown: impl Iterator<Item = f32>) {
+        let [of_ids, of_values] = &mut self.frame.columns[..] else { unreachable!("it has two columns") };
+        of_ids.bytes.extend_from_slice(bytemuck::cast_slice(ids));
+        let start = of_values.bytes.len();
+        of_values.bytes.resize(start + ids.len() * size_of::<f32>(), 0);
+        for (bytes, value) in of_values.bytes[start..].as_chunks_mut().0.iter_mut().zip(shown) {
+            *bytes = value.to_le_bytes();
+        }
+        self.frame.blocks += 1;
+        self.frame.count += ids.len() as u32;
     }
 
     fn finish(&mut self, send: &mut impl FnMut(&str, &Frame)) {
-        if let Some(frame) = self.frame.take() {
-            self.sequence += 1;
-            send(self.stream, &frame);
+        if self.frame.blocks > 0 {
+            send(self.stream, &self.frame);
+            self.frame.sequence += 1;
+            (self.frame.blocks, self.frame.count) = (0, 0);
+            self.frame.columns.iter_mut().for_each(|column| column.bytes.clear());
         }
     }
 }
@@ -142,8 +160,4 @@ fn note(outputs: &mut Outputs, tick: u64, frame: &Frame) {
     let [ids, values] = [0, 1].map(|column| &frame.columns[column].bytes[..]);
     let said = [frame.kind.as_bytes(), bytemuck::cast_slice(&numbers), ids, values];
     outputs.note(ENGINE, DATA_STREAM, tick, &said);
-}
-
-fn column(name: &str, size: u16) -> FrameColumn {
-    FrameColumn { name: name.into(), size, bytes: Vec::new() }
 }

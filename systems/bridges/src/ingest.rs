@@ -1,6 +1,6 @@
 //! Ingest: applies the messages that wait on the input stream.
 //!
-//! A record v1 names an entity by the low 32 bits of its stable id and sets its value and whether it is active. A frame v2, as another
+//! A record v1 names an entity by the low 32 bits of its stable id and sets its value and whether it is active. A frame, as another
 //! instance publishes its blocks, sets the values of all its entities that live here. One that can't be read, names no live entity or
 //! carries no number is counted and left out, and the first of a tick are told of on the stream `INPUT_dead`. Runs in `Phase::Ingest`, with the world to itself, and only when the scenario names an
 //! `input_stream`.

@@ -151,7 +151,7 @@ impl<S: Sink> Shared<S> {
         drop(far);
         let mut queue = self.lock();
         if let Ok(Sent { items, held }) = &sent {
-            queue.is_there(now);
+            self.is_there(&mut queue);
             queue.report.sent += *items as u64;
             queue.keep_spare(&mut hand, S::ITEMS_MAX);
             held.map(|held| queue.hold(held));
@@ -225,7 +225,7 @@ impl<S: Sink> Shared<S> {
             queue.synced = settled;
         }
         if synced == Some(Ok(())) {
-            queue.is_there(now);
+            self.is_there(&mut queue);
         }
         match synced {
             Some(Err(SinkError::Refused(why))) => {
@@ -258,6 +258,13 @@ impl<S: Sink> Shared<S> {
         }
     }
 
+    /// The far side has answered.
+    fn is_there(&self, queue: &mut Queue<S::Item>) {
+        if let Some(away) = queue.is_there(now) {
+            tracing::warn!("the {} is back after {:.1} s", self.name, away.as_secs_f64());
+        }
+    }
+
     /// The far side is away. Says whether to go on.
     fn away(
         &self,
@@ -268,6 +275,9 @@ impl<S: Sink> Shared<S> {
     ) -> bool {
         if queue.closing == Closing::LetGo {
             return may_wait;
+        }
+        if queue.outage.is_none() {
+            tracing::warn!("the {} is away: {why}", self.name);
         }
         let away = queue.is_away(why.clone(), now());
         // With a spool the run has the patience of its disk.

@@ -237,12 +237,12 @@ impl<T> Queue<T> {
         (self.pinned, self.closing) = (0, Closing::LetGo);
     }
 
-    /// The far side has answered.
-    pub fn is_there(&mut self, clock: fn() -> Instant) {
-        if let Some(outage) = self.outage.take() {
-            self.away_before += clock() - outage.since;
-            self.report.away = None;
-        }
+    /// The far side has answered; says for how long it was away, if it was.
+    pub fn is_there(&mut self, clock: fn() -> Instant) -> Option<Duration> {
+        let away = clock() - self.outage.take()?.since;
+        self.away_before += away;
+        self.report.away = None;
+        Some(away)
     }
 
     /// The far side is away, and tried again after a pause; says since when.

@@ -1,7 +1,8 @@
 //! The store's lane: so that no tick waits for a disk.
 //!
-//! Batches travel to the thread and come back empty, so that a steady run allocates nothing. When the store is more
-//! than four batches behind, the tick waits for it, for a minute at most.
+//! Batches travel to the thread and come back empty, so that a steady run allocates nothing. Small ones that wait are written together: a
+//! transaction costs a wait for a disk, and ticks come faster than that. When the store is too far behind, the tick waits for it, for a
+//! minute at most.
 
 use std::time::Duration;
 
@@ -12,8 +13,11 @@ use crate::lane::{
     Lane, LaneOptions, LaneReport, LeftOnDisk, Policy, Safe, Sink, SinkError, SpoolOptions, Spooled,
 };
 
-/// Batches that may wait.
-const BATCHES_MAX: usize = 4;
+/// Batches that may wait, and bytes of them.
+const BATCHES_MAX: usize = 1024;
+const BYTES_MAX: usize = 64 << 20;
+/// Rows that are written in a transaction; a single batch may have more.
+const TRANSACTION_ROWS: usize = 10_000;
 /// How long a full lane may hold a tick, and how long a store may be away, before the run ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -21,22 +25,54 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PATIENCE_AT_END: Duration = Duration::from_secs(5);
 
 /// A store as the far side of a lane.
-pub struct StoreSink(Box<dyn Store>);
+pub struct StoreSink {
+    store: Box<dyn Store>,
+    /// Memory for batches that are written together.
+    together: Batch,
+}
 
 impl Sink for StoreSink {
     type Item = Batch;
+    const ITEMS_MAX: usize = 256;
 
     fn take(&mut self, batches: &[Batch]) -> Result<(), SinkError> {
-        // One at a time; a batch is rows enough for a transaction.
-        batches.iter().try_for_each(|batch| self.0.write(batch)).map_err(sink_error)
+        let mut rest = batches;
+        while let [first, others @ ..] = rest {
+            let mut rows = first.len();
+            let fits = |batch: &&Batch| {
+                rows += batch.len();
+                rows <= TRANSACTION_ROWS
+            };
+            let (now, later) = rest.split_at(1 + others.iter().take_while(fits).count());
+            let written = if now.len() == 1 {
+                self.store.write(first)
+            } else {
+                self.together.clear();
+                now.iter().for_each(|batch| self.together.extend(batch));
+                self.store.write(&self.together)
+            };
+            written.map_err(sink_error)?;
+            rest = later;
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> Result<(), SinkError> {
-        self.0.sync().map_err(sink_error)
+        self.store.sync().map_err(sink_error)
     }
 }
 
 impl Spooled for Batch {
+    fn bytes(&self) -> usize {
+        let Self { blocks, alerts, metrics, rows } = self;
+        let texts: usize = rows.iter().map(|row| row.key.len() + row.value.len()).sum();
+        size_of_val(&blocks[..])
+            + size_of_val(&alerts[..])
+            + size_of_val(&metrics[..])
+            + size_of_val(&rows[..])
+            + texts
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         let written = postcard::to_extend(self, std::mem::take(out));
         *out = written.expect("a vector takes all there is");
@@ -74,15 +110,16 @@ impl StoreLane {
         let options = LaneOptions {
             name: "store",
             items_max: BATCHES_MAX,
-            bytes_max: usize::MAX,
+            bytes_max: BYTES_MAX,
             policy: Policy::Block,
             patience: PATIENCE,
             spool,
         };
         let has_spool = options.spool.is_some();
         let failed = |e: String| StoreError::failed("store", e);
-        let mut lane = Lane::open(StoreSink(store), options).map_err(failed)?;
-        lane.with_sink(|sink| sink.0.begin(run))?;
+        let mut lane =
+            Lane::open(StoreSink { store, together: Batch::default() }, options).map_err(failed)?;
+        lane.with_sink(|sink| sink.store.begin(run))?;
         lane.run().map_err(failed)?;
         Ok(Self { lane, has_spool, is_closed: false })
     }
@@ -120,7 +157,7 @@ impl StoreLane {
         let is_kept = self.has_spool && self.lane.report().away.is_some();
         let left = self.lane.close(if is_kept { PATIENCE_AT_END } else { PATIENCE })?;
         if left.is_none() {
-            self.lane.with_sink(|sink| sink.0.end(tick)).map_err(|e| e.to_string())?;
+            self.lane.with_sink(|sink| sink.store.end(tick)).map_err(|e| e.to_string())?;
         }
         Ok(left)
     }
@@ -128,6 +165,9 @@ impl StoreLane {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+
     use corec_core::alert::{Alert, AlertState};
     use corec_core::store::{BlockState, KeyValue, Metric};
     use corec_core::units::RunId;
@@ -158,6 +198,48 @@ mod tests {
             store.content().metrics.iter().map(|m| m.tick).collect::<Vec<_>>(),
             (0..100).collect::<Vec<_>>()
         );
+    }
+
+    /// Counts the transactions, and has none as long as the gate is held.
+    #[derive(Clone, Default)]
+    struct Gated {
+        store: MemoryStore,
+        transactions: Arc<AtomicUsize>,
+        gate: Arc<Mutex<()>>,
+    }
+
+    impl Store for Gated {
+        fn begin(&mut self, run: &RunRecord) -> Result<(), StoreError> {
+            self.store.begin(run)
+        }
+        fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+            let _held = self.gate.lock().unwrap();
+            self.transactions.fetch_add(1, Ordering::Relaxed);
+            self.store.write(batch)
+        }
+        fn end(&mut self, tick: u64) -> Result<(), StoreError> {
+            self.store.end(tick)
+        }
+    }
+
+    #[test]
+    fn small_batches_that_wait_are_written_together_and_large_ones_are_not() {
+        let store = Gated::default();
+        let mut lane = StoreLane::start(Box::new(store.clone()), &record(), None).unwrap();
+        let held = store.gate.lock().unwrap();
+        feed(&mut lane);
+        let mut large = Batch::default();
+        for tick in 100..103 {
+            let metric = |n: u64| Metric { tick, name: format!("m{n}").into(), value: 0.0 };
+            large.metrics.extend((0..TRANSACTION_ROWS as u64).map(metric));
+            lane.send(&mut large);
+        }
+        drop(held);
+        lane.close(103).unwrap();
+        let ticks = store.store.content().metrics.iter().map(|metric| metric.tick).collect::<Vec<_>>();
+        assert_eq!((ticks.len(), ticks.is_sorted()), (100 + 3 * TRANSACTION_ROWS, true));
+        // The first was on its way before there were others.
+        assert!((4..=5).contains(&store.transactions.load(Ordering::Relaxed)), "{:?}", store.transactions);
     }
 
     #[test]

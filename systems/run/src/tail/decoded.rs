@@ -19,7 +19,7 @@ const ALERT: [&str; 5] = ["name", "subject", "severity", "state", "tick"];
 pub enum Decoded {
     /// A record v1.
     Record(Record),
-    /// A frame v2, and the mean of its column `value`, if it has one.
+    /// A frame, and the mean of its column `value`, if it has one.
     Frame(Box<Frame>, Option<f64>),
     /// An alert.
     Alert(Value),
