@@ -29,7 +29,7 @@ fn one_digest_at_every_thread_count_and_across_kills() {
         (Inputs::of(&run.join("true")).unwrap(), Manifest::read(&run).unwrap().id.unwrap());
     let mut forged = Journal::record_in(&journal, id, false).unwrap();
     while let Some((_, tick, input)) = inputs.next_input().unwrap() {
-        forged.record(tick, if tick == 30 { Input::Digest(7) } else { input });
+        forged.record(tick, if tick == 30 { &Input::Digest(7) } else { &input });
     }
     forged.commit();
     let found = json(folder.path(), &arguments, 1);
@@ -40,7 +40,7 @@ fn one_digest_at_every_thread_count_and_across_kills() {
     let mut forged = Journal::record_in(&journal, id, false).unwrap();
     while let Some((_, tick, input)) = inputs.next_input().unwrap() {
         let is_said = tick == 40 && matches!(input, Input::Outputs(_));
-        forged.record(tick, if is_said { Input::Outputs(7) } else { input });
+        forged.record(tick, if is_said { &Input::Outputs(7) } else { &input });
     }
     forged.commit();
     let found = json(folder.path(), &arguments, 1);

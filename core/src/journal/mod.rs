@@ -212,7 +212,7 @@ impl Journal {
     /// whose inputs are not on disk: it will not be like that again.
     pub fn seal(&mut self, tick: u64) -> bool {
         if self.asked == Some(tick) && self.sealed != Some(tick) {
-            self.record(tick, Input::Sealed);
+            self.record(tick, &Input::Sealed);
             self.commit();
             self.sealed = Some(tick);
         }
@@ -220,11 +220,12 @@ impl Journal {
     }
 
     /// Records an input of `tick`. It survives the process once it is committed: see [`Journal::commit`].
-    pub fn record(&mut self, tick: u64, input: Input) {
+    pub fn record(&mut self, tick: u64, input: &Input) {
         let Some(writer) = &mut self.writer else { return };
         self.bytes.clear();
-        let record = Record { tick, input };
-        let bytes = postcard::to_extend(&record, std::mem::take(&mut self.bytes)).map_err(|e| e.to_string());
+        // A `Record`, of a borrowed input.
+        let bytes =
+            postcard::to_extend(&(tick, input), std::mem::take(&mut self.bytes)).map_err(|e| e.to_string());
         let appended = bytes.and_then(|bytes| {
             self.bytes = bytes;
             writer.append(&self.bytes).map_err(|e| e.to_string())
@@ -297,7 +298,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunId(7);
         let mut journal = Journal::record_in(folder.path(), run, false).unwrap();
-        journal.record(3, row(1));
+        journal.record(3, &row(1));
         journal.commit();
         assert!(journal.seal(4), "nobody was asked, and nothing is recorded");
         journal.ask(6);
@@ -317,8 +318,8 @@ mod tests {
         let run = RunId(7);
         let mut journal = Journal::record_in(folder.path(), run, false).unwrap();
         for tick in 0..5 {
-            journal.record(tick, Input::Digest(tick * 11));
-            journal.record(tick, row(tick + 1));
+            journal.record(tick, &Input::Digest(tick * 11));
+            journal.record(tick, &row(tick + 1));
         }
         assert_eq!(journal.sequence(), 10);
         journal.commit();
@@ -334,7 +335,7 @@ mod tests {
         assert!(journal.is_replaying());
         journal.replay(4, |_| true).unwrap();
         assert!(!journal.is_replaying());
-        journal.record(5, row(6));
+        journal.record(5, &row(6));
         journal.commit();
         assert_eq!(journal.sequence(), 11);
         let mut all = Journal::replay_of(folder.path()).unwrap();

@@ -42,11 +42,9 @@ pub fn ingest(world: &mut World) {
     let tick = world.resource::<Tick>().0;
     let is_entries: fn(&Input) -> bool = |input| matches!(input, Input::Entries { .. });
     let mut is_recorded = world.resource::<Journal>().is_replaying();
-    while let Some(Input::Entries { last, lost, data }) =
-        world.resource_mut::<Journal>().replay(tick, is_entries)
-    {
+    while let Some(part) = world.resource_mut::<Journal>().replay(tick, is_entries) {
         is_recorded = true;
-        apply_all(world, &stream, &Part { last, lost, data });
+        apply_all(world, &stream, &part);
     }
     if is_recorded {
         return;
@@ -57,23 +55,16 @@ pub fn ingest(world: &mut World) {
     }
 }
 
-/// What is one record of the journal: the cursor of its last entry, how many were lost before it, and the data of those that were not.
-struct Part {
-    last: Cursor,
-    lost: u64,
-    data: Vec<Vec<u8>>,
-}
-
-/// Takes what waits on the stream, and records it before anything is applied.
-fn read(world: &mut World, stream: &str) -> Result<Vec<Part>, BusError> {
+/// Takes what waits on the stream, and records it before anything is applied. Each part is one record of the journal: `lost` are before it.
+fn read(world: &mut World, stream: &str) -> Result<Vec<Input>, BusError> {
     let (from, tick) = (world.resource::<InputCursor>().0, world.resource::<Tick>().0);
     world.resource_mut::<Journal>().ask(tick);
     let Polled { entries, last, lost } = world.resource_mut::<RunBus>().poll(stream, from, MESSAGES_MAX)?;
     if entries.is_empty() && lost == 0 {
         return Ok(Vec::new());
     }
-    let mut parts = vec![Part { last, lost, data: Vec::new() }];
-    let mut bytes = 0;
+    let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut of_part = from;
     for Entry { cursor, mut data } in entries {
         // What is no message can't be applied: the journal need not have all of it, and a flood must not fill it.
         if data.len() > ENTRY_BYTES_MAX || (data.len() > RECORD_BYTES && !Frame::is_one(&data)) {
@@ -82,16 +73,17 @@ fn read(world: &mut World, stream: &str) -> Result<Vec<Part>, BusError> {
         bytes += data.len() + size_of::<u64>();
         if bytes > PART_BYTES_MAX {
             bytes = data.len();
-            parts.push(Part { last, lost: 0, data: Vec::new() });
+            parts.push((of_part, std::mem::take(&mut part)));
         }
-        let part = parts.last_mut().expect("there is one from the start");
-        part.last = cursor;
-        part.data.push(data);
+        of_part = cursor;
+        part.push(data);
     }
+    parts.push((if part.is_empty() { last } else { of_part }, part));
+    let lost_before = std::iter::once(lost).chain(std::iter::repeat(0));
+    let entry = |((last, data), lost)| Input::Entries { last, lost, data };
+    let parts: Vec<Input> = parts.into_iter().zip(lost_before).map(entry).collect();
     let mut journal = world.resource_mut::<Journal>();
-    for Part { last, lost, data } in &parts {
-        journal.record(tick, Input::Entries { last: *last, lost: *lost, data: data.clone() });
-    }
+    parts.iter().for_each(|part| journal.record(tick, part));
     journal.commit();
     // What is not on disk must be there to be read again.
     if journal.failure().is_none() {
@@ -101,12 +93,13 @@ fn read(world: &mut World, stream: &str) -> Result<Vec<Part>, BusError> {
 }
 
 /// Applies what was read, and counts it.
-fn apply_all(world: &mut World, stream: &str, part: &Part) {
-    world.resource_mut::<InputCursor>().0 = part.last;
-    let total = part.data.len() as u64;
+fn apply_all(world: &mut World, stream: &str, part: &Input) {
+    let Input::Entries { last, lost, data: all } = part else { unreachable!("only entries are asked for") };
+    world.resource_mut::<InputCursor>().0 = *last;
+    let total = all.len() as u64;
     let mut rows = Rows::new(world);
     let (mut refused, mut faults, mut letters) = (0, 0, Vec::new());
-    for data in &part.data {
+    for data in all {
         let applied = if Frame::is_one(data) { apply_frame(&mut rows, data) } else { apply(&mut rows, data) };
         match applied {
             Ok(is_fault) => faults += u64::from(is_fault),
@@ -128,9 +121,9 @@ fn apply_all(world: &mut World, stream: &str, part: &Part) {
     totals.messages += total;
     totals.faults += faults;
     totals.messages_refused += refused;
-    totals.messages_lost += part.lost;
-    if part.lost > 0 {
-        tracing::warn!(lost = part.lost, stream, "entries were dropped before they could be read");
+    totals.messages_lost += lost;
+    if *lost > 0 {
+        tracing::warn!(lost, stream, "entries were dropped before they could be read");
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn begin_journal(world: &mut World, recording: &Recording) -> Result<
     if let Some(columns) = columns.filter(|_| journal.sequence() == 0)
         && journal.replay(0, |input| matches!(input, Input::Columns(_))).is_none()
     {
-        journal.record(0, Input::Columns(columns));
+        journal.record(0, &Input::Columns(columns));
     }
     world.insert_resource(journal);
     if let Some(mut table) = world.get_resource_mut::<Feed>() {

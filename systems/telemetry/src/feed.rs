@@ -237,7 +237,7 @@ pub fn take_row(
         Ok(Some((sequence, is_last))) => {
             ending.is_finished |= is_last;
             let (values, label) = (row.values.clone(), row.label);
-            journal.record(tick.0, Input::Row { sequence, values, label, is_last });
+            journal.record(tick.0, &Input::Row { sequence, values, label, is_last });
             if feed.ack.is_some() || feed.is_on_stream() {
                 journal.commit();
             }

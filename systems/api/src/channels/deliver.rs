@@ -78,7 +78,7 @@ fn take_in(world: &mut World) -> Result<(), BusError> {
         let mut journal = world.resource_mut::<Journal>();
         journal.record(
             tick,
-            Input::Messages { channel: channel.into(), cursor: cursor.clone(), data: data.clone() },
+            &Input::Messages { channel: channel.into(), cursor: cursor.clone(), data: data.clone() },
         );
         journal.commit();
         // What is not on disk must be there to be read again.

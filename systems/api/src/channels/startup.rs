@@ -30,7 +30,7 @@ pub fn recorded<P: NamedPlugin>(
     }
     let bytes = live()?;
     journal
-        .record(tick, Input::Messages { channel: P::NAME.into(), cursor: None, data: vec![bytes.clone()] });
+        .record(tick, &Input::Messages { channel: P::NAME.into(), cursor: None, data: vec![bytes.clone()] });
     journal.commit();
     Ok(bytes)
 }

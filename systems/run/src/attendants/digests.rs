@@ -57,8 +57,8 @@ impl Digests {
                 }
             }
             _ => {
-                journal.record(tick, Input::Digest(value));
-                said.into_iter().for_each(|said| journal.record(tick, Input::Outputs(said)));
+                journal.record(tick, &Input::Digest(value));
+                said.into_iter().for_each(|said| journal.record(tick, &Input::Outputs(said)));
                 journal.commit();
             }
         }
