@@ -81,7 +81,7 @@ print(json.dumps({
     "ticks": out["ticks"], "seconds": round(time.monotonic() - began), "restarts": turn, "exit": run.returncode,
     "early": dict(zip(("rss_kib", "threads", "files"), early)), "late": dict(zip(("rss_kib", "threads", "files"), late)),
     "most": dict(zip(("rss_kib", "threads", "files"), map(max, zip(*seen)))),
-    "frames": int(added[added.index("entries-added") + 1]), "frames_expected": ticks // 10,
+    "rss_kib": [seen[len(seen) * part // 10][0] for part in range(1, 10)], "frames": int(added[added.index("entries-added") + 1]), "frames_expected": ticks // 10,
     "rows": int(rows), "rows_expected": 4 * (ticks // 100),
     "lanes": {lane: {key: out["lanes"][lane][key] for key in ("outages", "away_seconds", "sent", "dropped", "spooled")} for lane in ("bus", "store")},
     "error": out["error"]}))

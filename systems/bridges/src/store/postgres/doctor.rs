@@ -16,6 +16,7 @@ use crate::wait::our_clock;
 
 /// What a run does with its tables, beside making them.
 const RIGHTS: &[(&str, &str)] = &[
+    (schema::HISTORY, "SELECT"),
     ("runs", "SELECT, INSERT, UPDATE"),
     ("cursors", "SELECT, INSERT, UPDATE"),
     ("block_states", "SELECT, INSERT"),
@@ -48,6 +49,7 @@ pub(in crate::store) fn examine(url: &str) -> Vec<Finding> {
     let settings = server.settings.clone();
     let looked = server.run(async |link| {
         let client = &link.client;
+        only_reads(client, &mut findings).await?;
         within(client.batch_execute("SET default_transaction_read_only = on")).await?;
         facts(client, &mut findings).await?;
         encryption(client, &settings, &mut findings).await?;
@@ -65,6 +67,18 @@ async fn ask<T: for<'a> tokio_postgres::types::FromSql<'a>>(
     sql: &str,
 ) -> Result<T, Trouble> {
     Ok(within(client.query_one(sql, &[])).await?.try_get(0)?)
+}
+
+/// Whether transactions may write, as they begin for this user.
+async fn only_reads(client: &Client, findings: &mut Findings) -> Result<(), Trouble> {
+    let only_reads: String = ask(client, "SELECT current_setting('default_transaction_read_only')").await?;
+    if only_reads == "on" {
+        findings.fix(
+            "writes",
+            "found default_transaction_read_only on, must be off: ALTER DATABASE .. or ALTER ROLE .. SET default_transaction_read_only = off",
+        );
+    }
+    Ok(())
 }
 
 /// What the server says of itself, and of the database.
@@ -151,16 +165,20 @@ async fn connections(client: &Client, findings: &mut Findings) -> Result<(), Tro
 
 /// Whether the tables are there, or may be made.
 async fn tables(client: &Client, findings: &mut Findings) -> Result<(), Trouble> {
+    let user: String = ask(client, "SELECT quote_ident(current_user)").await?;
+    let schema: String = ask(client, "SELECT quote_ident(current_schema())").await?;
     let [found, newest] = match schema::versions(client).await {
         Ok(versions) => versions,
+        // Without the right to read which tables there are, it lacks the others too.
+        Err(Trouble::Denied(_)) if schema_is_there(client).await? => {
+            return rights(client, findings, &user, &schema).await;
+        }
         Err(Trouble::Denied(why) | Trouble::Refused(why)) => {
             findings.fix("tables", why);
             return Ok(());
         }
         Err(other) => return Err(other),
     };
-    let user: String = ask(client, "SELECT quote_ident(current_user)").await?;
-    let schema: String = ask(client, "SELECT quote_ident(current_schema())").await?;
     let may_create: bool = ask(client, "SELECT has_schema_privilege(current_schema(), 'CREATE')").await?;
     let grant = format!("GRANT CREATE ON SCHEMA {schema} TO {user}");
     if found > newest {
@@ -180,9 +198,23 @@ async fn tables(client: &Client, findings: &mut Findings) -> Result<(), Trouble>
     } else {
         findings.ok("tables", format!("version {found}"));
     }
-    if found == 0 {
-        return Ok(());
+    if found > 0 {
+        return rights(client, findings, &user, &schema).await;
     }
+    match schema::check_names(client).await {
+        Err(Trouble::Refused(why)) => findings.fix("names", why),
+        other => other?,
+    }
+    Ok(())
+}
+
+/// Whether a user to whom something is denied may look into the schema.
+async fn schema_is_there(client: &Client) -> Result<bool, Trouble> {
+    ask(client, "SELECT coalesce(has_schema_privilege(current_schema(), 'USAGE'), false)").await
+}
+
+/// Whether the user may do with the tables what a run does.
+async fn rights(client: &Client, findings: &mut Findings, user: &str, schema: &str) -> Result<(), Trouble> {
     let mut missing = Vec::new();
     for (table, rights) in RIGHTS {
         for right in rights.split(", ") {

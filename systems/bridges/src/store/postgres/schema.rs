@@ -19,13 +19,16 @@ mod embedded {
 }
 
 /// The table of those migrations that a database has had.
-const HISTORY: &str = "corec_schema_history";
+pub(super) const HISTORY: &str = "corec_schema_history";
 /// "corec" in ASCII: one lock for all who may make the tables.
 const LOCK: i64 = 0x63_6f72_6563;
 /// Days that are made ahead: a server may be without a process for a long weekend.
 const DAYS_AHEAD: i32 = 3;
 /// Tables that are kept by day.
 const BY_DAY: [&str; 4] = ["block_states", "alerts", "metrics", "plugin_rows"];
+/// Names that must be free, or are ours already.
+const OURS: [&str; 7] =
+    ["runs", "cursors", "block_states", "alerts", "metrics", "plugin_rows", "dead_letters"];
 /// How long a day may take to be made or detached. A reader may hold it up, and another hour will do.
 const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -52,6 +55,9 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), Trouble> {
     if found == version {
         return Ok(());
     }
+    if found == 0 {
+        check_names(client).await?;
+    }
     within(client.execute("SELECT pg_advisory_lock($1)", &[&LOCK])).await?;
     let made = within(async { runner.run_async(client).await.map_err(|e| of_refinery(&e)) }).await?;
     within(client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK])).await?;
@@ -63,6 +69,26 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), Trouble> {
         );
     }
     Ok(())
+}
+
+/// Looks for tables of somebody else's that have the names of ours.
+///
+/// # Errors
+/// [`Trouble::Refused`] where there is one.
+pub(super) async fn check_names(client: &Client) -> Result<(), Trouble> {
+    let names = "SELECT string_agg(relname, ', ' ORDER BY relname), current_schema()::text FROM pg_class \
+        WHERE relnamespace = current_schema()::regnamespace AND relname = ANY($1)";
+    let row = within(client.query_one(names, &[&OURS.as_slice()])).await?;
+    let (taken, schema): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+    // Another process may have made them meanwhile.
+    match taken {
+        Some(taken) if found(client).await? == 0 => Err(Trouble::Refused(format!(
+            "found {taken} in the schema '{}', which CoreC has not made, must not be there: name another database in the URL, or \
+             another schema with ?options=-csearch_path%3DSCHEMA",
+            schema.unwrap_or_default()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The version of the tables that are there, 0 where none are, and the one that this program makes.

@@ -39,12 +39,15 @@ impl Trouble {
             "28000" => advised("the server's pg_hba.conf or the URL (user, sslmode) must be changed"),
             "3D000" => advised("create it, or name another in the URL"),
             "3F000" => advised("the user's search_path must begin with a schema that is there"),
-            "42501" => advised("the user of the URL must be granted it"),
+            "42501" => advised("the user of the URL must be granted it: corec doctor says what"),
+            "25006" => Self::Away(format!(
+                "{said}: the server must be a primary, and default_transaction_read_only off for the database and the user"
+            )),
             _ => match &code[..2] {
-                // Connection, operator intervention, resources, rollback; a lock that was not given; a server that only reads
-                // for now; a transaction that was ended for idling.
+                // Connection, operator intervention, resources, rollback; a lock that was not given; a transaction that was ended
+                // for idling.
                 "08" | "53" | "57" | "40" => Self::Away(said),
-                _ if ["55P03", "25006", "25P03"].contains(&code) => Self::Away(said),
+                _ if ["55P03", "25P03"].contains(&code) => Self::Away(said),
                 "22" | "23" => Self::BadData(said),
                 _ => Self::Refused(format!("{said} (SQLSTATE {code})")),
             },
@@ -80,7 +83,7 @@ fn without_code(error: &Error) -> Trouble {
     Trouble::Refused(match why.as_str() {
         "password missing" => "found no password, must be in the URL: the server asks for one".into(),
         why if why.contains("does not support TLS") => {
-            format!("{why}, must speak it for sslmode=require: change the server, or sslmode in the URL")
+            format!("{why}, must speak it as sslmode or ca in the URL ask: change the server, or the URL")
         }
         "" => said,
         why => format!("{said}: {why}"),
