@@ -8,7 +8,6 @@ use corec_run::forest::{
     Contamination, Fitting, MaxFeatures, MaxSamples, Scoring, Settings, Table, fit, score,
 };
 use corec_run::{RunError, Stop};
-use serde::Serialize;
 
 use super::progress::Bar;
 
@@ -134,22 +133,27 @@ pub fn main(args: ForestArgs, stop: &Stop) -> Result<ExitCode, RunError> {
                 bootstrap: args.bootstrap,
                 seed: args.seed,
             };
-            args.table.run("rows read", |table, threads, tell| {
+            let work = |table, threads, tell: &mut dyn FnMut(u64, f64)| {
                 fit(&Fitting { table, out: args.out, settings, threads }, stop, tell)
-            })
+            };
+            args.table.run("rows read", work, serde_json::to_string)
         }
-        Command::Score(args) => args.table.run("rows", |table, threads, tell| {
-            score(&Scoring { table, forest: args.forest, out: args.out, threads }, stop, tell)
-        }),
+        Command::Score(args) => {
+            let work = |table, threads, tell: &mut dyn FnMut(u64, f64)| {
+                score(&Scoring { table, forest: args.forest, out: args.out, threads }, stop, tell)
+            };
+            args.table.run("rows", work, serde_json::to_string)
+        }
     }
 }
 
 impl TableArgs {
     /// Does `work` with the table, tells how far it is, and says what came of it.
-    fn run<R: Serialize + ToString>(
+    fn run<R: ToString>(
         &self,
         unit: &'static str,
         work: impl FnOnce(Table, Option<u32>, &mut dyn FnMut(u64, f64)) -> Result<R, RunError>,
+        json: impl FnOnce(&R) -> serde_json::Result<String>,
     ) -> Result<ExitCode, RunError> {
         let mut bar = Bar::new(unit, self.quiet || self.json);
         let table = Table { path: self.table.clone(), skip_gaps: self.skip_gaps };
@@ -159,7 +163,7 @@ impl TableArgs {
         bar.finish();
         let report = report?;
         Ok(if self.json {
-            let json = serde_json::to_string(&report).expect("a report is text and numbers");
+            let json = json(&report).expect("a report is text and numbers");
             super::print(&format!("{json}\n"))
         } else if self.quiet {
             ExitCode::SUCCESS

@@ -14,6 +14,8 @@ use super::tree::{Node, path};
 
 /// Rows that a kernel takes at once: they and a tree stay in the first-level cache.
 pub(super) const STRIP: usize = 256;
+/// Values that a kernel compares at once.
+const LANES: usize = 8;
 /// Levels of a top, and of a block.
 const TOP_LEVELS: u32 = 5;
 const LEVELS: u32 = 3;
@@ -37,11 +39,11 @@ impl<const N: usize> Splits<N> {
         (self.thresholds[place], self.features[place]) = (threshold, feature);
     }
 
-    /// The place below `place` that a row goes to.
+    /// The place below `place` that a row of these values goes to.
     #[inline(always)]
-    fn below(&self, place: usize, row: &[f32]) -> usize {
+    fn below(&self, place: usize, value: impl Fn(usize) -> f32) -> usize {
         let place = place % N;
-        2 * place + usize::from(row[self.features[place] as usize] > self.thresholds[place])
+        2 * place + usize::from(value(self.features[place] as usize) > self.thresholds[place])
     }
 }
 
@@ -128,14 +130,36 @@ impl Layout {
     pub fn sum_paths(&self, simd: Simd, rows: &[f32], columns: usize, sums: &mut [f64]) {
         assert_eq!(rows.len(), columns * sums.len(), "a sum for each row");
         sums.fill(0.0);
-        #[cfg(target_arch = "x86_64")]
-        if simd >= Simd::Avx2 && wide::sum_paths(self, rows, columns, sums) {
-            return;
-        }
-        let _ = simd;
+        let mut by_column = vec![[[0.0; LANES]; STRIP / LANES]; columns];
         for (rows, sums) in rows.chunks(STRIP * columns).zip(sums.chunks_mut(STRIP)) {
-            portable::sum_paths(self, rows, columns, sums);
+            for (at, row) in rows.chunks_exact(columns).enumerate() {
+                for (column, value) in by_column.iter_mut().zip(row) {
+                    column.as_flattened_mut()[at] = *value;
+                }
+            }
+            let strip = Strip { layout: self, rows, columns: &by_column };
+            match simd {
+                #[cfg(target_arch = "x86_64")]
+                Simd::Avx2 | Simd::Avx512 => wide::sum_paths(&strip, sums),
+                _ => portable::sum_paths(&strip, sums),
+            }
         }
+    }
+}
+
+/// A strip's values of a column, as many at once as a register has.
+type Column = [[f32; LANES]; STRIP / LANES];
+
+/// Rows, and the same values by column.
+struct Strip<'a> {
+    layout: &'a Layout,
+    rows: &'a [f32],
+    columns: &'a [Column],
+}
+
+impl<'a> Strip<'a> {
+    fn rows(&self) -> impl Iterator<Item = &'a [f32]> {
+        self.rows.chunks_exact(self.columns.len())
     }
 }
 

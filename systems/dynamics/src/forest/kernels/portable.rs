@@ -1,51 +1,45 @@
-//! The walk without vectors: eight rows side by side, so that their loads overlap.
+//! The walk without vectors: eight rows side by side, level by level, so that their loads overlap.
 
-use super::{LEVELS, Layout, TOP_LEVELS, Walk};
-
-/// Rows in flight.
-const ROWS: usize = 8;
+use super::{Block, LANES, LEVELS, STRIP, Strip, TOP_LEVELS, Walk};
 
 /// Adds each row's paths to its sum.
-pub fn sum_paths(layout: &Layout, rows: &[f32], columns: usize, sums: &mut [f64]) {
-    let (groups, rest) = sums.as_chunks_mut::<ROWS>();
-    let (grouped, left) = rows.split_at(groups.len() * ROWS * columns);
-    for tree in layout.trees() {
-        for (sums, rows) in groups.iter_mut().zip(grouped.chunks_exact(ROWS * columns)) {
-            add(tree, std::array::from_fn(|r| &rows[r * columns..][..columns]), sums);
-        }
-        for (sum, row) in rest.iter_mut().zip(left.chunks_exact(columns)) {
-            add(tree, [row], std::array::from_mut(sum));
+pub fn sum_paths(strip: &Strip<'_>, sums: &mut [f64]) {
+    for tree in strip.layout.trees() {
+        for (at, sums) in sums.chunks_mut(LANES).enumerate() {
+            // After the last row a strip has values of no row, whose paths nobody takes.
+            let paths = paths(strip, tree, at % (STRIP / LANES));
+            for (sum, path) in sums.iter_mut().zip(paths) {
+                *sum += path;
+            }
         }
     }
 }
 
+/// The paths of eight rows.
 #[inline(always)]
-fn add<const N: usize>(tree: Walk<'_>, rows: [&[f32]; N], sums: &mut [f64; N]) {
-    let mut places = [1; N];
+fn paths(strip: &Strip<'_>, tree: Walk<'_>, at: usize) -> [f64; LANES] {
+    let value = |feature: usize, lane: usize| strip.columns[feature][at][lane];
+    let mut places = [1; LANES];
     for _ in 0..TOP_LEVELS {
-        for (place, row) in places.iter_mut().zip(rows) {
-            *place = tree.top.below(*place, row);
+        for lane in 0..LANES {
+            places[lane] = tree.top.below(places[lane], |feature| value(feature, lane));
         }
     }
-    for place in &mut places {
-        *place -= 1 << TOP_LEVELS;
-    }
+    let mut places = places.map(|place| place - (1 << TOP_LEVELS));
     let (mut first, mut width) = (0, 1 << TOP_LEVELS);
     while first < tree.blocks.len() {
-        let blocks = &tree.blocks[first..][..width];
-        let mut inside = [1; N];
+        let blocks: [&Block; LANES] = places.map(|place| &tree.blocks[first + place]);
+        let mut inside = [1; LANES];
         for _ in 0..LEVELS {
-            for r in 0..N {
-                inside[r] = blocks[places[r]].below(inside[r], rows[r]);
+            for lane in 0..LANES {
+                inside[lane] = blocks[lane].below(inside[lane], |feature| value(feature, lane));
             }
         }
-        for r in 0..N {
-            places[r] = (places[r] << LEVELS) | (inside[r] - (1 << LEVELS));
+        for lane in 0..LANES {
+            places[lane] = (places[lane] << LEVELS) | (inside[lane] - (1 << LEVELS));
         }
         first += width;
         width <<= LEVELS;
     }
-    for r in 0..N {
-        sums[r] += tree.paths[places[r]];
-    }
+    places.map(|place| tree.paths[place])
 }

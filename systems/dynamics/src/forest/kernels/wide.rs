@@ -8,10 +8,7 @@ use std::arch::x86_64::{__m256, __m256i, _CMP_GT_OQ};
 
 use pulp::x86::V3;
 
-use super::{Block, LEVELS, Layout, STRIP, TOP_LEVELS, Top};
-
-/// Values of a register.
-const LANES: usize = 8;
+use super::{Block, Column, LANES, LEVELS, STRIP, Strip, TOP_LEVELS, Top, portable};
 
 /// By which splits send a row to the second side: where it leaves the block.
 const EXITS: [u8; 256] = {
@@ -28,47 +25,27 @@ const EXITS: [u8; 256] = {
     exits
 };
 
-/// A strip's values of a column.
-type Column = [[f32; LANES]; STRIP / LANES];
-
-/// Adds each row's paths to its sum; says whether the machine can.
-pub fn sum_paths(layout: &Layout, rows: &[f32], columns: usize, sums: &mut [f64]) -> bool {
-    let Some(v3) = V3::try_new() else { return false };
-    let mut strip = vec![[[0.0; LANES]; STRIP / LANES]; columns];
-    for (rows, sums) in rows.chunks(STRIP * columns).zip(sums.chunks_mut(STRIP)) {
-        for (at, row) in rows.chunks_exact(columns).enumerate() {
-            for (column, value) in strip.iter_mut().zip(row) {
-                column.as_flattened_mut()[at] = *value;
-            }
-        }
-        let strip = Strip { layout, rows, columns: &strip };
-        match columns.div_ceil(LANES) {
-            1 => v3.vectorize(
-                #[inline(always)]
-                || strip.sum_in_registers::<1>(v3, sums),
-            ),
-            2 => v3.vectorize(
-                #[inline(always)]
-                || strip.sum_in_registers::<2>(v3, sums),
-            ),
-            3 | 4 => v3.vectorize(
-                #[inline(always)]
-                || strip.sum_in_registers::<4>(v3, sums),
-            ),
-            _ => v3.vectorize(
-                #[inline(always)]
-                || strip.sum_in_memory(v3, sums),
-            ),
-        }
+/// Adds each row's paths to its sum. Without AVX2 it is the portable walk.
+pub fn sum_paths(strip: &Strip<'_>, sums: &mut [f64]) {
+    let Some(v3) = V3::try_new() else { return portable::sum_paths(strip, sums) };
+    match strip.columns.len().div_ceil(LANES) {
+        1 => v3.vectorize(
+            #[inline(always)]
+            || strip.sum_in_registers::<1>(v3, sums),
+        ),
+        2 => v3.vectorize(
+            #[inline(always)]
+            || strip.sum_in_registers::<2>(v3, sums),
+        ),
+        3 | 4 => v3.vectorize(
+            #[inline(always)]
+            || strip.sum_in_registers::<4>(v3, sums),
+        ),
+        _ => v3.vectorize(
+            #[inline(always)]
+            || strip.sum_in_memory(v3, sums),
+        ),
     }
-    true
-}
-
-/// Rows, and the same values by column.
-struct Strip<'a> {
-    layout: &'a Layout,
-    rows: &'a [f32],
-    columns: &'a [Column],
 }
 
 impl Strip<'_> {
@@ -76,7 +53,7 @@ impl Strip<'_> {
     #[inline(always)]
     fn sum_in_registers<const REGISTERS: usize>(&self, v3: V3, sums: &mut [f64]) {
         let mut padded = [[[0f32; LANES]; REGISTERS]; STRIP];
-        for (to, row) in padded.iter_mut().zip(self.rows.chunks_exact(self.columns.len())) {
+        for (to, row) in padded.iter_mut().zip(self.rows()) {
             to.as_flattened_mut()[..row.len()].copy_from_slice(row);
         }
         let mut places = [[0; LANES]; STRIP / LANES];
@@ -98,12 +75,15 @@ impl Strip<'_> {
         let mut places = [[0; LANES]; STRIP / LANES];
         for tree in self.layout.trees() {
             self.leave_top(v3, tree.top, &mut places);
-            let rows = self.rows.chunks_exact(self.columns.len());
+            let rows = self.rows();
             for ((sum, row), place) in sums.iter_mut().zip(rows).zip(places.as_flattened()) {
                 *sum += tree.path(
                     *place as usize,
                     #[inline(always)]
-                    |block| (0..LEVELS).fold(1, |place, _| block.below(place, row)) - (1 << LEVELS),
+                    |block| {
+                        (0..LEVELS).fold(1, |place, _| block.below(place, |feature| row[feature]))
+                            - (1 << LEVELS)
+                    },
                 );
             }
         }
