@@ -1,13 +1,19 @@
-//! The walk without vectors: eight rows side by side, level by level, so that their loads overlap.
+//! The walk without instructions of a width: three levels for a whole strip, in a loop that LLVM vectorises, and from there
+//! eight rows side by side, level by level, so that their loads overlap.
 
-use super::{Block, LANES, LEVELS, STRIP, Strip, TOP_LEVELS, Walk};
+use super::{Block, LANES, LEVELS, STRIP, Strip, TOP_LEVELS, Top, Walk};
+
+/// Levels for a whole strip. Of a level below, most splits would be asked in vain.
+const FIRST_LEVELS: u32 = 3;
 
 /// Adds each row's paths to its sum.
 pub fn sum_paths(strip: &Strip<'_>, sums: &mut [f64]) {
+    let mut places = [[0; LANES]; STRIP / LANES];
     for tree in strip.layout.trees() {
-        for (at, sums) in sums.chunks_mut(LANES).enumerate() {
-            // After the last row a strip has values of no row, whose paths nobody takes.
-            let paths = paths(strip, tree, at % (STRIP / LANES));
+        leave_first(strip, tree.top, places.as_flattened_mut());
+        for ((at, places), sums) in places.iter().enumerate().zip(sums.chunks_mut(LANES)) {
+            // After its last row a strip has values of no row, whose paths nobody takes.
+            let paths = paths(strip, tree, at, places.map(|place| place as usize));
             for (sum, path) in sums.iter_mut().zip(paths) {
                 *sum += path;
             }
@@ -15,14 +21,32 @@ pub fn sum_paths(strip: &Strip<'_>, sums: &mut [f64]) {
     }
 }
 
-/// The paths of eight rows.
+/// The places below the first levels that rows go to. Not inlined: LLVM vectorises it only by itself.
+#[inline(never)]
+fn leave_first(strip: &Strip<'_>, top: &Top, places: &mut [u32]) {
+    let column = |place: usize| &strip.columns[top.features[place] as usize].as_flattened()[..STRIP];
+    let columns: [&[f32]; 1 << FIRST_LEVELS] = std::array::from_fn(column);
+    let says = |place: usize, row: usize| {
+        let is_second = columns[place][row] > top.thresholds[place];
+        0u32.wrapping_sub(u32::from(is_second))
+    };
+    let choose = |first: u32, second: u32, passed: u32| first ^ ((first ^ second) & passed);
+    for (row, to) in places[..STRIP].iter_mut().enumerate() {
+        let root = says(1, row);
+        let second = choose(says(2, row), says(3, row), root);
+        let left = choose(says(4, row), says(5, row), second);
+        let right = choose(says(6, row), says(7, row), second);
+        *to = 8 + (root & 4) + (second & 2) + (choose(left, right, root) & 1);
+    }
+}
+
+/// The paths of eight rows, by their places below the first levels.
 #[inline(always)]
-fn paths(strip: &Strip<'_>, tree: Walk<'_>, at: usize) -> [f64; LANES] {
+fn paths(strip: &Strip<'_>, tree: Walk<'_>, at: usize, mut places: [usize; LANES]) -> [f64; LANES] {
     let value = |feature: usize, lane: usize| strip.columns[feature][at][lane];
-    let mut places = [1; LANES];
-    for _ in 0..TOP_LEVELS {
-        for lane in 0..LANES {
-            places[lane] = tree.top.below(places[lane], |feature| value(feature, lane));
+    for _ in FIRST_LEVELS..TOP_LEVELS {
+        for (lane, place) in places.iter_mut().enumerate() {
+            *place = tree.top.below(*place, |feature| value(feature, lane));
         }
     }
     let mut places = places.map(|place| place - (1 << TOP_LEVELS));
@@ -31,12 +55,12 @@ fn paths(strip: &Strip<'_>, tree: Walk<'_>, at: usize) -> [f64; LANES] {
         let blocks: [&Block; LANES] = places.map(|place| &tree.blocks[first + place]);
         let mut inside = [1; LANES];
         for _ in 0..LEVELS {
-            for lane in 0..LANES {
-                inside[lane] = blocks[lane].below(inside[lane], |feature| value(feature, lane));
+            for (lane, place) in inside.iter_mut().enumerate() {
+                *place = blocks[lane].below(*place, |feature| value(feature, lane));
             }
         }
-        for lane in 0..LANES {
-            places[lane] = (places[lane] << LEVELS) | (inside[lane] - (1 << LEVELS));
+        for (place, inside) in places.iter_mut().zip(inside) {
+            *place = (*place << LEVELS) | (inside - (1 << LEVELS));
         }
         first += width;
         width <<= LEVELS;
