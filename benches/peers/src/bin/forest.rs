@@ -14,7 +14,8 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [file, columns] = &arguments[..] else { return Err(Error::other("must be FILE COLUMNS")) };
     let columns: usize = columns.parse().map_err(Error::other)?;
-    let values: Vec<f32> = bytemuck::pod_collect_to_vec(&std::fs::read(file)?);
+    let bytes = std::fs::read(file)?;
+    let values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
     let rows = Rows::new(&values, columns).map_err(Error::other)?;
     let forest = IsolationForest::fit(&Settings::default(), rows).map_err(Error::other)?;
     let mut scores = vec![0.0; rows.len()];
