@@ -74,7 +74,7 @@ impl IsolationForest {
     pub fn fit(settings: &Settings, rows: Rows<'_>) -> Result<Self, ForestError> {
         let sizes = settings.sizes(rows)?;
         let trees = fit::grow(settings, &sizes, rows);
-        let mut forest = Self::laid_out(rows.columns() as u32, sizes.samples, trees);
+        let mut forest = Self::laid_out(rows.columns() as u32, sizes.samples, sizes.depth, trees);
         if let Contamination::Share(share) = settings.contamination {
             forest.offset = score::percentile(&mut forest.score_samples(rows)?, share);
         }
@@ -105,15 +105,16 @@ impl IsolationForest {
         if !(-1.0..=0.0).contains(&offset) {
             return wrong("offset", offset.to_string(), "within -1..=0".into());
         }
+        let mut depth = 0;
         for (at, nodes) in trees.iter().enumerate() {
-            tree::check(at, nodes, columns, settings::depth_max(samples))?;
+            depth = depth.max(tree::depth(at, nodes, columns, settings::depth_max(samples))?);
         }
-        settings::check_places(trees.len(), settings::depth_max(samples))?;
-        Ok(Self { offset, ..Self::laid_out(columns as u32, samples, trees) })
+        settings::check_places(trees.len(), depth)?;
+        Ok(Self { offset, ..Self::laid_out(columns as u32, samples, depth, trees) })
     }
 
-    fn laid_out(columns: u32, samples: u32, trees: Vec<Vec<Node>>) -> Self {
-        let layout = kernels::Layout::new(&trees, settings::depth_max(samples));
+    fn laid_out(columns: u32, samples: u32, depth: u32, trees: Vec<Vec<Node>>) -> Self {
+        let layout = kernels::Layout::new(&trees, depth);
         Self { columns, samples, offset: OFFSET_AUTO, names: Vec::new(), trees, layout }
     }
 

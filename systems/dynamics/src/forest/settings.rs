@@ -5,7 +5,7 @@ use super::rows::Rows;
 
 /// Trees of a forest.
 pub const TREES_MAX: u32 = 10_000;
-/// Places for leaves in all trees together, each tree's a power of two: at most 44 bytes of memory each.
+/// Places for leaves in all trees together, each tree's a power of two: at most 100 bytes of memory each, and 5 KB for a tree that has few.
 pub const PLACES_MAX: u64 = 1 << 24;
 
 /// How many rows each tree is grown on.

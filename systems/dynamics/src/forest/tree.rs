@@ -52,15 +52,16 @@ pub(super) fn path(depth: u32, rows: u32) -> f64 {
     f64::from(depth + 1) + average_path(rows) - 1.0
 }
 
-/// What is wrong with nodes, if something is: they must be one tree in preorder, no deeper than `depth_max`.
-pub(super) fn check(tree: usize, nodes: &[Node], columns: usize, depth_max: u32) -> Result<(), ForestError> {
+/// How deep nodes are; they must be one tree in preorder, no deeper than `depth_max`.
+pub(super) fn depth(tree: usize, nodes: &[Node], columns: usize, depth_max: u32) -> Result<u32, ForestError> {
     let wrong = |node, found: String, allowed: String| Err(ForestError::Tree { tree, node, found, allowed });
     // The depths of the subtrees that are still to come, the next one last.
-    let mut open = vec![0];
+    let (mut open, mut deepest) = (vec![0], 0);
     for (at, node) in nodes.iter().enumerate() {
         let Some(depth) = open.pop() else {
             return wrong(at, format!("{} nodes", nodes.len()), format!("a tree, which ends after {at}"));
         };
+        deepest = deepest.max(depth);
         match *node {
             Node::Split { .. } if depth >= depth_max => {
                 return wrong(
@@ -86,5 +87,5 @@ pub(super) fn check(tree: usize, nodes: &[Node], columns: usize, depth_max: u32)
         let found = format!("the end, {} subtrees missing", open.len());
         return wrong(nodes.len(), found, "a whole tree in preorder".into());
     }
-    Ok(())
+    Ok(deepest)
 }
