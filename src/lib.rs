@@ -7,7 +7,7 @@ pub use corec_core::snapshot::{About, Snapshot, SnapshotError, SnapshotFolder, l
 #[doc(no_inline)]
 pub use corec_run as run;
 #[doc(no_inline)]
-pub use corec_run::{CorecPlugin, plugins, scenarios, testing};
+pub use corec_run::{CorecPlugin, forest, plugins, scenarios, testing};
 #[doc(no_inline)]
 pub use corec_run::{Options, RunError, RunPlan, SnapshotInterval, Stop, Summary, View, Watch};
 

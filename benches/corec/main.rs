@@ -9,6 +9,7 @@ mod blocks;
 mod bus;
 mod digest;
 mod executor;
+mod forest;
 mod plugins;
 mod rng;
 mod snapshot;
@@ -70,6 +71,7 @@ criterion_group!(
         plugins::hundred,
         blocks::scan, blocks::due, blocks::ordered_mean, blocks::sizes, blocks::spawn, blocks::free, blocks::moves,
         rng::philox, digest::digest, snapshot::snapshot, store::write,
+        forest::score, forest::fit,
         tick::ecosystem, tick::sizes, tick::full_rows, tick::telemetry
 );
 #[cfg(feature = "postgres")]

@@ -7,6 +7,7 @@ mod ask;
 mod diff;
 mod doctor;
 mod feed;
+mod forest;
 mod fork;
 mod plugin;
 mod replay;
@@ -55,6 +56,7 @@ enum Command {
     Ask(ask::AskArgs),
     Feed(feed::FeedArgs),
     Tail(tail::TailArgs),
+    Forest(forest::ForestArgs),
     Doctor(doctor::DoctorArgs),
     Runs(runs::RunsArgs),
     Inspect(inspect::InspectArgs),
@@ -85,6 +87,7 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Ask(args) => ask::main(&args, stop),
         Command::Feed(args) => feed::main(args, stop),
         Command::Tail(args) => tail::main(args, stop),
+        Command::Forest(args) => forest::main(args, stop),
         Command::Doctor(args) => doctor::main(&args),
         Command::Runs(args) => runs::main(&args),
         Command::Inspect(args) => inspect::main(&args),

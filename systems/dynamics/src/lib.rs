@@ -1,5 +1,5 @@
 //! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`repair`];
-//! [`birth`] comes before the first.
+//! [`birth`] comes before the first. [`forest`] tells what stands apart, in a simulation or in any table.
 //!
 //! [`DynamicsPlugin`] registers what they need; whoever builds the tick puts the systems in their phases.
 //!
@@ -21,6 +21,8 @@ pub mod remember;
 
 pub mod measure;
 pub mod repair;
+
+pub mod forest;
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::world::World;

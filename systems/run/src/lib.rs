@@ -66,6 +66,8 @@ mod lint;
 mod tree;
 
 pub mod doctor;
+pub mod forest;
+
 #[cfg(feature = "redis")]
 pub mod feed;
 #[cfg(feature = "redis")]
