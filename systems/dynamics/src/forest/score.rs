@@ -7,7 +7,7 @@ use super::kernels::{Layout, STRIP};
 use super::rows::Rows;
 
 /// Rows that a thread takes at once: a sixteenth of a millisecond or so at a hundred trees.
-const PART: usize = 4 * STRIP;
+const PART: usize = STRIP;
 
 /// Each row's score, `-2^(-mean path / normal)`; -0.5 if `normal` is zero.
 pub(super) fn scores(layout: &Layout, simd: Simd, normal: f64, rows: Rows<'_>, scores: &mut [f64]) {

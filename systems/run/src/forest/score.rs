@@ -87,7 +87,8 @@ pub fn score(what: &Scoring, stop: &Stop, tell: &mut dyn FnMut(u64, f64)) -> Res
     let (mut values, mut metas) = (Vec::new(), Vec::with_capacity(PART));
     let pool = pool(what.threads)?;
     loop {
-        (values.clear(), metas.clear());
+        values.clear();
+        metas.clear();
         while metas.len() < PART
             && let Some(meta) = rows.next(&mut values)?
         {
