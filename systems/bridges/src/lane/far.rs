@@ -276,7 +276,7 @@ impl<S: Sink> Shared<S> {
         let (is_new, now) = (queue.outage.is_none(), now());
         let away = queue.is_away(why.clone(), asked.unwrap_or(now), now);
         if is_new {
-            tracing::warn!("{} {why}; tried again until it answers", self.name);
+            tracing::warn!("{why}; tried again until it answers");
         }
         // With a spool the run has the patience of its disk.
         if matches!(queue.disk, Disk::None) && away > patience {
