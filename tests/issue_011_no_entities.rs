@@ -45,7 +45,7 @@ fn a_run_whose_entities_have_died_out_has_no_bytes_an_entity() {
     let text = summary.to_string();
     let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).collect();
     assert!(!words.contains(&"NaN") && !words.contains(&"inf") && !text.contains("an entity"), "{text}");
-    assert!(text.contains("0 in 1 blocks") && text.contains("MB at most\n"), "{text}");
+    assert!(text.contains("0 in 1 block\n") && text.contains("MB at most\n"), "{text}");
     // serde_json writes NaN and infinity as null: these are null because there is nothing to say.
     let mut without = nulls(&serde_json::to_value(&summary).unwrap(), "");
     without.retain(|key| ![".systems", ".snapshots", ".lanes"].iter().any(|part| key.starts_with(part)));

@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use corec_bridges::bus::{open, parse};
+use corec_bridges::bus::{BusOptions, OpenError, open, parse};
 use corec_core::bus::Cursor;
 use support::bus::{PATIENCE, bus, id, options, sent, take};
 use support::redis::{Acl, Options, Redis, Tls};
@@ -36,8 +36,14 @@ fn what_keeps_a_run_from_its_server_is_one_clear_line() {
     assert!(refusal(&format!("redis://127.0.0.1:{port}")).contains("user or the password"));
     let nobody = refusal(&format!("redis://u:p%40ss@127.0.0.1:{}", support::redis::free_port()));
     assert!(nobody.contains("--connect-timeout") && nobody.contains("refused"), "{nobody}");
+    let start = Instant::now();
     let host = refusal("redis://u:p%40ss@no-such-host.invalid:6379");
-    assert!(host.contains("no-such-host"), "{host}");
+    assert!(host.contains("must be one that is known here"), "{host}");
+    let number = refusal(&redis.url().replace("/0", "/99"));
+    assert!(number.contains("has no such database"), "{number}");
+    let nameless = refusal(&format!("redis://corec_user@127.0.0.1:{port}"));
+    assert!(nameless.contains("must be USER:PASSWORD@"), "{nameless}");
+    assert!(start.elapsed() < Duration::from_secs(2), "at once: {:?}", start.elapsed());
     redis.cli(&["ACL", "SETUSER", "corec_user", "-hincrby"]);
     assert!(refusal(&redis.url()).contains("ACL SETUSER"));
     let lru =
@@ -45,6 +51,47 @@ fn what_keeps_a_run_from_its_server_is_one_clear_line() {
     let evicts = refusal(&lru.url());
     assert!(evicts.contains("noeviction") && evicts.contains("eviction=accept"), "{evicts}");
     bus(&format!("{}?eviction=accept", lru.url()), 1);
+}
+
+#[test]
+fn a_user_who_may_not_do_what_a_run_surely_asks_is_refused_at_its_start() {
+    for missing in ["+xadd", "+xread", "+xinfo|stream", "+hincrby", "+multi"] {
+        for told in ["", " -acl|dryrun"] {
+            let denied = missing.replace('+', "-");
+            let rules = format!("{} {denied}{told}", Acl::default().rules);
+            let acl = Acl { rules, ..Acl::default() };
+            let Some(redis) = Redis::start(Options { acl: Some(acl), ..Options::default() }) else { return };
+            let options = BusOptions { read: Some("in".into()), written: vec!["out".into()], ..options(1) };
+            let refused = open(&parse(&redis.url()).unwrap(), &options).err();
+            let Some(OpenError::Usage(text)) = refused else { panic!("{missing}{told}: {refused:?}") };
+            assert!(text.contains(&format!("ACL SETUSER corec_user {missing}")), "{text}");
+            assert_eq!(redis.cli(&["DBSIZE"]), "0");
+        }
+    }
+    let acl = Acl { rules: Acl::default().rules.replace("~*", "~corec:* ~out"), ..Acl::default() };
+    let Some(redis) = Redis::start(Options { acl: Some(acl), ..Options::default() }) else { return };
+    let with = |read: Option<&str>| BusOptions {
+        read: read.map(Into::into),
+        written: vec!["out".into()],
+        ..options(1)
+    };
+    let refused = open(&parse(&redis.url()).unwrap(), &with(Some("in"))).err();
+    assert!(refused.is_some_and(|e| e.to_string().contains("ACL SETUSER corec_user ~in")));
+    assert!(open(&parse(&redis.url()).unwrap(), &with(None)).is_ok());
+}
+
+#[test]
+fn one_who_speaks_tls_and_one_who_does_not_are_told_what_may_be_wrong_in_time() {
+    let Some(plain) = Redis::start(Options::default()) else { return };
+    let start = Instant::now();
+    let tls = refusal(&format!("rediss://127.0.0.1:{}", plain.port()));
+    assert!(tls.contains("must begin with redis://"), "{tls}");
+    assert!(start.elapsed() < Duration::from_secs(4), "--connect-timeout is 2 s: {:?}", start.elapsed());
+    let Some(redis) = Redis::start(Options { tls: Some(Tls::RightName), ..Options::default() }) else {
+        return;
+    };
+    let plain = refusal(&format!("redis://127.0.0.1:{}", redis.port()));
+    assert!(plain.contains("must begin with rediss://"), "{plain}");
 }
 
 #[test]

@@ -68,6 +68,30 @@ fn rows_of_a_stream_are_those_of_a_file_and_what_is_no_row_is_counted() {
 }
 
 #[test]
+fn entries_before_the_first_row_that_can_be_used_are_passed_over() {
+    let Some(redis) = Redis::start(Options::default()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let columns = (0..10_001).map(|n| format!(r#""c{n}":1"#)).collect::<Vec<_>>().join(",");
+    let long = format!(r#"{{"temp":"{}"}}"#, "x".repeat(5 << 20));
+    let bad = [r#"{"name":"x"}"#, r#"{"":1}"#, &format!("{{{columns}}}"), &long];
+    redis.ledger().add_all("telemetry", bad);
+    for n in 1..=50 {
+        redis.cli(&["XADD", "telemetry", "*", "data", &row(n).to_string()]);
+    }
+    let url = redis.url();
+    let output =
+        command(folder.path(), &["run", "telemetry", "--bus", &url, "--ticks", "50", "--json"]).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((number(&run["table"], "refused"), number(&run["table"], "rows")), (4.0, 50.0));
+    for wanted in ["stream 'telemetry', entry ", "no column of numbers", "no name", "at most 10000"] {
+        assert!(said.contains(wanted), "{said} lacks {wanted}");
+    }
+}
+
+#[test]
 fn a_run_goes_on_with_the_next_row_of_its_stream() {
     let Some(redis) = Redis::start(Options::default()) else { return };
     let folder = tempfile::tempdir().unwrap();

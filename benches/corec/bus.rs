@@ -23,7 +23,8 @@ fn server() -> Redis {
 
 fn bus(server: &Redis, run: u128) -> Box<dyn Bus> {
     let connect_timeout = Duration::from_secs(10);
-    let options = BusOptions { instance: "corec1".into(), run: RunId(run), connect_timeout, spool: None };
+    let (instance, run, read, written) = ("corec1".into(), RunId(run), None, Vec::new());
+    let options = BusOptions { instance, run, read, written, connect_timeout, spool: None };
     open(&parse(&format!("{}?keep=1GiB", server.url())).expect("a URL"), &options).expect("it is there")
 }
 

@@ -185,6 +185,22 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
+/// A number of things: `1 row`, `2,000 rows`, `3 entries`, `2 batches`.
+///
+/// ```
+/// use corec_core::units::counted;
+/// assert_eq!([counted(1, "row"), counted(2000, "row")], ["1 row", "2,000 rows"]);
+/// assert_eq!([counted(3, "entry"), counted(0, "batch")], ["3 entries", "0 batches"]);
+/// ```
+pub fn counted(n: u64, thing: &str) -> String {
+    match (n, thing.strip_suffix('y')) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) => format!("{} {stem}ies", grouped(n)),
+        _ if thing.ends_with("ch") => format!("{} {thing}es", grouped(n)),
+        _ => format!("{} {thing}s", grouped(n)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

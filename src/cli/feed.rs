@@ -20,8 +20,8 @@ use super::progress::Bar;
 /// With --ack, the file that `corec run --ack` writes, rows that the engine has are not sent, and rows after it that are gone from the
 /// stream are counted as lost, where they can't be sent again below later ids.
 ///
-/// Exit status: 0 all rows are there, 1 the server stayed away, the table is broken, or rows are lost, 2 bad usage, 129, 130 or 143
-/// interrupted.
+/// Exit status: 0 all rows are there, 1 the server stayed away, the table is broken, or rows are lost, 2 bad usage or a server that does
+/// not let us, 129, 130 or 143 interrupted.
 #[derive(Args)]
 #[command(after_help = "Examples:
   corec feed machine.csv.gz --to redis://localhost:6379 --stream telemetry; corec run telemetry --bus redis://localhost:6379

@@ -8,7 +8,7 @@ use clap::Args;
 use corec_run::RunError;
 use corec_run::manifest::FILE;
 use corec_run::recorded::RecordedRun;
-use corec_run::settings::grouped;
+use corec_run::settings::{counted, grouped};
 use corec_run::snapshots::summary;
 use corec_run::snapshots::{Part, Snapshot, SnapshotError, latest};
 use serde_json::{Value, json};
@@ -138,8 +138,9 @@ fn text(snapshot: &Snapshot, facts: &Value) -> String {
         head.run
     );
     for kind in facts["kinds"].as_array().into_iter().flatten() {
-        let (rows, blocks) = (grouped(kind["rows"].as_u64().unwrap_or(0)), &kind["blocks"]);
-        _ = writeln!(out, "\nkind {}: {rows} rows in {blocks} blocks", kind["kind"].as_str().unwrap_or(""));
+        let count = |key: &str, thing| counted(kind[key].as_u64().unwrap_or(0), thing);
+        let (rows, blocks) = (count("rows", "row"), count("blocks", "block"));
+        _ = writeln!(out, "\nkind {}: {rows} in {blocks}", kind["kind"].as_str().unwrap_or(""));
         for column in kind["columns"].as_array().into_iter().flatten() {
             let (name, packed) =
                 (column["column"].as_str().unwrap_or(""), column["packed_bytes"].as_u64().unwrap_or(0));

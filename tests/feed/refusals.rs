@@ -67,6 +67,23 @@ fn a_server_that_stays_away_is_told_and_so_is_a_broken_row() {
 }
 
 #[test]
+fn numbers_that_do_not_grow_end_a_feed_before_a_row_is_left_out_in_silence() {
+    let Some(redis) = Redis::start(Options::default()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (numbers, line, found) in [(&[5, 3, 9][..], 3, "found 3 after 5"), (&[5, 7, 7], 4, "found 7 after 7")]
+    {
+        redis.cli(&["DEL", "rows"]);
+        let rows: String = numbers.iter().map(|n| format!("{n},{n}.5\n")).collect();
+        fs::write(folder.path().join("t.csv"), format!("sequence,value\n{rows}")).unwrap();
+        for _ in 0..2 {
+            let err = refusal(folder.path(), &arguments(&redis.url(), &[]), 1);
+            assert!(err.contains(&format!("line {line}, column 'sequence': {found}, must be more")), "{err}");
+        }
+        assert_eq!(length(&redis) as usize, line - 2, "what was right before it");
+    }
+}
+
+#[test]
 fn the_least_user_may_feed_over_tls_and_no_password_is_said() {
     let options = Options { acl: Some(Acl::default()), tls: Some(Tls::RightName), ..Options::default() };
     let Some(redis) = Redis::start(options) else { return };
@@ -82,6 +99,7 @@ fn the_least_user_may_feed_over_tls_and_no_password_is_said() {
     }
     redis.cli(&["ACL", "SETUSER", "corec_user", "-xadd"]);
     table(folder.path(), 120);
-    assert!(refusal(folder.path(), &arguments(&redis.url(), &[]), 1).contains("ACL SETUSER"));
+    let err = refusal(folder.path(), &arguments(&redis.url(), &[]), 2);
+    assert!(err.contains("ACL SETUSER corec_user +xadd"), "{err}");
     assert_eq!(rows(&redis, "rows").len(), 100);
 }

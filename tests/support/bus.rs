@@ -15,7 +15,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn options(run: u128) -> BusOptions {
     let connect_timeout = Duration::from_secs(2);
-    BusOptions { instance: "corec1".into(), run: RunId(run), connect_timeout, spool: None }
+    let (instance, run, read, written) = ("corec1".into(), RunId(run), None, Vec::new());
+    BusOptions { instance, run, read, written, connect_timeout, spool: None }
 }
 
 pub fn bus(url: &str, run: u128) -> Box<dyn Bus> {

@@ -337,7 +337,7 @@ mod tests {
         let mut all = alerts(0.1, 0.05, 0.0);
         let say = |all: &mut Alerts, tick: u64| {
             all.publish("", "end", &tick.to_string(), 1.0, 1, tick);
-            all.take_outbox().last().unwrap().sequence
+            all.take_outbox().next_back().unwrap().sequence
         };
         let saved = serde_json::to_string(&all).unwrap();
         all.begin_end(7);

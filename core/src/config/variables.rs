@@ -90,6 +90,10 @@ pub fn redact_url(url: &str) -> String {
     if url.starts_with("sqlite://") {
         return url.into();
     }
+    // Settings as other programs take them: `host=db password=s3cret`.
+    if let Some((word, _)) = url.split_once('=').filter(|(word, _)| !word.contains(":/")) {
+        return format!("{word}=***");
+    }
     // Generous on purpose: a password may hold any of `/`, `@`, `?` unencoded, and the scheme may be mistyped.
     let (userinfo, rest) = url.rsplit_once('@').map_or(("", url), |(before, after)| (before, after));
     let start = userinfo.find(":/").map_or(0, |colon| colon + 1);
@@ -99,33 +103,49 @@ pub fn redact_url(url: &str) -> String {
         Some(colon) if is_variable(&userinfo[start + colon + 1..]) => format!("{userinfo}@"),
         Some(colon) => format!("{}:***@", &userinfo[..start + colon]),
         None if userinfo.is_empty() && !url.contains('@') => String::new(),
+        // Other programs take a word alone for the password, which may have a `?` in it.
+        None if url.starts_with("redis") || userinfo.contains('?') => format!("{}***@", &userinfo[..start]),
         None => format!("{userinfo}@"),
     };
     let Some((address, query)) = rest.split_once('?') else { return shown + rest };
-    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((key, _)) if is_secret(key) => format!("{key}=***"),
-        _ => parameter.to_string(),
-    });
-    format!("{shown}{address}?{}", parameters.collect::<Vec<_>>().join("&"))
+    // What follows a password may be the rest of it, with an `&` in it.
+    let mut shown_query = Vec::new();
+    for parameter in query.split('&') {
+        match parameter.split_once('=') {
+            Some((key, _)) if is_secret(key) => {
+                shown_query.push(format!("{key}=***"));
+                break;
+            }
+            _ => shown_query.push(parameter.to_string()),
+        }
+    }
+    format!("{shown}{address}?{}", shown_query.join("&"))
 }
 
-/// A URL whose password may have any letters: those that would end it are encoded, as a variable or a person need not do.
+/// A URL whose password may have any letters but `%`: those that would end it are encoded, as a variable or a person need not do.
+///
+/// # Errors
+/// A `?` between two `@`: whether it begins the parameters is not to be told. A text without the URL.
 ///
 /// ```
 /// use corec_core::config::with_encoded_password;
-/// assert_eq!(with_encoded_password("redis://ana:a/b@c:d@db:6379"), "redis://ana:a%2Fb%40c%3Ad@db:6379");
-/// assert_eq!(with_encoded_password("redis://ana:pw@db?ca=/home/x@y/ca.pem"), "redis://ana:pw@db?ca=/home/x@y/ca.pem");
+/// assert_eq!(with_encoded_password("redis://ana:a/b@c:d@db:6379")?, "redis://ana:a%2Fb%40c%3Ad@db:6379");
+/// assert_eq!(with_encoded_password("redis://ana:a?b@db?ca=ca.pem")?, "redis://ana:a%3Fb@db?ca=ca.pem");
+/// assert!(with_encoded_password("redis://ana:pw@db?ca=/home/x@y/ca.pem").is_err());
+/// # Ok::<(), String>(())
 /// ```
-pub fn with_encoded_password(url: &str) -> String {
+pub fn with_encoded_password(url: &str) -> Result<String, String> {
     let parts = url.split_once("://").and_then(|(scheme, rest)| {
-        // An `@` in the parameters ends no password: where there is one before them, that does.
-        let before_parameters = rest.find('?').filter(|at| rest[..*at].contains('@'));
-        let end = rest[..before_parameters.unwrap_or(rest.len())].rfind('@')?;
-        let (user, address) = (&rest[..end], &rest[end + 1..]);
-        let (name, password) = user.split_once(':')?;
-        Some((scheme, name, password, address))
+        let (first, last) = (rest.find('@')?, rest.rfind('@')?);
+        let name_end = rest[..first].find(':')?;
+        Some((scheme, &rest[..name_end], &rest[name_end + 1..last], &rest[last..], &rest[first..last]))
     });
-    let Some((scheme, name, password, address)) = parts else { return url.into() };
+    let Some((scheme, name, password, address, between)) = parts else { return Ok(url.into()) };
+    if between.contains('?') {
+        return Err(
+            "found ? between two @, must be %3F in a password, or %40 for an @ in the parameters".into()
+        );
+    }
     let mut encoded = String::new();
     for letter in password.chars() {
         match letter {
@@ -135,7 +155,7 @@ pub fn with_encoded_password(url: &str) -> String {
             other => encoded.push(other),
         }
     }
-    format!("{scheme}://{name}:{encoded}@{address}")
+    Ok(format!("{scheme}://{name}:{encoded}{address}"))
 }
 
 /// Whether a text is `${NAME}` and nothing else.
@@ -203,6 +223,21 @@ mod tests {
         assert_eq!(redact_url(url), url);
         for told in ["${}", "${A:-s3cret}", "x${A}", "${A}x"] {
             assert_eq!(redact_url(&format!("redis://ana:{told}@h")), "redis://ana:***@h");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_not_shown_whatever_its_form() {
+        for (url, shown) in [
+            ("host=db password=s3cret user=ana", "host=***"),
+            ("password='s3 cret'", "password=***"),
+            ("redis://s3cret@db:6379", "redis://***@db:6379"),
+            ("redis://ana:a@b/c:d?s3cret#f%g@db", "redis://ana:***@db"),
+            ("redis://ana:a@b?s3cret@db:6379", "redis://ana:***@db:6379"),
+            ("postgres://db/runs?user=ana&password=a&s3cret", "postgres://db/runs?user=ana&password=***"),
+            ("postgres://ana@db/runs", "postgres://ana@db/runs"),
+        ] {
+            assert_eq!(redact_url(url), shown);
         }
     }
 

@@ -160,7 +160,7 @@ fn read_runs(stored: &[u8], count: usize) -> Option<Vec<u8>> {
 fn read_sparse(stored: &[u8], count: usize, size: usize) -> Option<Vec<u8>> {
     let (bits, mut kept) = stored.split_at_checked(count.div_ceil(8))?;
     let ones: usize = bits.iter().map(|byte| byte.count_ones() as usize).sum();
-    let has_more_bits = count % 8 != 0 && bits.last()? >> (count % 8) != 0;
+    let has_more_bits = !count.is_multiple_of(8) && bits.last()? >> (count % 8) != 0;
     if has_more_bits || kept.len() != ones * size {
         return None;
     }

@@ -120,7 +120,8 @@ impl Killed {
             }
         }
         self.take_digests(&out, again)?;
-        super::super::tell(&format!("killed {} times and restored: {}", args.kill, last_of(&self.digests)));
+        let times = corec_run::settings::counted(args.kill.into(), "time");
+        super::super::tell(&format!("killed {times} and restored: {}", last_of(&self.digests)));
         Ok(())
     }
 

@@ -82,7 +82,8 @@ fn open_stream(
     let stream = scenario.input_stream.get_or_insert_with(|| Telemetry::NAME.into()).clone();
     let instance = &scenario.instance_id;
     let (name, field) = (format!("corec-{instance}-rows"), format!("{instance}/{run}"));
-    let reader = StreamReader::connect(&url, &name, &field, connect_timeout).map_err(bus_refusal)?;
+    let reader = StreamReader::connect(&url, &stream, &name, &field, connect_timeout);
+    let reader = reader.map_err(bus_refusal)?;
     let before = journal.map_or(Ok(Before::default()), had_before);
     let before = before.map_err(|e| RunError::Usage(format!("journal: {e}")))?;
     let lines = stream_rows::lines(reader, &stream, &before, stop)

@@ -116,7 +116,7 @@ pub mod plugins {
 /// Settings and the text forms of numbers, for a command line.
 pub mod settings {
     pub use corec_core::config::{Loaded, Threads, load};
-    pub use corec_core::units::{grouped, parse_count};
+    pub use corec_core::units::{counted, grouped, parse_count};
     pub use corec_dynamics::settings::{Dynamics, Repair, RepairPolicy};
     pub use corec_telemetry::settings::{Replicas, Telemetry};
 }

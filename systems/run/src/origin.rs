@@ -55,6 +55,12 @@ impl Origin {
             }
             check_copy(run, &plan.options, &plan.scenario)?;
         }
+        if let (Some(run), None) = (&run, &snapshot) {
+            let shown = run.folder().display();
+            tracing::warn!(
+                "{shown}: found no whole snapshot; the run begins again, with what its journal has"
+            );
+        }
         let has_input = plan.scenario.has_section(Telemetry::NAME) || plan.scenario.input_stream.is_some();
         if run.is_none() && snapshot.is_some() && has_input {
             let message = "--restore: the run of this snapshot is not here, and its journal has the run's inputs: name its folder";

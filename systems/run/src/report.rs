@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use corec_core::units::grouped;
+use corec_core::units::{counted, grouped};
 use corec_telemetry::table::TableReport;
 
 use crate::scenarios::BUILT_IN;
@@ -43,8 +43,11 @@ fn text(s: &Summary) -> String {
 
 /// What was computed, how fast, and in how much memory.
 fn amounts(s: &Summary, text: &mut Lines) {
-    text.line("scenario", format!("{}, seed {}, {} threads", s.scenario, s.seed, s.threads));
-    text.line("entities", format!("{} in {} blocks", grouped(s.entities), grouped(s.blocks as u64)));
+    text.line(
+        "scenario",
+        format!("{}, seed {}, {}", s.scenario, s.seed, counted(s.threads as u64, "thread")),
+    );
+    text.line("entities", format!("{} in {}", grouped(s.entities), counted(s.blocks as u64, "block")));
     let rate = s.ticks_per_second;
     text.line(
         "ticks",
@@ -74,10 +77,15 @@ fn events(s: &Summary, text: &mut Lines) {
     }
     text.line(
         "events",
-        format!("{} faults, {} repairs, {} alerts", grouped(s.faults), grouped(s.repairs), grouped(s.alerts)),
+        format!(
+            "{}, {}, {}",
+            counted(s.faults, "fault"),
+            counted(s.repairs, "repair"),
+            counted(s.alerts, "alert")
+        ),
     );
     if s.births_refused > 0 {
-        text.line("", format!("{} births refused: memory_max", grouped(s.births_refused)));
+        text.line("", format!("{} refused: memory_max", counted(s.births_refused, "birth")));
     }
 }
 
@@ -85,24 +93,24 @@ fn table(s: &Summary, table: &TableReport, text: &mut Lines) {
     text.line(
         "table",
         format!(
-            "{} rows of {} columns, {} gaps",
-            grouped(table.rows),
-            table.columns.len(),
-            grouped(table.gaps)
+            "{} of {}, {}",
+            counted(table.rows, "row"),
+            counted(table.columns.len() as u64, "column"),
+            counted(table.gaps, "gap")
         ),
     );
     for (column, gaps) in table.gaps_by_column.iter().take(5) {
-        text.line("", format!("{} gaps in {column}", grouped(*gaps)));
+        text.line("", format!("{} in {column}", counted(*gaps, "gap")));
     }
     if s.rows_repeated > 0 {
-        text.line("", format!("{} rows left out, taken before", grouped(s.rows_repeated)));
+        text.line("", format!("{} left out, taken before", counted(s.rows_repeated, "row")));
     }
-    for (count, what) in [(table.refused, "are no row"), (table.lost, "were lost before they could be read")]
-    {
+    for (count, what) in [(table.refused, "left out: no row"), (table.lost, "lost before being read")] {
         if count > 0 {
-            text.line("", format!("{} entries {what}", grouped(count)));
+            text.line("", format!("{} {what}", counted(count, "entry")));
         }
     }
+    away(text, table.outages, table.away_seconds, 0, table.away.as_deref());
     if !table.left_out.is_empty() {
         text.line("", format!("left out, not numbers: {}", table.left_out.join(", ")));
     }
@@ -184,16 +192,18 @@ fn lanes(s: &Summary, text: &mut Lines) {
     text.line("store", s.store.clone());
     away(text, store.outages, store.away_seconds, store.spooled, store.away.as_deref());
     if store.dropped + store.spool_lost > 0 {
-        text.line("", format!("{} batches lost", grouped(store.dropped + store.spool_lost)));
+        text.line("", format!("{} lost", counted(store.dropped + store.spool_lost, "batch")));
     }
 }
 
 fn away(text: &mut Lines, outages: u64, seconds: f64, left: u64, why: Option<&str>) {
     if outages > 0 {
-        text.line("", format!("away {} times, {seconds:.1} s in all", grouped(outages)));
+        text.line("", format!("away {}, {seconds:.1} s in all", counted(outages, "time")));
     }
-    if let Some(why) = why.filter(|_| left > 0) {
-        text.line("", format!("still away ({why}): {} wait on disk for a restore", grouped(left)));
+    if let Some(why) = why {
+        let waits =
+            if left > 0 { format!(": {} on disk, for a restore", grouped(left)) } else { String::new() };
+        text.line("", format!("still away ({why}){waits}"));
     }
 }
 

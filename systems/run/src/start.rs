@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bevy_app::App;
 use corec_bridges::bus::{self, BusOptions, BusUrl};
+use corec_bridges::frames::DATA_STREAM;
 use corec_bridges::lane::SpoolOptions;
 use corec_bridges::store::{self, StoreLane};
 use corec_core::block::Population;
@@ -13,7 +14,7 @@ use corec_core::bus::RunBus;
 use corec_core::config::{Scenario, redact_url};
 use corec_core::journal::JournalPrefix;
 use corec_core::section::Sections;
-use corec_core::simulation::Simulation;
+use corec_core::simulation::{RunScenario, Simulation};
 use corec_core::snapshot::{About, SnapshotFolder};
 use corec_core::stats::Totals;
 use corec_core::stop::Stop;
@@ -174,9 +175,12 @@ impl Start {
     }
 
     fn open_bus(&mut self, id: RunId, out: &Path, record: &RunRecord) -> Result<(), RunError> {
+        let scenario = &self.simulation.world().resource::<RunScenario>().0;
         let options = BusOptions {
             instance: record.instance.clone(),
             run: id,
+            read: scenario.input_stream.clone(),
+            written: scenario.publish_interval.map(|_| DATA_STREAM.into()).into_iter().collect(),
             connect_timeout: self.options.connect_timeout(),
             spool: Some(spool(out, "bus", id)),
         };

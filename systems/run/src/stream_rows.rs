@@ -129,6 +129,7 @@ impl Source {
         self.bringer.count(|counts| {
             counts.outages.store(health.outages, Ordering::Relaxed);
             counts.away_ms.store((health.away_seconds * 1e3) as u64, Ordering::Relaxed);
+            counts.set_away(health.away);
         });
     }
 

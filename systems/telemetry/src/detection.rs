@@ -5,7 +5,7 @@
 use std::fmt;
 
 use bevy_ecs::resource::Resource;
-use corec_core::units::grouped;
+use corec_core::units::counted;
 
 /// ROC-AUC and PR-AUC of scores against labels; none when only one class was seen.
 ///
@@ -96,7 +96,7 @@ impl Detectors {
         if let [(only, _)] = self.0[..] {
             return Some(only.to_string());
         }
-        let of_rows = |rows: u64| format!("{} row{}", grouped(rows), if rows == 1 { "" } else { "s" });
+        let of_rows = |rows: u64| counted(rows, "row");
         let names: Vec<String> =
             self.0.iter().map(|(detector, rows)| format!("{detector} of {}", of_rows(*rows))).collect();
         (!names.is_empty()).then(|| names.join(", "))

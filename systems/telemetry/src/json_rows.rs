@@ -3,9 +3,15 @@
 //! The first row names the columns. A later one that lacks a column has a gap there, and what only it has is left out. A row without a
 //! column `sequence` is numbered by whoever reads the stream.
 
+use std::path::Path;
+
+use corec_core::stop::Stop;
+use crossbeam::channel::bounded;
 use serde_json::{Map, Value};
 
-use crate::live::ROW_BYTES_MAX;
+use crate::live::{Lines, ROW_BYTES_MAX};
+use crate::table::TableReader;
+use crate::table_error::TableError;
 
 /// The column that numbers rows.
 const SEQUENCE: &str = "sequence";
@@ -29,7 +35,23 @@ impl JsonRows {
         }
         let has_sequence = row.keys().any(|name| name.eq_ignore_ascii_case(SEQUENCE));
         let lacks = columns.iter().filter(|column| !row.contains_key(*column));
-        Ok(Self { names: row.keys().chain(lacks).cloned().collect(), has_sequence })
+        let rows = Self { names: row.keys().chain(lacks).cloned().collect(), has_sequence };
+        rows.check(rows.row(1, first)?)?;
+        Ok(rows)
+    }
+
+    /// Whether a table may begin with these columns and `row`, which is what a run would make of them.
+    fn check(&self, row: Vec<u8>) -> Result<(), String> {
+        let (to, lines) = bounded(2);
+        for line in [self.header(), row] {
+            to.send(Ok(line)).expect("there is room for two");
+        }
+        drop(to);
+        match TableReader::open_lines(Path::new("row"), Lines::of(lines, Stop::default()), None) {
+            Ok(_) => Ok(()),
+            Err(TableError::Header { message, .. }) => Err(message),
+            Err(other) => Err(other.to_string()),
+        }
     }
 
     /// The table's first line.
@@ -56,6 +78,13 @@ impl JsonRows {
 }
 
 fn parse(data: &[u8]) -> Result<Map<String, Value>, String> {
+    // Of one that is far too long nothing is given.
+    if data.is_empty() || data.len() > ROW_BYTES_MAX {
+        let found = if data.is_empty() { "no data, or far too much" } else { "more" };
+        return Err(format!(
+            "found {found}, must be a row of at most {ROW_BYTES_MAX} bytes in the field `data`"
+        ));
+    }
     match serde_json::from_slice(data) {
         Ok(Value::Object(row)) => Ok(row),
         Ok(_) => Err("found JSON that is no object, must be {\"column\": value, ..}".into()),
@@ -117,7 +146,8 @@ mod tests {
     fn what_is_no_row_is_refused() {
         let rows = JsonRows::of(br#"{"v": 1}"#, &[]).unwrap();
         for (data, wanted) in [
-            (&b""[..], "no JSON"),
+            (&b""[..], "at most 4194304 bytes"),
+            (b"{", "no JSON"),
             (b"[1]", "no object"),
             (br#"{"v": [1]}"#, "v: found"),
             (b"\xff", "no JSON"),
@@ -125,7 +155,20 @@ mod tests {
             let error = rows.row(1, data).unwrap_err();
             assert!(error.contains(wanted), "{error}");
         }
-        assert!(JsonRows::of(b"{}", &[]).is_err());
+        for (first, wanted) in [
+            ("{}".to_string(), "without columns"),
+            (r#"{"name": "x"}"#.into(), "no column of numbers"),
+            (r#"{"": 1}"#.into(), "no name"),
+            (r#"{"5": 1}"#.into(), "the number 5"),
+            (
+                format!("{{{}}}", (0..10_001).map(|n| format!(r#""c{n}":1"#)).collect::<Vec<_>>().join(",")),
+                "at most 10000",
+            ),
+            (format!(r#"{{"v": "{}"}}"#, "x".repeat(ROW_BYTES_MAX)), "at most 4194304 bytes"),
+        ] {
+            let error = JsonRows::of(first.as_bytes(), &[]).err().unwrap();
+            assert!(error.contains(wanted), "{error}");
+        }
         assert!(rows.row(1, format!(r#"{{"v": "{}"}}"#, "x".repeat(ROW_BYTES_MAX)).as_bytes()).is_err());
         // What a run measured before is a column whatever the first row has.
         let rows = JsonRows::of(br#"{"v": 1}"#, &["w".into(), "v".into()]).unwrap();

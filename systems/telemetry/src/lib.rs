@@ -16,11 +16,12 @@ mod cell;
 mod header;
 pub mod live;
 
-pub mod json_rows;
 pub mod source;
 pub mod table_error;
 
 pub mod table;
+
+pub mod json_rows;
 pub mod time;
 mod window_times;
 mod windows_file;

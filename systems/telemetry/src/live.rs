@@ -35,8 +35,22 @@ pub struct LineCounts {
     pub outages: AtomicU64,
     /// Milliseconds of all outages.
     pub away_ms: AtomicU64,
+    /// Why it can't be reached; none while it can.
+    away: Mutex<Option<String>>,
     /// Lines that were taken.
     taken: AtomicU64,
+}
+
+impl LineCounts {
+    /// Why the far side can't be reached; none while it can.
+    pub fn away(&self) -> Option<String> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes why it can't be reached, or that it can.
+    pub fn set_away(&self, why: Option<String>) {
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
 }
 
 /// The other end of lines that somebody brings.

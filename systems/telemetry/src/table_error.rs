@@ -45,6 +45,20 @@ pub enum TableError {
         /// What is allowed.
         allowed: &'static str,
     },
+    /// Numbers of rows that do not grow.
+    #[error(
+        "{path}: line {line}, column 'sequence': found {found} after {before}, must be more: the numbers of rows grow"
+    )]
+    Sequence {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// The row's number.
+        found: u64,
+        /// That of the row before.
+        before: u64,
+    },
     /// No window of a pipe's rows has held one.
     #[error("{0}")]
     Windows(String),

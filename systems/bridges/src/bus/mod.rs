@@ -37,6 +37,10 @@ pub struct BusOptions {
     pub instance: String,
     /// The run: what it has sent is known by it.
     pub run: RunId,
+    /// The stream that it reads, and those that it surely writes: a user who may not is told at the start.
+    pub read: Option<String>,
+    /// See `read`.
+    pub written: Vec<String>,
     /// How long a start waits for a server.
     pub connect_timeout: Duration,
     /// Where what is sent waits while the server is away.

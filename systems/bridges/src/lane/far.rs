@@ -142,12 +142,15 @@ impl<S: Sink> Shared<S> {
         let is_spooled = queue.report.spooled > 0;
         let mut hand = if is_spooled { Vec::new() } else { queue.take_hand(S::ITEMS_MAX) };
         drop(queue);
+        // A far side in this process is never waited for.
+        let asked = may_wait.then(now);
         let mut far = self.far();
         let send = || match is_spooled {
             true => far.send_spooled(),
             false => far.sink.take(&hand).map(|()| Sent { items: hand.len(), held: None }),
         };
         let sent = self.catch(send);
+        let asked = far.sink.asked().or(asked);
         drop(far);
         let mut queue = self.lock();
         if let Ok(Sent { items, held }) = &sent {
@@ -176,7 +179,7 @@ impl<S: Sink> Shared<S> {
                 self.fail(format!("{}{why}", from.unwrap_or_default()));
                 may_wait
             }
-            Err(SinkError::Away(why)) => self.away(queue, why, patience, may_wait),
+            Err(SinkError::Away(why)) => self.away(queue, (why, asked), patience, may_wait),
         }
     }
 
@@ -219,6 +222,7 @@ impl<S: Sink> Shared<S> {
         if has_spool && !self.sync_disk() {
             return true;
         }
+        let asked = now();
         let synced = if is_pause { None } else { Some(self.catch(|| self.far().sink.sync())) };
         let mut queue = self.lock();
         if has_spool || synced == Some(Ok(())) {
@@ -233,7 +237,7 @@ impl<S: Sink> Shared<S> {
                 self.fail(why);
                 may_wait
             }
-            Some(Err(SinkError::Away(why))) => self.away(queue, why, patience, may_wait),
+            Some(Err(SinkError::Away(why))) => self.away(queue, (why, Some(asked)), patience, may_wait),
             _ => {
                 drop(queue);
                 self.changed.notify_all();
@@ -265,21 +269,22 @@ impl<S: Sink> Shared<S> {
         }
     }
 
-    /// The far side is away. Says whether to go on.
+    /// The far side is away, since it was `asked`. Says whether to go on.
     fn away(
         &self,
         mut queue: MutexGuard<'_, Queue<S::Item>>,
-        why: String,
+        (why, asked): (String, Option<Instant>),
         patience: Duration,
         may_wait: bool,
     ) -> bool {
         if queue.closing == Closing::LetGo {
             return may_wait;
         }
-        if queue.outage.is_none() {
-            tracing::warn!("the {} is away: {why}", self.name);
+        let (is_new, now) = (queue.outage.is_none(), now());
+        let away = queue.is_away(why.clone(), asked.unwrap_or(now), now);
+        if is_new {
+            tracing::warn!("the {} is away: {why}; tried again until it answers", self.name);
         }
-        let away = queue.is_away(why.clone(), now());
         // With a spool the run has the patience of its disk.
         if matches!(queue.disk, Disk::None) && away > patience {
             drop(queue);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use corec_core::units::RunId;
+use corec_core::units::{RunId, counted};
 use serde::Serialize;
 
 /// What becomes of an item that a full lane has no room for.
@@ -86,7 +86,7 @@ pub struct LeftOnDisk {
 
 impl fmt::Display for LeftOnDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { items, folder } = self;
-        write!(f, "{items} items could not be sent and are kept in {}", folder.display())
+        let (items, folder) = (counted(self.items, "item"), self.folder.display());
+        write!(f, "{items} could not be sent, kept in {folder}")
     }
 }

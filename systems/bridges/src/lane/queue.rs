@@ -245,12 +245,12 @@ impl<T> Queue<T> {
         Some(away)
     }
 
-    /// The far side is away, and tried again after a pause; says since when.
-    pub fn is_away(&mut self, why: String, now: Instant) -> Duration {
+    /// The far side is away since it was `asked`, and tried again after a pause; says for how long.
+    pub fn is_away(&mut self, why: String, asked: Instant, now: Instant) -> Duration {
         if self.outage.is_none() {
             self.report.outages += 1;
         }
-        let outage = self.outage.get_or_insert(Outage { since: now, until: now });
+        let outage = self.outage.get_or_insert(Outage { since: asked, until: now });
         let away = now - outage.since;
         let longest = PAUSES[usize::from(self.closing == Closing::Open)];
         outage.until = now + PAUSES[0].max(away / 2).min(longest).mul_f64(jitter());

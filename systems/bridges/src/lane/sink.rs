@@ -1,5 +1,7 @@
 //! Sink: the far side of a lane, why it does not take what it is given, and how an item is written to disk.
 
+use std::time::Instant;
+
 /// Why the far side did not take what it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkError {
@@ -16,6 +18,11 @@ pub trait Sink: Send + 'static {
 
     /// Items that it takes at once, at least 1.
     const ITEMS_MAX: usize = 1;
+
+    /// When it asked what it waited for last, for one that knows: an outage began then, and not when it was given up.
+    fn asked(&self) -> Option<Instant> {
+        None
+    }
 
     /// Takes items, all of them or none: at least one, and [`Sink::ITEMS_MAX`] at most. One that it has taken already, and was not heard
     /// to, changes nothing; it may come again among others.

@@ -56,7 +56,7 @@ pub struct Feeding {
 pub fn feed(what: &Feeding, stop: &Stop, tell: &mut dyn FnMut(&FeedReport)) -> Result<FeedReport, RunError> {
     let wrong = |text: String| RunError::Usage(format!("--to: {text}"));
     let url = RedisUrl::parse(&what.to).map_err(wrong)?;
-    let stream = RowStream::new(&url, &what.stream).map_err(wrong)?;
+    let stream = RowStream::new(&url, &what.stream, what.connect_timeout).map_err(wrong)?;
     let table = open(what, stop)?;
     if table.is_live() && !table.has_sequence() {
         let shown = what.table.display();
@@ -115,7 +115,10 @@ impl Feeder<'_> {
     /// Finds the server, and how far the stream is.
     fn begin(&mut self) -> Result<(), RunError> {
         self.read_ack().map_err(RunError::Usage)?;
-        let found = self.locate();
+        let found = self.locate().and_then(|()| {
+            let checked = self.stream.check();
+            checked.map_err(|error| error.map_text(|text| format!("{}: {text}", self.stream.shown())))
+        });
         self.away = None;
         match found {
             Ok(()) => Ok(()),
@@ -174,7 +177,7 @@ impl Feeder<'_> {
             let fate = self.judge.decide(row, &mut self.stream, &mut self.report)?;
             match self.rows.last() {
                 _ if fate == Fate::Leave => {}
-                // Numbers that do not rise are those of rows that were there before.
+                // Of a pipe: a row that comes again.
                 Some(before) if before >= sequence => self.report.already_there += 1,
                 _ => self.rows.push(sequence, &self.row),
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use corec_core::units::grouped;
+use corec_core::units::{counted, grouped};
 use serde::Serialize;
 
 /// What a feed has done, and how it ended.
@@ -42,8 +42,8 @@ impl fmt::Display for FeedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} rows sent in {:.2} s: {:.1} rows/s to stream '{}' of {}",
-            grouped(self.sent),
+            "{} sent in {:.2} s: {:.1} rows/s to stream '{}' of {}",
+            counted(self.sent, "row"),
             self.seconds,
             self.rows_per_second,
             self.stream,

@@ -6,6 +6,7 @@ use corec_core::config::{Loaded, load, redact_url};
 use corec_core::snapshot::{Snapshot, SnapshotError, latest};
 
 use super::{RecordedRun, check_journal, environment, extent_of};
+use crate::JOURNAL;
 use crate::error::RunError;
 use crate::manifest::FILE;
 use crate::options::absolute;
@@ -64,17 +65,15 @@ impl Continuation {
         if path.join(FILE).exists() {
             let run = RecordedRun::open(path)?;
             let snapshot = run.snapshot(u64::MAX, extent(&run)?.as_ref());
-            if snapshot.is_none() {
-                let shown = path.display();
-                tracing::warn!(
-                    "{shown}: found no whole snapshot; the run begins again, with what its journal has"
-                );
-            }
             return Ok(Self { run: Some(run), snapshot });
         }
         let (mut snapshot, refused) = latest(path).map_err(|e| match e {
             SnapshotError::Io { .. } if !path.exists() => usage(&format!(
                 "{}: No such file or directory, must be a run's folder, a snapshot or a folder of snapshots",
+                path.display()
+            )),
+            _ if path.join(JOURNAL).is_dir() => usage(&format!(
+                "{}: the run had not begun when it ended, and has nothing to go on from: start it again",
                 path.display()
             )),
             other => usage(&other),

@@ -58,6 +58,8 @@ pub struct TableReader {
     is_stream: bool,
     gaps: Vec<u64>,
     rows: u64,
+    /// The number of the last row that was read as an object.
+    last_sequence: u64,
     /// For rows as objects: what stands before each column's value, whether that is a number, and room for the measured ones.
     keys: Vec<Vec<u8>>,
     is_number: Vec<bool>,
@@ -120,6 +122,7 @@ impl TableReader {
             is_stream: false,
             gaps: Vec::new(),
             rows: 0,
+            last_sequence: 0,
             keys: Vec::new(),
             is_number: Vec::new(),
             values: Vec::new(),

@@ -12,10 +12,10 @@ pub const OBJECT_BYTES_MAX: usize = 4 << 20;
 
 impl TableReader {
     /// Writes the next row into `to`, which it clears first, as a JSON object; gives its number: what its column `sequence` says, else
-    /// its place in the table, from 1. None at the end.
+    /// its place in the table, from 1. None at the end. The numbers of a file grow; on a pipe a row may come again.
     ///
     /// # Errors
-    /// See [`TableError`]: what a run would not take either.
+    /// See [`TableError`].
     pub fn next_object(&mut self, to: &mut Vec<u8>) -> Result<Option<u64>, TableError> {
         let mut values = std::mem::take(&mut self.values);
         values.resize(self.width(), f64::NAN);
@@ -40,7 +40,13 @@ impl TableReader {
                 ),
             });
         }
-        Ok(Some(meta.sequence.unwrap_or(self.rows)))
+        let sequence = meta.sequence.unwrap_or(self.rows);
+        let before = std::mem::replace(&mut self.last_sequence, sequence);
+        if sequence <= before && !self.is_live() {
+            let (path, line) = (self.path.clone(), meta.line);
+            return Err(TableError::Sequence { path, line, found: sequence, before });
+        }
+        Ok(Some(sequence))
     }
 
     /// What [`TableReader::next_object`] has to know of each column: what stands before its value, and whether that is a number.

@@ -20,6 +20,8 @@ pub struct TableReport {
     pub outages: u64,
     /// For how long in all, seconds.
     pub away_seconds: f64,
+    /// Why it can't be reached, or read; null while it can.
+    pub away: Option<String>,
     /// Measured columns.
     pub columns: Vec<String>,
     /// Columns left out because they do not hold numbers.
@@ -43,6 +45,7 @@ impl TableReader {
             lost: count(|all| &all.lost),
             outages: count(|all| &all.outages),
             away_seconds: count(|all| &all.away_ms) as f64 / 1e3,
+            away: counts.and_then(LineCounts::away),
             columns: self.measured.iter().map(|&c| self.names[c].clone()).collect(),
             left_out: (0..self.names.len())
                 .filter(|c| !is_special(*c) && !self.measured.contains(c))

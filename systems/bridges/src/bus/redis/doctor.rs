@@ -4,10 +4,11 @@
 
 use std::time::Instant;
 
+use corec_core::units::counted;
 use redis::{ConnectionAddr, Value};
 
-use super::link::{Link, LinkError};
-use super::permissions::missing;
+use super::link::{CONNECT, Link, LinkError};
+use super::permissions::Uses;
 use super::reply::{stream_info, text};
 use super::url::RedisUrl;
 use crate::finding::{Finding, Findings, is_loopback};
@@ -16,7 +17,7 @@ use crate::wait::our_clock;
 /// The share of `maxmemory` that may be used before a run.
 const MEMORY_SHARE_MAX: f64 = 0.8;
 
-/// Looks at a server. `read` is the stream that a run reads, `written` are those that it writes.
+/// Looks at a server. `read` is the stream that a run reads, `written` are those that it may write.
 pub fn examine(url: &RedisUrl, read: Option<&str>, written: &[&str]) -> Vec<Finding> {
     let mut findings = Findings::of("redis");
     let client = match url.client() {
@@ -29,7 +30,7 @@ pub fn examine(url: &RedisUrl, read: Option<&str>, written: &[&str]) -> Vec<Find
     encryption(url, &mut findings);
     #[expect(clippy::disallowed_methods, reason = "how long a server takes; no result depends on it")]
     let start = Instant::now();
-    let mut link = match Link::open(&client, "corec-doctor").and_then(|mut link| {
+    let mut link = match Link::open(&client, "corec-doctor", CONNECT).and_then(|mut link| {
         link.ask_one(&[b"PING"])?;
         Ok(link)
     }) {
@@ -41,10 +42,9 @@ pub fn examine(url: &RedisUrl, read: Option<&str>, written: &[&str]) -> Vec<Find
     };
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
     findings.ok("reachable", format!("{} in {milliseconds:.1} ms", url.shown));
-    let user = link_user(&mut link);
     let looked = facts(&mut link, url, &mut findings)
-        .and_then(|()| missing(&mut link, url, &client, user.as_deref(), (read, written)))
-        .map(|missing| permissions(user.as_deref(), &missing, &mut findings))
+        .and_then(|()| Uses::of_run(read, written).missing(&mut link, url, &client))
+        .map(|missing| permissions(url.user(), &missing, &mut findings))
         .and_then(|()| read.map_or(Ok(()), |stream| input(&mut link, stream, &mut findings)));
     if let Err(error) = looked {
         findings.fix("answers", error.text());
@@ -72,11 +72,6 @@ fn encryption(url: &RedisUrl, findings: &mut Findings) {
         }
         _ => findings.ok("tls", "not needed on a socket of the machine's"),
     }
-}
-
-fn link_user(link: &mut Link) -> Option<String> {
-    let answer = link.ask_one(&[b"ACL", b"WHOAMI"]).ok()?;
-    text(&answer).map(String::from)
 }
 
 /// What the server says of itself.
@@ -169,16 +164,13 @@ fn memory(policy: &str, limit: Option<u64>, used: Option<u64>, url: &RedisUrl, f
     findings.note("memory", is_ok, format!("{used_text} used of {:.1} MB{todo}", megabytes(limit)));
 }
 
-fn permissions(user: Option<&str>, missing: &[String], findings: &mut Findings) {
-    let name = user.unwrap_or("the URL's user");
+fn permissions(user: &str, missing: &[String], findings: &mut Findings) {
     if missing.is_empty() {
-        findings.ok("permissions", format!("'{name}' may all that a run asks"));
+        findings.ok("permissions", format!("'{user}' may all that a run asks"));
     } else {
         let rules = missing.join(" ");
-        findings.fix(
-            "permissions",
-            format!("'{name}' may not all that a run asks: ACL SETUSER {} {rules}", user.unwrap_or("USER")),
-        );
+        let text = format!("'{user}' may not all that a run asks: ACL SETUSER {user} {rules}");
+        findings.fix("permissions", text);
     }
 }
 
@@ -203,9 +195,11 @@ fn input(link: &mut Link, stream: &str, findings: &mut Findings) -> Result<(), L
     let readers = if let Value::Array(readers) = readers { readers } else { Vec::new() };
     let slowest = readers.iter().filter_map(position).min();
     let behind = slowest.map(|slowest| {
-        format!(", the slowest of {} runs is {} behind", readers.len(), info.added.saturating_sub(slowest))
+        let runs = counted(readers.len() as u64, "run");
+        format!(", the slowest of {runs} is {} behind", info.added.saturating_sub(slowest))
     });
     let behind = behind.unwrap_or_else(|| ", read by no run yet".into());
-    findings.ok("input", format!("stream '{stream}' has {} entries to {}{behind}", info.length, info.last));
+    let entries = counted(info.length, "entry");
+    findings.ok("input", format!("stream '{stream}' has {entries} to {}{behind}", info.last));
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use corec_core::bus::{Cursor, Entry, Polled};
 
+use super::link::SILENCE;
 use super::locate::{Located, Place};
 
 /// What is read ahead of a stream at most: entries, and bytes of them.
@@ -52,8 +53,10 @@ pub struct Inner {
     pub is_closing: bool,
     /// Why the server can't be reached, since when, how often and for how long before.
     pub away: Option<(String, Instant)>,
-    pub outages: u64,
-    pub away_for: Duration,
+    outages: u64,
+    away_for: Duration,
+    /// When it has answered last; none before its first answer, and while it is away.
+    heard: Option<Instant>,
     /// Why reading can't go on.
     pub failure: Option<String>,
 }
@@ -151,35 +154,63 @@ impl Inbox {
 }
 
 impl Inner {
-    /// The server can't be reached: `now` is when that was found.
-    pub fn leave(&mut self, why: String, now: Instant) {
+    /// The server can't be reached: since it has answered last, or was asked for the first time.
+    pub fn leave(&mut self, why: String, asked: Instant) {
+        let since = self.heard.take().unwrap_or(asked);
         match &mut self.away {
             Some((text, _)) => *text = why,
             None => {
                 self.outages += 1;
-                self.away = Some((why, now));
+                self.away = Some((why, since));
             }
         }
         self.streams.values_mut().for_each(|reading| reading.is_located = false);
     }
 
-    /// It can be reached again.
-    pub fn come_back(&mut self) {
-        if let Some((_, since)) = self.away.take() {
-            self.away_for += since.elapsed();
-        }
+    /// It has answered, and lets us read. A long silence was an outage, whether or not the connection has outlasted it.
+    pub fn hear(&mut self, now: Instant) {
+        let (outages, away) = self.so_far(now);
+        (self.outages, self.away_for, self.away, self.heard) = (outages, away, None, Some(now));
     }
 
-    /// How long it could not be reached, seconds.
-    pub fn away_seconds(&self) -> f64 {
-        (self.away_for + self.away.as_ref().map_or(Duration::ZERO, |(_, since)| since.elapsed()))
-            .as_secs_f64()
+    /// How often it could not be reached, and for how long in all, seconds.
+    pub fn outages(&self, now: Instant) -> (u64, f64) {
+        let (outages, away) = self.so_far(now);
+        (outages, away.as_secs_f64())
+    }
+
+    fn so_far(&self, now: Instant) -> (u64, Duration) {
+        let silent = self.heard.map(|heard| now - heard).filter(|silent| *silent > SILENCE);
+        match (&self.away, silent) {
+            (Some((_, since)), _) => (self.outages, self.away_for + (now - *since)),
+            (None, Some(silent)) => (self.outages + 1, self.away_for + silent),
+            (None, None) => (self.outages, self.away_for),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_silence_is_an_outage_from_the_last_answer_on() {
+        let start = crate::wait::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut inner = Inner::default();
+        inner.leave("refused".into(), at(0));
+        assert_eq!(inner.outages(at(2)), (1, 2.0), "from the first question on");
+        inner.hear(at(4));
+        inner.hear(at(5));
+        assert_eq!(inner.outages(at(5)), (1, 4.0));
+        assert_eq!(inner.outages(at(10)), (2, 9.0), "before anybody knows what comes of it");
+        inner.hear(at(11));
+        assert_eq!(inner.outages(at(11)), (2, 10.0), "an answer that has come late");
+        inner.leave("it does not answer".into(), at(21));
+        inner.leave("refused".into(), at(22));
+        inner.hear(at(23));
+        assert_eq!(inner.outages(at(23)), (3, 22.0), "one that has not come");
+    }
 
     #[test]
     fn what_is_read_ahead_is_bounded_in_entries_and_bytes() {

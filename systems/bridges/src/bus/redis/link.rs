@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use redis::{Client, Connection, ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{Client, Connection, ConnectionAddr, ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::command::push;
 
-/// How long a server may take to let us in, and to answer.
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long a server may take to let us in, at most and at least, and to answer.
+pub const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_MIN: Duration = Duration::from_millis(500);
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long it may be silent before that is an outage, though an answer may still come: what a large one takes on a slow way.
+pub const SILENCE: Duration = Duration::from_secs(3);
 
 /// Why the server did not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,18 @@ impl LinkError {
     }
 }
 
+impl LinkError {
+    /// The same with another text.
+    #[must_use]
+    pub fn map_text(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Away(text) => Self::Away(change(text)),
+            Self::Denied(text) => Self::Denied(change(text)),
+            Self::Wrong(text) => Self::Wrong(change(text)),
+        }
+    }
+}
+
 impl From<RedisError> for LinkError {
     fn from(error: RedisError) -> Self {
         let is_refused = error.kind() == ErrorKind::AuthenticationFailed;
@@ -40,6 +55,9 @@ impl From<RedisError> for LinkError {
         let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
         match error.kind() {
             _ if is_refused => of_server("WRONGPASS", detail),
+            _ if is_unknown_host(&error) => {
+                Self::Denied(format!("{error}: the URL's host must be one that is known here"))
+            }
             ErrorKind::InvalidClientConfig => Self::Wrong(error.to_string()),
             ErrorKind::Server(ServerErrorKind::ExecAbort) | ErrorKind::Server(_) | ErrorKind::Extension => {
                 of_server(code, detail)
@@ -64,6 +82,12 @@ pub fn of_server(code: &str, detail: &str) -> LinkError {
         "NOPERM" => {
             LinkError::Denied(format!("its user may not do this ({said}): allow it with ACL SETUSER"))
         }
+        // Of SELECT, which is the first that is asked.
+        "ERR" if detail.contains("DB index") || detail.contains("SELECT is not allowed") => {
+            LinkError::Denied(format!(
+                "it has no such database ({said}): the number behind the URL's host must be one it has"
+            ))
+        }
         "OOM" => LinkError::Away(format!("it has no memory left ({said}): raise its maxmemory")),
         "WRONGTYPE" => LinkError::Wrong(format!("the name of a stream is taken by something else ({said})")),
         // LOADING, READONLY, MASTERDOWN, MISCONF (its disk is full), TRYAGAIN ..: all pass.
@@ -71,16 +95,41 @@ pub fn of_server(code: &str, detail: &str) -> LinkError {
     }
 }
 
+/// As the system's resolver says it, which has no kinds of its own. "Temporary failure" is one that passes.
+fn is_unknown_host(error: &RedisError) -> bool {
+    let said = error.to_string();
+    said.contains("could not resolve")
+        || said.contains("failed to lookup address") && !said.contains("Temporary")
+}
+
+/// What an error at the door means. Who speaks TLS and who does not understand each other's first word no better than this.
+fn at_the_door(client: &Client, error: RedisError) -> LinkError {
+    let is_tls = matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. });
+    let is_cut = error.is_connection_dropped() && !error.is_connection_refusal();
+    let is_garbled = error.is_timeout() || error.to_string().contains("corrupt");
+    match LinkError::from(error) {
+        LinkError::Away(text) if is_tls && (is_cut || is_garbled) => {
+            LinkError::Away(format!("{text}; if it does not speak TLS, the URL must begin with redis://"))
+        }
+        LinkError::Away(text) if !is_tls && is_cut => {
+            LinkError::Away(format!("{text}; if it speaks TLS only, the URL must begin with rediss://"))
+        }
+        other => other,
+    }
+}
+
 /// A connection to the server.
 pub struct Link(Connection);
 
 impl Link {
-    /// Connects, and says who it is: `name` is what `CLIENT LIST` shows.
+    /// Connects, for about `at_most`, and says who it is: `name` is what `CLIENT LIST` shows.
     ///
     /// # Errors
     /// See [`LinkError`].
-    pub fn open(client: &Client, name: &str) -> Result<Self, LinkError> {
-        let mut connection = client.get_connection_with_timeout(CONNECT)?;
+    pub fn open(client: &Client, name: &str, at_most: Duration) -> Result<Self, LinkError> {
+        let at_most = at_most.clamp(CONNECT_MIN, CONNECT);
+        let connection = client.get_connection_with_timeout(at_most);
+        let mut connection = connection.map_err(|error| at_the_door(client, error))?;
         connection.set_read_timeout(Some(ANSWER))?;
         connection.set_write_timeout(Some(ANSWER))?;
         // A name is for people: a user who may not give one does without. No spaces are allowed in it.

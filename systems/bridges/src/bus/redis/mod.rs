@@ -10,6 +10,8 @@ mod link;
 
 mod reply;
 
+mod permissions;
+
 mod locate;
 mod trim;
 
@@ -22,12 +24,10 @@ mod row_stream;
 mod streams;
 mod tail;
 
-mod permissions;
-
 mod doctor;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled};
@@ -44,7 +44,8 @@ pub use url::RedisUrl;
 use super::{BusOptions, OpenError};
 use crate::lane::{Lane, LaneOptions, Policy};
 use link::Link;
-use writer::Writer;
+use permissions::Uses;
+use writer::{Counts, Writer};
 
 /// Entries that may wait for the server in memory.
 const ENTRIES_MAX: usize = 100_000;
@@ -61,23 +62,27 @@ pub struct RedisBus {
     lane: Lane<Writer>,
     reader: StreamReader,
     has_spool: bool,
-    /// Outputs that the server had once, and has no more.
-    lost: Arc<AtomicU64>,
+    counts: Arc<Counts>,
 }
 
 impl RedisBus {
     /// Connects to the server, for as long as the options say.
     ///
     /// # Errors
-    /// A server that does not come, does not let us in, or may let go of streams by itself.
+    /// A server that does not come, does not let us in or do what we need, or may let go of streams by itself.
     pub fn open(url: &RedisUrl, options: &BusOptions) -> Result<Self, OpenError> {
         let client = url.client().map_err(OpenError::Usage)?;
-        let link = url.wait_for(options.connect_timeout, || Link::open(&client, "corec-start"))?;
-        check_eviction(url, link)?;
-        let writer = url.wait_for(options.connect_timeout, || {
-            Writer::open(url, client.clone(), &options.instance, options.run)
+        let written: Vec<&str> = options.written.iter().map(String::as_str).collect();
+        let link = url.wait_for(options.connect_timeout, |left| {
+            let mut link = Link::open(&client, "corec-start", left)?;
+            let uses = Uses::of_run(options.read.as_deref(), &written);
+            uses.check(&mut link, url, &client).map(|()| link)
         })?;
-        let lost = writer.lost();
+        check_eviction(url, link)?;
+        let writer = url.wait_for(options.connect_timeout, |left| {
+            Writer::open(url, client.clone(), (&options.instance, options.run), left)
+        })?;
+        let counts = writer.counts();
         let lane_options = LaneOptions {
             name: "bus",
             items_max: ENTRIES_MAX,
@@ -90,7 +95,7 @@ impl RedisBus {
         let (name, field) =
             (format!("corec-{}-in", options.instance), format!("{}/{}", options.instance, options.run));
         let reader = StreamReader::start(url, client, &name, &field).map_err(OpenError::Away)?;
-        Ok(Self { lane, reader, has_spool: options.spool.is_some(), lost })
+        Ok(Self { lane, reader, has_spool: options.spool.is_some(), counts })
     }
 }
 
@@ -150,11 +155,14 @@ impl Bus for RedisBus {
     fn health(&self) -> BusHealth {
         let report = self.lane.report();
         let read = self.reader.health();
+        let counts = &self.counts;
+        let [late, late_ms, lost] =
+            [&counts.late, &counts.late_ms, &counts.lost].map(|count| count.load(Ordering::Relaxed));
         BusHealth {
             away: report.away.or(read.away),
             // One server, two connections: an outage is one of either.
-            outages: report.outages.max(read.outages),
-            away_seconds: report.away_seconds.max(read.away_seconds),
+            outages: (report.outages + late).max(read.outages),
+            away_seconds: (report.away_seconds + late_ms as f64 / 1e3).max(read.away_seconds),
             waiting: report.waiting,
             sent: report.sent,
             dropped: report.dropped,
@@ -162,7 +170,7 @@ impl Bus for RedisBus {
             spool_bytes: report.spool_bytes,
             lag: read.lag,
             pending: read.pending,
-            lost: read.lost + self.lost.load(Ordering::Relaxed),
+            lost: read.lost + lost,
         }
     }
 

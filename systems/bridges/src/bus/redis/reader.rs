@@ -13,7 +13,7 @@ use redis::{Client, Value};
 use super::command::push;
 use super::id;
 use super::inbox::{Inbox, Reading};
-use super::link::{Link, LinkError};
+use super::link::{CONNECT, Link, LinkError};
 use super::locate::locate;
 use super::reply::{entries, stream_info, text};
 use super::url::RedisUrl;
@@ -52,11 +52,12 @@ impl Reader {
                     return;
                 }
             }
-            let error =
-                match Link::open(&self.client, &self.name).and_then(|link| self.read(link, &mut backoff)) {
-                    Ok(()) => return,
-                    Err(error) => error,
-                };
+            let asked = now();
+            let link = Link::open(&self.client, &self.name, CONNECT);
+            let error = match link.and_then(|link| self.read(link, &mut backoff)) {
+                Ok(()) => return,
+                Err(error) => error,
+            };
             let text = format!("{}: {}", self.url.shown, error.text());
             let mut inner = self.inbox.lock();
             if let LinkError::Wrong(_) = error {
@@ -65,7 +66,7 @@ impl Reader {
             }
             let pause = backoff.pause();
             tracing::warn!("bus {text}; tried again in {:.1} s", pause.as_secs_f64());
-            inner.leave(text, now());
+            inner.leave(text, asked);
             let until = now() + pause;
             while !inner.is_closing && now() < until {
                 inner = self.inbox.wait(inner, until.saturating_duration_since(now()));
@@ -96,16 +97,20 @@ impl Reader {
             if is_new || looked.is_none_or(|at| at.elapsed() >= LOOK) {
                 self.look(&mut link)?;
                 looked = Some(now());
-                backoff.reset();
                 continue;
             }
             // The one with the least room says how many are asked for: the command has one number for all.
             let Some(count) = wanted.iter().map(|(_, _, room)| *room).min() else {
-                let inner = self.inbox.lock();
+                let mut inner = self.inbox.lock();
+                inner.hear(now());
                 drop(self.inbox.wait(inner, BLOCK));
                 continue;
             };
-            for (name, entries) in entries(read_on(&mut link, &wanted, count)?)? {
+            let read = entries(read_on(&mut link, &wanted, count)?)?;
+            // Not before: who may look at streams may not be let read them.
+            backoff.reset();
+            self.inbox.lock().hear(now());
+            for (name, entries) in read {
                 let asked =
                     wanted.iter().find(|(wanted, _, _)| *wanted == name).map(|(_, cursor, _)| *cursor);
                 let mut inner = self.inbox.lock();
@@ -177,7 +182,6 @@ impl Reader {
             // A user who may not write does without: it is a hint.
             link.ask_one(&[b"HSET", key.as_bytes(), self.field.as_bytes(), left.as_bytes()])?;
         }
-        self.inbox.lock().come_back();
         Ok(())
     }
 }

@@ -3,11 +3,14 @@
 //! The server takes an id only if it is above the last one, so a row that is sent twice is there once. What the last id is, and whether
 //! the entry that has it is the row of that number, says how far a table has come, and that nobody else writes to its stream.
 
+use std::time::Duration;
+
 use corec_core::bus::Cursor;
 use redis::{Client, Value};
 
 use super::command::push;
 use super::link::{Link, LinkError};
+use super::permissions::Uses;
 use super::reply::{Message, cursor, messages, stream_info, unexpected};
 use super::url::RedisUrl;
 
@@ -38,6 +41,8 @@ pub struct RowStream {
     url: RedisUrl,
     client: Client,
     stream: String,
+    /// How long a connection may take.
+    connect_timeout: Duration,
     link: Option<Link>,
     request: Vec<u8>,
 }
@@ -92,9 +97,20 @@ impl RowStream {
     ///
     /// # Errors
     /// A file of certificates that can't be read: a text.
-    pub fn new(url: &RedisUrl, stream: &str) -> Result<Self, String> {
-        let client = url.client()?;
-        Ok(Self { url: url.clone(), client, stream: stream.into(), link: None, request: Vec::new() })
+    pub fn new(url: &RedisUrl, stream: &str, connect_timeout: Duration) -> Result<Self, String> {
+        let (url, client, stream, request) = (url.clone(), url.client()?, stream.into(), Vec::new());
+        Ok(Self { url, client, stream, connect_timeout, link: None, request })
+    }
+
+    /// Whether the user may do what a feed does.
+    ///
+    /// # Errors
+    /// See [`LinkError`].
+    pub fn check(&mut self) -> Result<(), LinkError> {
+        let uses = Uses::of_feed(&self.stream);
+        let (url, client) = (self.url.clone(), self.client.clone());
+        let checked = uses.check(self.link()?, &url, &client);
+        checked.map_err(|error| self.lose(error))
     }
 
     /// Where it is, without a password.
@@ -175,13 +191,15 @@ impl RowStream {
     }
 
     fn ask(&mut self, count: usize) -> Result<Vec<Value>, LinkError> {
-        let link = match &mut self.link {
-            Some(link) => link,
-            none => none.insert(Link::open(&self.client, "corec-feed")?),
-        };
-        match link.ask(&self.request, count) {
-            Ok(answers) => Ok(answers),
-            Err(error) => Err(self.lose(error)),
+        self.link()?;
+        let link = self.link.as_mut().expect("it was just opened");
+        link.ask(&self.request, count).map_err(|error| self.lose(error))
+    }
+
+    fn link(&mut self) -> Result<&mut Link, LinkError> {
+        match &mut self.link {
+            Some(link) => Ok(link),
+            none => Ok(none.insert(Link::open(&self.client, "corec-feed", self.connect_timeout)?)),
         }
     }
 

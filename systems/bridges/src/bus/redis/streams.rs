@@ -8,7 +8,8 @@ use corec_core::bus::{BusError, Cursor, Entry, Polled};
 use redis::Client;
 
 use super::inbox::{Inbox, Reading};
-use super::link::{Link, LinkError};
+use super::link::{CONNECT, Link, LinkError};
+use super::permissions::Uses;
 use super::reader::Reader;
 use super::reply::entries;
 use super::url::RedisUrl;
@@ -41,18 +42,22 @@ pub struct ReaderHealth {
 }
 
 impl StreamReader {
-    /// Connects, for at most `connect_timeout`. The server shows `name` of its connections, and knows how far each reader is by `field`.
+    /// Connects, for at most `connect_timeout`, to read `stream`. The server shows `name` of its connections, and knows how far each
+    /// reader is by `field`.
     ///
     /// # Errors
-    /// A server that does not come, or does not let us in.
+    /// A server that does not come, does not let us in, or does not let us read.
     pub fn connect(
         url: &RedisUrl,
+        stream: &str,
         name: &str,
         field: &str,
         connect_timeout: Duration,
     ) -> Result<Self, OpenError> {
         let client = url.client().map_err(OpenError::Usage)?;
-        url.wait_for(connect_timeout, || Link::open(&client, name))?;
+        url.wait_for(connect_timeout, |left| {
+            Uses::of_reader(stream).check(&mut Link::open(&client, name, left)?, url, &client)
+        })?;
         Self::start(url, client, name, field).map_err(OpenError::Away)
     }
 
@@ -78,7 +83,8 @@ impl StreamReader {
     /// A server that is away, or a stream that can't be read: a text.
     pub fn first(&self, stream: &str) -> Result<Option<Entry>, String> {
         let words = [&b"XREAD"[..], b"COUNT", b"1", b"STREAMS", stream.as_bytes(), b"0-0"];
-        let read = Link::open(&self.client, &self.name).and_then(|mut link| entries(link.ask_one(&words)?));
+        let read =
+            Link::open(&self.client, &self.name, CONNECT).and_then(|mut link| entries(link.ask_one(&words)?));
         let first = read.map_err(|error| error.text().to_string())?.pop();
         Ok(first.and_then(|(_, mut entries)| entries.pop()))
     }
@@ -131,10 +137,11 @@ impl StreamReader {
         let inner = self.inbox.lock();
         let counts = inner.streams.values().map(Reading::counts);
         let [lag, pending, lost] = counts.fold([0; 3], |sum, of| [0, 1, 2].map(|i| sum[i] + of[i]));
+        let (outages, away_seconds) = inner.outages(now());
         ReaderHealth {
             away: inner.away.as_ref().map(|(why, _)| why.clone()),
-            outages: inner.outages,
-            away_seconds: inner.away_seconds(),
+            outages,
+            away_seconds,
             lag,
             pending,
             lost,
@@ -158,23 +165,23 @@ impl Drop for StreamReader {
 }
 
 impl RedisUrl {
-    /// Does what needs the server again until it is there, for at most `connect_timeout`.
+    /// Does what needs the server again until it is there, for at most `connect_timeout`; `ask` hears how much of that is left.
     pub(super) fn wait_for<T>(
         &self,
         connect_timeout: Duration,
-        mut ask: impl FnMut() -> Result<T, LinkError>,
+        mut ask: impl FnMut(Duration) -> Result<T, LinkError>,
     ) -> Result<T, OpenError> {
         /// Between two attempts.
         const PAUSE: Duration = Duration::from_millis(200);
         let until = now() + connect_timeout;
         loop {
-            let error = match ask() {
+            let error = match ask(until.saturating_duration_since(now())) {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
             let text = format!("bus {}: {}", self.shown, error.text());
             match error {
-                LinkError::Away(_) if now() < until => std::thread::sleep(PAUSE),
+                LinkError::Away(_) if now() + PAUSE < until => std::thread::sleep(PAUSE),
                 LinkError::Away(_) => {
                     let seconds = connect_timeout.as_secs_f64();
                     let todo = "start it, or wait longer with --connect-timeout, or run with --bus memory";

@@ -6,7 +6,7 @@ use corec_core::bus::Cursor;
 use redis::Client;
 
 use super::id;
-use super::link::{Link, LinkError};
+use super::link::{CONNECT, Link, LinkError};
 use super::reply::{Message, StreamInfo, messages, stream_info};
 use super::url::RedisUrl;
 
@@ -85,7 +85,7 @@ impl Tail {
 
     fn read(&mut self, max: u64, tell: &mut dyn FnMut(String)) -> Result<Vec<Message>, LinkError> {
         if self.link.is_none() {
-            let mut link = Link::open(&self.client, "corec-tail")?;
+            let mut link = Link::open(&self.client, "corec-tail", CONNECT)?;
             link.allow(BLOCK)?;
             self.link = Some(link);
             self.look(tell)?;

@@ -39,9 +39,17 @@ impl RedisUrl {
         let shown = redact_url(url);
         let fail = |message: &dyn Display| format!("bus {shown}: {message}");
         let form = "must be redis://[USER:PASSWORD@]HOST[:PORT][/DB][?ca=FILE&keep=SIZE&eviction=accept] or rediss://..";
-        let Some(mut parsed) = redis::parse_redis_url(&with_encoded_password(url)) else {
+        let encoded = with_encoded_password(url).map_err(|e| fail(&e))?;
+        let Some(mut parsed) = redis::parse_redis_url(&encoded) else {
             return Err(fail(&form));
         };
+        if !parsed.username().is_empty() && parsed.password().is_none() {
+            let todo = "must be USER:PASSWORD@, :PASSWORD@ for the user `default`, or neither";
+            return Err(fail(&format!("found a user without a password, {todo}")));
+        }
+        // What stands before an `@` may have been meant for a password.
+        let may_be_secret = parsed.query().is_some_and(|query| query.contains('@'));
+        let found = |text: &str| if may_be_secret { "***".into() } else { text.escape_debug().to_string() };
         let (mut ca, mut keep_bytes, mut accepts_eviction) = (None, KEEP, false);
         for (key, value) in parsed.query_pairs() {
             match &*key {
@@ -49,12 +57,13 @@ impl RedisUrl {
                 "ca" => return Err(fail(&"found ca= without TLS, must be rediss://..")),
                 "keep" => {
                     let bytes = parse_bytes(&value).ok().filter(|bytes| *bytes >= 1 << 20);
+                    let value = found(&value);
                     keep_bytes = bytes
                         .ok_or_else(|| fail(&format!("found keep={value}, must be at least 1MiB: 64MiB")))?;
                 }
                 "eviction" if value == "accept" => accepts_eviction = true,
                 other => {
-                    let (found, allowed) = (other.escape_debug(), PARAMETERS.join(", "));
+                    let (found, allowed) = (found(other), PARAMETERS.join(", "));
                     return Err(fail(&format!("found the parameter '{found}', must be one of: {allowed}")));
                 }
             }
@@ -70,6 +79,11 @@ impl RedisUrl {
     /// Where it is, and whether a password is sent there.
     pub(super) fn address(&self) -> (&ConnectionAddr, bool) {
         (self.info.addr(), self.info.redis_settings().password().is_some())
+    }
+
+    /// The user that it names.
+    pub(super) fn user(&self) -> &str {
+        self.info.redis_settings().username().unwrap_or("default")
     }
 
     /// What connects to it.
@@ -113,9 +127,17 @@ mod tests {
             "redis://ana:s3cret@host?ca=x",
             "redis://ana:s3cret@h?keep=1",
             "redis://a:s3cret@h?x=1",
+            "redis://a:b@c/d:e?s3cret#f%g@127.0.0.1:6379",
+            "redis://a:b@c?s3cret@h:6379",
+            "redis://a:b@c?keep=s3cret@h",
+            "redis://s3cret@h",
+            "redis://a?s3cret@h",
+            "redis://a?keep=s3cret@h",
         ] {
             let error = RedisUrl::parse(wrong).unwrap_err();
             assert!(error.contains("must be") && !error.contains("s3cret"), "{error}");
         }
+        let settings = RedisUrl::parse("redis://ana:a?b#c@d:e/f@host:7000").unwrap();
+        assert_eq!(settings.info.redis_settings().password(), Some("a?b#c@d:e/f"));
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use corec_core::bus::OutputId;
 use corec_core::units::RunId;
@@ -16,7 +17,7 @@ use redis::{Client, Value};
 
 use super::command::push;
 use super::id;
-use super::link::{Link, LinkError, of_server};
+use super::link::{CONNECT, Link, LinkError, SILENCE, of_server};
 use super::reply::{cursor, text, unexpected};
 use super::trim::{Written, live_reader};
 use super::url::RedisUrl;
@@ -28,6 +29,16 @@ use crate::wait::{now, our_clock};
 const REQUEST_BYTES: usize = 2 << 20;
 /// How long the server keeps what a run has sent last, after the last time.
 const SENT_SECONDS: &[u8] = b"2592000";
+
+/// What was counted, for whoever asks meanwhile.
+#[derive(Default)]
+pub struct Counts {
+    /// Outputs that the server had once, and has no more.
+    pub lost: AtomicU64,
+    /// Answers that came, but so late that the server was away, and the milliseconds that they took.
+    pub late: AtomicU64,
+    pub late_ms: AtomicU64,
+}
 
 /// The far side of a bus's lane.
 pub struct Writer {
@@ -43,8 +54,9 @@ pub struct Writer {
     /// The last output that the server has, and how many it has been given.
     last: Option<OutputId>,
     count: u64,
-    /// How many of them it had once, and has no more.
-    lost: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+    /// When the server was asked last.
+    asked: Option<Instant>,
     written: BTreeMap<String, Written>,
     request: Vec<u8>,
     /// `INSTANCE/RUN/`, so many bytes, and what follows in the entry at hand.
@@ -53,11 +65,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer for `run`; connects.
+    /// A writer for `run`; connects, for about `at_most`.
     ///
     /// # Errors
     /// See [`LinkError`].
-    pub fn open(url: &RedisUrl, client: Client, instance: &str, run: RunId) -> Result<Self, LinkError> {
+    pub fn open(
+        url: &RedisUrl,
+        client: Client,
+        (instance, run): (&str, RunId),
+        at_most: Duration,
+    ) -> Result<Self, LinkError> {
         let words = format!("{instance}/{run}/");
         let mut writer = Self {
             url: url.clone(),
@@ -69,19 +86,20 @@ impl Writer {
             fence: None,
             last: None,
             count: 0,
-            lost: Arc::default(),
+            counts: Arc::default(),
+            asked: None,
             written: BTreeMap::new(),
             request: Vec::new(),
             prefix: words.len(),
             words,
         };
-        writer.connect()?;
+        writer.connect(at_most)?;
         Ok(writer)
     }
 
     /// Connects, and asks what the server has of this run.
-    fn connect(&mut self) -> Result<(), LinkError> {
-        let mut link = Link::open(&self.client, &format!("corec-{}-out", self.instance))?;
+    fn connect(&mut self, at_most: Duration) -> Result<(), LinkError> {
+        let mut link = Link::open(&self.client, &format!("corec-{}-out", self.instance), at_most)?;
         let key = self.key.clone();
         let found = link.ask_one(&[b"HGET", &key, b"fence"])?;
         let found = number(&found).map_err(|_| unexpected("HGET", &found))?;
@@ -107,7 +125,7 @@ impl Writer {
         let count = has.get(2).and_then(|count| number(count).ok().flatten()).unwrap_or(0);
         if last.map(OutputId::order) < self.last.map(OutputId::order) {
             let lost = self.count.saturating_sub(count).max(1);
-            self.lost.fetch_add(lost, Ordering::Relaxed);
+            self.counts.lost.fetch_add(lost, Ordering::Relaxed);
             tracing::warn!(
                 lost,
                 "bus {}: the server has lost outputs that it had: the last it has is {}, and was {}",
@@ -123,9 +141,9 @@ impl Writer {
         Ok(())
     }
 
-    /// How many outputs the server had once, and has no more.
-    pub fn lost(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.lost)
+    /// What is counted.
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
     }
 
     fn fenced(&self) -> LinkError {
@@ -141,8 +159,9 @@ impl Writer {
     fn send(&mut self, items: &[Outgoing]) -> Result<(), LinkError> {
         let mut rest = items;
         loop {
+            self.asked = Some(now());
             if self.link.is_none() {
-                self.connect()?;
+                self.connect(CONNECT)?;
             }
             let had =
                 rest.partition_point(|item| self.last.is_some_and(|last| item.id.order() <= last.order()));
@@ -158,7 +177,17 @@ impl Writer {
             };
             let (now, later) = rest.split_at(rest.iter().take_while(fits).count());
             self.transact(now)?;
+            self.note_silence();
             rest = later;
+        }
+    }
+
+    /// An answer that came late ends an outage that nobody else has seen.
+    fn note_silence(&self) {
+        let silent = self.asked.map_or(Duration::ZERO, |asked| asked.elapsed());
+        if silent > SILENCE {
+            self.counts.late.fetch_add(1, Ordering::Relaxed);
+            self.counts.late_ms.fetch_add(silent.as_millis() as u64, Ordering::Relaxed);
         }
     }
 
@@ -258,6 +287,10 @@ fn number(value: &Value) -> Result<Option<u64>, ()> {
 impl Sink for Writer {
     type Item = Outgoing;
     const ITEMS_MAX: usize = 4096;
+
+    fn asked(&self) -> Option<Instant> {
+        self.asked
+    }
 
     fn take(&mut self, items: &[Outgoing]) -> Result<(), SinkError> {
         self.send(items).map_err(|error| {

@@ -40,8 +40,11 @@ impl Settings {
     /// # Errors
     /// What in it can't be read. A text, without the password.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let url = &with_encoded_password(url);
+        let url = &with_encoded_password(url)?;
         let (base, parameters) = split(url);
+        // What stands before an `@`, or behind a password, may have been meant for a part of it.
+        let may_be_secret = parameters.contains('@') || parameters.to_ascii_lowercase().contains("password");
+        let shown = |found: &str| if may_be_secret { "***".into() } else { found.to_string() };
         let (mut rest, mut mode, mut ca, mut retention_days) = (Vec::new(), None, None, None);
         for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
             let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -54,7 +57,8 @@ impl Settings {
                 "retention_days" => {
                     let days = value.parse().ok().filter(|days| *days > 0);
                     let wrong = || {
-                        format!("retention_days: found '{value}', must be a whole number of days, at least 1")
+                        let found = shown(value);
+                        format!("retention_days: found '{found}', must be a whole number of days, at least 1")
                     };
                     retention_days = Some(days.ok_or_else(wrong)?);
                 }
@@ -62,14 +66,14 @@ impl Settings {
             }
         }
         let url = if rest.is_empty() { base.to_string() } else { format!("{base}?{}", rest.join("&")) };
-        let mut config: Config = url.parse().map_err(|e| unreadable(&e))?;
+        let mut config: Config = url.parse().map_err(|e| unreadable(&e, &shown))?;
         if config.get_password() == Some(b"***") {
             return Err(
                 "found *** for a password, must be the password: a run's record has none, give --store URL"
                     .into(),
             );
         }
-        let (ssl_mode, trust) = trust(mode.as_deref(), ca)?;
+        let (ssl_mode, trust) = trust(mode.as_deref(), ca, &shown)?;
         config.ssl_mode(ssl_mode);
         complete(&mut config)?;
         Ok(Self { shown: redact_url(&url_shown(base, parameters)), config, trust, retention_days })
@@ -109,16 +113,20 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn unreadable(error: &tokio_postgres::Error) -> String {
+fn unreadable(error: &tokio_postgres::Error, shown: &dyn Fn(&str) -> String) -> String {
     let why = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    let why = shown(&why);
     format!(
-        "found a URL that can't be read ({why}), must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with / ? # @ % in a \
-         password as %2F %3F %23 %40 %25"
+        "found a URL that can't be read ({why}), must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with % in a password as %25"
     )
 }
 
 /// Whether TLS is spoken, and with whom. A named authority is asked for a reason: it is always held against the server.
-fn trust(mode: Option<&str>, ca: Option<PathBuf>) -> Result<(SslMode, Trust), String> {
+fn trust(
+    mode: Option<&str>,
+    ca: Option<PathBuf>,
+    shown: &dyn Fn(&str) -> String,
+) -> Result<(SslMode, Trust), String> {
     match (mode, ca) {
         (Some(mode @ ("disable" | "prefer")), Some(_)) => Err(format!(
             "sslmode: found {mode} beside ca=, must be require: an authority is no use without TLS"
@@ -131,7 +139,8 @@ fn trust(mode: Option<&str>, ca: Option<PathBuf>) -> Result<(SslMode, Trust), St
         (None | Some("prefer"), None) => Ok((SslMode::Prefer, Trust::Anyone)),
         (Some("disable"), None) => Ok((SslMode::Disable, Trust::Anyone)),
         (Some(other), _) => {
-            Err(format!("sslmode: found '{other}', must be disable, prefer, require or verify-full"))
+            let found = shown(other);
+            Err(format!("sslmode: found '{found}', must be disable, prefer, require or verify-full"))
         }
     }
 }
@@ -183,7 +192,11 @@ mod tests {
             ("postgres://u:hunter2@h/d?retention_days=0", "at least 1"),
             ("postgres://u:hunter2@h/d?ca=", "PEM"),
             ("postgres://u:hunter2@h/d?colour=red", "colour"),
-            ("postgres://u:hunter2@h:x/d", "%2F"),
+            ("postgres://u:hunter2@h:x/d", "%25"),
+            ("postgres://u:a@b?hunter2@h/d", "%3F"),
+            ("postgres://u:a@b?sslmode=hunter2#f%g@h/d", "%3F"),
+            ("postgres://a?sslmode=hunter2@h/d", "must be disable"),
+            ("postgres://h/d?password=a&hunter2", "can't be read"),
             ("postgres:///d", "no host"),
             ("postgres://u:***@h/d", "--store"),
         ] {
