@@ -1,11 +1,10 @@
-//! Any bytes as an item that waited on disk, and as a segment of a spool.
+//! Any bytes as the log of a spool's segment: what can be read of it is sent.
 #![no_main]
 
 use std::time::Duration;
 
 use corec_bridges::bus::Outgoing;
-use corec_bridges::lane::{Lane, LaneOptions, Policy, Sink, SinkError, SpoolOptions, Spooled};
-use corec_core::store::Batch;
+use corec_bridges::lane::{Lane, LaneOptions, Policy, Sink, SinkError, SpoolOptions};
 use corec_core::units::RunId;
 
 struct Far;
@@ -19,8 +18,6 @@ impl Sink for Far {
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    _ = Batch::decode(bytes);
-    _ = Outgoing::decode(bytes);
     let folder = tempfile::tempdir().expect("a folder");
     let segment = folder.path().join("000000000001");
     std::fs::create_dir(&segment).expect("a folder");
@@ -28,6 +25,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let options = LaneOptions {
         name: "far side",
         items_max: 4,
+        bytes_max: 1 << 20,
         policy: Policy::Block,
         patience: Duration::from_secs(60),
         spool: Some(SpoolOptions { folder: folder.path().into(), bytes_max: 1 << 20, run: RunId(7) }),

@@ -7,7 +7,7 @@ use csv::ByteRecord;
 use crate::cell::{number, shown, trimmed};
 
 /// Columns a table may have.
-const COLUMNS_MAX: usize = 10_000;
+pub(crate) const COLUMNS_MAX: usize = 10_000;
 
 /// What stands between the cells, by the header's line. Passes over a byte order mark.
 pub(crate) fn delimiter_of(text: &mut impl BufRead) -> io::Result<u8> {

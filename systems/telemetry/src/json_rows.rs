@@ -3,12 +3,15 @@
 //! The first row names the columns. A later one that lacks a column has a gap there, and what only it has is left out. A row without a
 //! column `sequence` is numbered by whoever reads the stream.
 
+use std::fmt;
 use std::path::Path;
 
 use corec_core::stop::Stop;
 use crossbeam::channel::bounded;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::header::COLUMNS_MAX;
 use crate::live::{Lines, ROW_BYTES_MAX};
 use crate::table::TableReader;
 use crate::table_error::TableError;
@@ -85,10 +88,84 @@ fn parse(data: &[u8]) -> Result<Map<String, Value>, String> {
             "found {found}, must be a row of at most {ROW_BYTES_MAX} bytes in the field `data`"
         ));
     }
-    match serde_json::from_slice(data) {
+    let mut json = serde_json::Deserializer::from_slice(data);
+    match Part::Row.deserialize(&mut json).and_then(|row| json.end().map(|()| row)) {
+        Ok(Value::Object(row)) if row.len() > COLUMNS_MAX => {
+            Err(format!("found more than {COLUMNS_MAX} columns, must be at most {COLUMNS_MAX}"))
+        }
         Ok(Value::Object(row)) => Ok(row),
         Ok(_) => Err("found JSON that is no object, must be {\"column\": value, ..}".into()),
         Err(error) => Err(format!("found no JSON ({error}), must be {{\"column\": value, ..}}")),
+    }
+}
+
+/// A value to be read. What is in a list, or in an object within a row, is passed over: it is no cell, and a list of
+/// small numbers would take 36 times its bytes.
+#[derive(Clone, Copy)]
+enum Part {
+    Row,
+    Cell,
+}
+
+impl<'de> DeserializeSeed<'de> for Part {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Part {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, is: bool) -> Result<Value, E> {
+        Ok(is.into())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Array(Vec::new()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut row = Map::new();
+        match self {
+            Self::Cell => while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {},
+            Self::Row => {
+                while let Some(name) = object.next_key::<String>()? {
+                    let value = object.next_value_seed(Self::Cell)?;
+                    // One too many is enough to refuse it.
+                    if row.len() <= COLUMNS_MAX {
+                        row.insert(name, value);
+                    }
+                }
+            }
+        }
+        Ok(Value::Object(row))
     }
 }
 
@@ -140,6 +217,21 @@ mod tests {
             (own.header(), own.row(9, br#"{"v": 2, "sequence": 5}"#)),
             (b"sequence,v\n".into(), Ok(b"5,2\n".into()))
         );
+    }
+
+    #[test]
+    fn a_row_keeps_nothing_of_what_is_no_cell() {
+        let row = parse(br#"{"a": [0, [1], {"b": 2}], "c": {"d": [3]}, "e": 4}"#).unwrap();
+        assert_eq!(Value::Object(row), serde_json::json!({"a": [], "c": {}, "e": 4}));
+        let row = |columns: usize| {
+            let cells: Vec<String> = (0..columns).map(|n| format!("\"c{n}\":0")).collect();
+            parse(format!("{{{}}}", cells.join(",")).as_bytes())
+        };
+        assert_eq!(row(COLUMNS_MAX).unwrap().len(), COLUMNS_MAX);
+        for columns in [COLUMNS_MAX + 1, 3 * COLUMNS_MAX] {
+            let error = row(columns).unwrap_err();
+            assert_eq!(error, "found more than 10000 columns, must be at most 10000");
+        }
     }
 
     #[test]

@@ -33,9 +33,13 @@ use std::time::Duration;
 use corec_core::bus::{Bus, BusError, BusHealth, Cursor, Kept, OutputId, Polled};
 
 pub use doctor::examine;
+#[doc(hidden)]
+pub use id::parse_output;
 pub use link::LinkError;
 pub use permissions::USER_RULES;
 pub use reply::{ENTRY_BYTES_MAX, Message, entries};
+#[doc(hidden)]
+pub use reply::{StreamInfo, messages, stream_info};
 pub use row_stream::{RowBatch, RowStream, StreamEnd};
 pub use streams::{ReaderHealth, StreamReader};
 pub use tail::{Tail, TailFrom};

@@ -1,5 +1,7 @@
 //! Reply: what the server answers, as entries and as facts about a stream. Whatever it says, nothing here panics.
 
+use std::fmt::{self, Debug, Write};
+
 use corec_core::bus::{Cursor, Entry};
 use redis::Value;
 
@@ -8,6 +10,9 @@ use super::link::{LinkError, of_server};
 
 /// The most an entry's data may have; of a larger one nothing is given, so that it is refused like any that can't be read.
 pub const ENTRY_BYTES_MAX: usize = 16 << 20;
+
+/// Letters that are told of an answer of another form.
+const LETTERS_SHOWN: usize = 80;
 
 /// What a stream is, as `XINFO STREAM` has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,11 +141,30 @@ pub fn cursor(value: &Value) -> Option<Cursor> {
 pub fn unexpected(to: &str, value: &Value) -> LinkError {
     match value {
         Value::ServerError(error) => of_server(error.code(), error.details().unwrap_or_default()),
-        other => {
-            let mut found = format!("{other:?}");
-            found.truncate(found.char_indices().nth(80).map_or(found.len(), |(at, _)| at));
-            LinkError::Away(format!("it answers {to} with {found}"))
+        other => LinkError::Away(format!("it answers {to} with {}", start_of(other))),
+    }
+}
+
+/// The first letters of a thing, and no more of it than they need: an answer may have hundreds of megabytes.
+fn start_of(what: &impl Debug) -> String {
+    let mut start = Start { text: String::new(), left: LETTERS_SHOWN };
+    // Its only error is that there are enough of them.
+    _ = write!(start, "{what:?}");
+    start.text
+}
+
+struct Start {
+    text: String,
+    left: usize,
+}
+
+impl Write for Start {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        for letter in more.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            self.text.push(letter);
         }
+        Ok(())
     }
 }
 
@@ -187,6 +211,21 @@ mod tests {
         let info = b"*6\r\n$6\r\nlength\r\n:2\r\n$17\r\nlast-generated-id\r\n$3\r\n7-0\r\n$13\r\nentries-added\r\n:9\r\n";
         let expected = StreamInfo { length: 2, added: 9, last: Cursor(7, 0), ..StreamInfo::default() };
         assert_eq!(stream_info(parse(info)).unwrap(), Some(expected));
+    }
+
+    #[test]
+    fn an_answer_without_an_end_is_told_by_its_first_letters() {
+        struct Endless;
+        impl Debug for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                loop {
+                    f.write_str("é1")?;
+                }
+            }
+        }
+        assert_eq!(start_of(&Endless), "é1".repeat(40));
+        let error = entries(Value::BulkString(b"x".repeat(1000))).unwrap_err();
+        assert_eq!(error.text(), format!("it answers XREAD with bulk-string('\"{}", "x".repeat(66)));
     }
 
     proptest! {
