@@ -103,7 +103,9 @@ fn what_was_asked_for_goes_on_unless_it_is_given_anew() {
 #[test]
 fn the_same_table_by_another_name_is_the_same_table() {
     let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
+    // Deep enough that no file of somebody else's is beside a folder above.
+    let at = &folder.path().join("a/b/c");
+    fs::create_dir_all(at).unwrap();
     fs::create_dir(at.join("data")).unwrap();
     fs::write(at.join("data/t.csv"), table(400)).unwrap();
     let whole = json(at, &["run", "telemetry", "--input", "data/t.csv", "--out", "whole"], 0);
