@@ -26,7 +26,7 @@ pub fn output_text(id: OutputId) -> String {
     format!("{}.{}.{}", id.epoch, id.tick, id.sequence)
 }
 
-/// Reads what [`output_text`] has written.
+/// Reads what `output_text` has written.
 pub fn parse_output(text: &str) -> Option<OutputId> {
     let mut parts = text.split('.');
     let mut part = || parts.next().and_then(number);
