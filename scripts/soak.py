@@ -4,7 +4,7 @@
 Starts a redis-server and a PostgreSQL of its own (as the user `postgres` where this one is root), and a small run that sends frames to
 one and block states to the other; kills one of them every 20 s, in turn, and starts it again. Prints one JSON object: memory after a tenth
 of the run and at its end, threads, files and sockets then, how often and for how long each was away, and what was lost."""
-import glob, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+import atexit, glob, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 
 corec = sys.argv[1]
 ticks, rate = (int(at) for at in (sys.argv[2:] + ["1000000", "1700"][len(sys.argv) - 2:]))
@@ -28,6 +28,18 @@ start = {
     "sql": as_user + [BIN + "/postgres", "-D", data, "-p", str(sql_port), "-k", folder],
 }
 servers = {name: subprocess.Popen(command, start_new_session=True, **quiet) for name, command in start.items()}
+
+
+@atexit.register
+def end():
+    """Leaves no server behind, however this ends."""
+    for server in servers.values():
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 database = f"postgres://corec@127.0.0.1:{sql_port}/corec"
 while subprocess.run([BIN + "/createdb", "-h", "127.0.0.1", "-p", str(sql_port), "-U", "corec", "corec"], **quiet).returncode:
     time.sleep(0.2)
@@ -73,9 +85,6 @@ out = json.loads(out)
 rows = subprocess.run([BIN + "/psql", "-h", "127.0.0.1", "-p", str(sql_port), "-U", "corec", "corec", "-Atc",
                        "SELECT count(*) FROM block_states"], capture_output=True, text=True).stdout.strip()
 added = subprocess.run(["redis-cli", "-p", str(redis_port), "XINFO", "STREAM", "bloque_data_stream"], capture_output=True, text=True, errors="replace").stdout.split()
-for name in ("redis", "sql"):
-    servers[name].terminate()
-    servers[name].wait()
 early, late = seen[len(seen) // 10], seen[-2]
 print(json.dumps({
     "ticks": out["ticks"], "seconds": round(time.monotonic() - began), "restarts": turn, "exit": run.returncode,
@@ -85,4 +94,3 @@ print(json.dumps({
     "rows": int(rows), "rows_expected": 4 * (ticks // 100),
     "lanes": {lane: {key: out["lanes"][lane][key] for key in ("outages", "away_seconds", "sent", "dropped", "spooled")} for lane in ("bus", "store")},
     "error": out["error"]}))
-shutil.rmtree(folder, ignore_errors=True)
