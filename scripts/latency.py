@@ -4,7 +4,7 @@
 Starts a redis-server of its own, and `corec run telemetry` on a stream of it; adds TICK_RATE rows of COLUMNS values a second, of which
 every 25th is far from the others, and waits for the alerts. The run may go a quarter faster, or it would never catch up with its start. Needs redis-server and redis-py (assets/clients/python/requirements.txt).
 Prints one JSON object: seconds at the median, at p99 and at most, and the bound of two ticks and 20 ms."""
-import json, random, socket, subprocess, sys, tempfile, threading, time
+import atexit, json, random, socket, subprocess, sys, tempfile, threading, time
 import redis
 
 corec = sys.argv[1]
@@ -14,6 +14,7 @@ with socket.socket() as free:
     port = free.getsockname()[1]
 folder = tempfile.mkdtemp()
 server = subprocess.Popen(["redis-server", "--port", str(port), "--save", "", "--dir", folder], stdout=subprocess.DEVNULL)
+atexit.register(server.terminate)
 to = redis.Redis(port=port, protocol=2)
 while True:
     try:
@@ -56,7 +57,6 @@ for row in range(rows):
     to.xadd("telemetry", {"data": data})
 run.wait(timeout=60)
 listener.join()
-server.terminate()
 taken.sort()
 at = lambda part: taken[min(len(taken) - 1, int(len(taken) * part))]
 print(json.dumps({
