@@ -1,9 +1,9 @@
 //! A table of telemetry: CSV, plain or gzipped, read row by row.
 //!
 //! Recognised by themselves: the delimiter (`,` `;` tab `|`), a header, a time column (`timestamp`, `time`, `date`,
-//! `datetime`), a `label` column of 0 and 1, a `sequence` column that numbers rows from 1. A named pipe is read as its rows come. Every other column whose first value is a number is measured; the rest is
-//! left out and named. An empty cell, `NaN`, `NA`, `null` an infinity or a number beyond 3.4e38 is a gap; text in a measured column is a broken
-//! file.
+//! `datetime`), a `label` column of 0 and 1, a `sequence` column that numbers rows from 1. A named pipe is read as its rows
+//! come. Every other column whose first value is a number is measured; the rest is left out and named. An empty cell, `NaN`,
+//! `NA`, `null`, an infinity or a number beyond 3.4e38 is a gap; text in a measured column is a broken file.
 
 mod objects;
 mod report;

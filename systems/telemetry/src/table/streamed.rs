@@ -25,7 +25,7 @@ impl TableReader {
     }
 
     /// Whether what is wrong with a row is left to be: on a stream anybody may write, and whoever does must not end a run. Counts it, and
-    /// tells of the first and then of every thousandth.
+    /// tells of the first three and then of every thousandth.
     pub fn passes_over(&mut self, error: &TableError) -> bool {
         let Some(counts) = self.live.as_ref().filter(|_| self.is_stream).map(Lines::counts) else {
             return false;
