@@ -23,8 +23,8 @@ use crate::units::Tick;
 
 /// What the digest begins with. Raised when the meaning of all digests changes.
 const FORMAT_OF_ALL: u64 = 2;
-/// Raised whenever the meaning of a digest changes: 3 has resources that 2 had not ([`Saved::SINCE`]).
-pub const FORMAT: u16 = 3;
+/// Raised whenever the meaning of a digest changes: 3 has resources that 2 had not ([`Saved::SINCE`]), and 4 those that 3 had not.
+pub const FORMAT: u16 = 4;
 
 /// A resource that is part of the run's state: of its digest, and of its snapshots.
 ///

@@ -32,7 +32,7 @@
 //! - Access: [`rows`] is for one entity at a time, [`blocks`] for all, with `interval` for those that are due.
 //! - Order: [`executor`] runs systems, [`observers`] and [`mod@plugin`] fix whose come first.
 //! - A run's beginning: [`snapshot`] keeps and gives back a state, [`populate`] makes a new one.
-//! - Watching: [`stats`] measures blocks, [`suspects`] names systems, [`alert`] calls a person.
+//! - Watching: [`stats`] measures blocks, [`suspects`] names systems, [`alert`] calls a person, [`flags`] mark blocks, [`repairs`] record what was done.
 //! - The outside: [`bus`] and [`message`] carry streams, [`journal`] records what came in, [`store`] keeps what goes out.
 //! - The run: [`memory`] says whether it fits, and [`simulation`] runs it.
 //!
@@ -98,8 +98,10 @@ pub mod suspects;
 
 pub mod alert;
 pub mod bus;
+pub mod flags;
 pub mod journal;
 pub mod message;
+pub mod repairs;
 pub mod store;
 
 pub mod memory;

@@ -326,5 +326,6 @@ pub fn alert(tick: u64) -> Alert {
         severity: 2,
         state,
         by: String::new(),
+        why: String::new(),
     }
 }

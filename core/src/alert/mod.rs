@@ -50,6 +50,9 @@ pub struct Alert {
     /// The plugin that says so; empty for the engine and its rules. Not sent.
     #[serde(skip)]
     pub by: String,
+    /// The reasons, for people; empty for most. Not in a snapshot's own list of alerts, whose form is older.
+    #[serde(skip)]
+    pub why: String,
 }
 
 /// Whether an alert begins or ends.
@@ -190,9 +193,25 @@ impl Alerts {
     /// what two of them say is not the same event; empty for the engine.
     #[doc(alias = "publicar_alerta")]
     pub fn publish(&mut self, by: &str, name: &str, subject: &str, value: f64, severity: u8, tick: u64) {
+        self.publish_why(by, name, subject, value, severity, tick, "");
+    }
+
+    /// As [`Alerts::publish`], with the reasons.
+    #[expect(clippy::too_many_arguments, reason = "what an alert is made of")]
+    pub fn publish_why(
+        &mut self,
+        by: &str,
+        name: &str,
+        subject: &str,
+        value: f64,
+        severity: u8,
+        tick: u64,
+        why: &str,
+    ) {
         if self.told.insert((by.to_string(), name.to_string(), subject.to_string())) {
             self.raised += 1;
             self.push(by, name.to_string(), subject.to_string(), value, severity, tick, AlertState::Raised);
+            self.outbox.last_mut().expect("it was just put there").why = why.into();
         }
     }
 
@@ -273,6 +292,7 @@ impl Alerts {
             severity,
             state,
             by,
+            why: String::new(),
         });
     }
 }

@@ -15,6 +15,7 @@ use crate::clock::Clocks;
 use crate::config::{OnPluginError, Scenario};
 use crate::digest::SavedResources;
 use crate::executor::Reports;
+use crate::flags::Flags;
 use crate::journal::Journal;
 use crate::kind::Kinds;
 use crate::memory::{self, Need};
@@ -22,6 +23,7 @@ use crate::outputs::Outputs;
 use crate::phase::{Close, Phase, Shutdown};
 use crate::plugin::BuildFailures;
 use crate::populate::PopulateError;
+use crate::repairs::Repairs;
 use crate::stats::{Stats, Totals};
 use crate::turns::Turns;
 use crate::units::{Epoch, MemoryMax, Tick};
@@ -111,6 +113,8 @@ pub(super) fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> 
     let alerts = Alerts::new(scenario, &of_plugins);
     app.insert_resource(alerts)
         .init_resource::<AlertAuthors>()
+        .init_resource::<Flags>()
+        .init_resource::<Repairs>()
         .init_resource::<Journal>()
         .init_resource::<Outputs>();
     let mut saved = app.world_mut().get_resource_or_init::<SavedResources>();
@@ -122,6 +126,7 @@ pub(super) fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> 
     saved.add::<Outputs>();
     saved.add::<Turns>();
     saved.add::<AlertAuthors>();
+    saved.add::<Flags>();
     match saved.taken_twice() {
         Some(name) => Err(SimulationError::SavedTwice(name)),
         None => Ok(()),

@@ -10,6 +10,7 @@ use bevy_ecs::system::{Deferred, SystemBuffer, SystemMeta, SystemParam};
 use bevy_ecs::world::DeferredWorld;
 use corec_core::alert::Alerts;
 use corec_core::block::{BlockId, Population};
+use corec_core::flags::Flags;
 use corec_core::outputs::Outputs;
 use corec_core::plugin::NamedPlugin;
 use corec_core::store::{Batch, KeyValue, Metric};
@@ -55,6 +56,18 @@ impl<P: NamedPlugin> Outbox<'_, P> {
     /// Clears an alert that was raised.
     pub fn clear_alert(&mut self, name: &str, subject: &str, value: f64) {
         self.said.push(Statement::Clear { name: cut(name), subject: cut(subject), value });
+    }
+
+    /// Flags a block that stands apart: a plugin that does so is an auditor. `score` says how far, `why` in what, for people. One alert,
+    /// `anomalia_bloque` of severity 2, from the first flag until it is lowered; meanwhile the built-in repair puts the block to work
+    /// again, where its group's `repair` lets it. A score that is no finite number, and a block that is not there, raise none.
+    pub fn flag(&mut self, block: BlockId, score: f32, why: &str) {
+        self.said.push(Statement::Flag { block, score, why: cut(why) });
+    }
+
+    /// Lowers the plugin's flag of a block that is as others again.
+    pub fn lower_flag(&mut self, block: BlockId, score: f32) {
+        self.said.push(Statement::LowerFlag { block, score });
     }
 
     /// Shows the alert rules about `signal` the value of a block: one that the plugin has declared with `app.tells(..)`.
@@ -123,6 +136,8 @@ fn cut(text: &str) -> String {
 enum Statement {
     Alert { name: String, subject: String, value: f64, severity: u8 },
     Clear { name: String, subject: String, value: f64 },
+    Flag { block: BlockId, score: f32, why: String },
+    LowerFlag { block: BlockId, score: f32 },
     Observe { signal: &'static str, block: BlockId, value: f64 },
     RowScore { method: &'static str, score: f32 },
     Message { channel: &'static str, json: Vec<u8> },
@@ -142,6 +157,12 @@ impl Statement {
             Self::Clear { name, subject, value } => {
                 world.resource_mut::<Alerts>().clear(plugin, &name, &subject, value, tick);
             }
+            Self::Flag { block, score, why } => with_flags(world, block, |flags, alerts, subject| {
+                flags.raise(alerts, plugin, block, subject, score, &why, tick);
+            }),
+            Self::LowerFlag { block, score } => with_flags(world, block, |flags, alerts, subject| {
+                flags.lower(alerts, plugin, block, subject, score, tick);
+            }),
             Self::Observe { signal, block, value } => {
                 world.resource_scope(|world, mut alerts: Mut<Alerts>| {
                     let name = || world.resource::<Population>().block_name(block);
@@ -176,6 +197,18 @@ impl Statement {
             }
         }
     }
+}
+
+/// Changes the flags of a block, if it is there, given its name.
+fn with_flags(world: &mut World, block: BlockId, change: impl FnOnce(&mut Flags, &mut Alerts, &str)) {
+    let population = world.resource::<Population>();
+    if population.block(block).is_none() {
+        return;
+    }
+    let subject = population.block_name(block);
+    world.resource_scope(|world, mut flags: Mut<Flags>| {
+        change(&mut flags, &mut world.resource_mut::<Alerts>(), &subject);
+    });
 }
 
 /// What has been said and not applied yet.

@@ -320,6 +320,7 @@ mod tests {
             severity: 4,
             state: AlertState::Raised,
             by: String::new(),
+            why: String::new(),
         };
         let batch =
             Batch { blocks: vec![state], alerts: vec![alert], metrics: vec![metric(0.5)], rows: vec![row] };
