@@ -215,7 +215,13 @@ impl Digest {
         word(FORMAT_OF_ALL);
         word(world.resource::<Tick>().0);
         word(world.resource::<Directory>().next_id().0);
-        let mut kinds: Vec<&KindTable> = world.resource::<Population>().kinds().iter().collect();
+        let population = world.resource::<Population>();
+        if population.has_retired() {
+            // What the next blocks will be called; elsewhere it follows from those that there are.
+            word(population.block_count() as u64);
+            population.groups.iter().for_each(|group| word(group.next_index.into()));
+        }
+        let mut kinds: Vec<&KindTable> = population.kinds().iter().collect();
         kinds.sort_by(|a, b| a.name().cmp(b.name()));
         for kind in kinds {
             word(xxh3_64(kind.name().as_bytes()));

@@ -29,7 +29,7 @@
 //!   they are; `raw` copies them, and [`replace`] puts one entity in another's place.
 //! - Threads: [`trace`] keeps what each did, [`team`] shares work between them.
 //! - State: [`digest`] sums it up, with `clock`, [`outputs`] and `turns` as parts of it.
-//! - Access: [`rows`] is for one entity at a time, [`blocks`] for all, with `interval` for those that are due.
+//! - Access: [`rows`] is for one entity at a time, [`reshape`] for whole blocks, [`blocks`] for all rows, with `interval` for those that are due.
 //! - Order: [`executor`] runs systems, [`observers`] and [`mod@plugin`] fix whose come first.
 //! - A run's beginning: [`snapshot`] keeps and gives back a state, [`populate`] makes a new one.
 //! - Watching: [`stats`] measures blocks, [`suspects`] names systems, [`alert`] calls a person, [`flags`] mark blocks, [`repairs`] record what was done.
@@ -84,6 +84,8 @@ mod turns;
 #[expect(unsafe_code, reason = "a parameter of a system that accesses nothing")]
 mod interval;
 pub mod rows;
+
+pub mod reshape;
 
 pub mod blocks;
 pub mod executor;

@@ -147,6 +147,29 @@ pub(crate) fn column_bytes_mut<'w>(world: &'w mut World, id: TableOf, column: &C
     unsafe { std::slice::from_raw_parts_mut(address(table, column.id, 0), rows * column.size) }
 }
 
+/// All of these columns as bytes, to write side by side.
+///
+/// # Panics
+/// If one is there twice.
+pub(crate) fn columns_bytes_mut<'w>(
+    world: &'w mut World,
+    id: TableOf,
+    columns: &[Column],
+) -> Vec<&'w mut [u8]> {
+    let is_distinct = |at: usize| columns[..at].iter().all(|other| other.id != columns[at].id);
+    assert!((0..columns.len()).all(is_distinct), "two slices of one column would be two ways to one value");
+    let table = table(world, id);
+    let rows = table.entity_count() as usize;
+    let column_bytes = |column: &Column| -> &'w mut [u8] {
+        if rows == 0 || column.size == 0 {
+            return &mut [];
+        }
+        // SAFETY: as in `column_bytes_mut`; columns are arrays of their own, and each is here once.
+        unsafe { std::slice::from_raw_parts_mut(address(table, column.id, 0), rows * column.size) }
+    };
+    columns.iter().map(column_bytes).collect()
+}
+
 /// Appends rows to the table of a kind that has a marker of its own, all columns zero but the first two.
 ///
 /// One by one and slower than a batch: a marker is only known at run time.

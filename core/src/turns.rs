@@ -107,6 +107,12 @@ impl Turns {
         });
     }
 
+    /// Lets a block's rounds begin anew in the next tick: its rows are others.
+    pub fn restart(&mut self, block: BlockId) {
+        let cursors = self.rounds.iter_mut().filter_map(|rounds| rounds.cursors.get_mut(block.0 as usize));
+        cursors.for_each(|cursor| *cursor = Cursor::default());
+    }
+
     /// Ends a tick.
     pub fn end(&mut self) {
         for cursor in self.rounds.iter_mut().flat_map(|rounds| &mut rounds.cursors) {

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bevy_ecs::resource::Resource;
 use serde::{Deserialize, Serialize};
 
+use crate::block::BlockId;
 use crate::config::{AlertRule, Scenario};
 use crate::digest::Saved;
 use crate::units::{Epoch, seconds_to_ticks};
@@ -227,6 +228,17 @@ impl Alerts {
                 tick,
                 AlertState::Cleared,
             );
+        }
+    }
+
+    /// Ends what the rules say of a block that is no more.
+    pub fn retire(&mut self, told: &ToldSignals, block: BlockId, name: &str, tick: u64) {
+        for at in 0..self.rules.len() {
+            let is_of_blocks = told.is_of_blocks(&self.rules[at].rule.signal);
+            let state = if is_of_blocks { self.states.remove(&(at as u16, block.0)) } else { None };
+            if state.is_some_and(|state| state.is_raised) {
+                self.send(at, name.into(), self.rules[at].rule.leave, tick, false);
+            }
         }
     }
 

@@ -17,6 +17,11 @@ impl Default for ToldSignals {
 }
 
 impl ToldSignals {
+    /// Whether a signal's subjects are blocks: those that need a section of the scenario are about what that section describes.
+    pub(super) fn is_of_blocks(&self, signal: &str) -> bool {
+        self.0.get(signal).is_some_and(Option::is_none)
+    }
+
     /// Whether every rule, of the scenario or of a plugin, is about a signal that is told in its run.
     pub(crate) fn check(&self, scenario: &Scenario, of_plugins: &[AlertRule]) -> Result<(), ConfigError> {
         let is_told = |section: &Option<&str>| section.is_none_or(|name| scenario.has_section(name));

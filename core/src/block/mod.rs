@@ -17,7 +17,7 @@ pub use population::Population;
 pub(crate) use table::TableOf;
 pub use table::{Column, KindTable};
 
-/// A block, by its place in the run's list of all blocks; never reused.
+/// A block, by its place in the list of all that the run has had; never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct BlockId(pub u32);
 
@@ -52,7 +52,7 @@ impl Block {
         self.group
     }
 
-    /// Its place in the group, from 0.
+    /// Its place in the group, from 0; never reused.
     pub fn index(&self) -> u32 {
         self.index
     }
@@ -81,8 +81,10 @@ pub struct Group {
     pub(crate) kind: KindId,
     /// Its blocks, as places in the kind's list, in order.
     pub(crate) blocks: Vec<u32>,
-    /// No block before this one has room.
+    /// No block before this one, by its place in that list, has room.
     pub(crate) open: u32,
+    /// The place in the group that its next block gets: more than blocks where some have retired.
+    pub(crate) next_index: u32,
 }
 
 impl Group {

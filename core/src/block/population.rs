@@ -8,14 +8,15 @@ use bevy_ecs::world::World;
 use super::{Block, BlockId, Group, GroupId, KindId, KindTable};
 use crate::column::StableId;
 use crate::guard::{Guard, StructureError};
+use crate::kind::need_of;
 
 /// All kinds, groups and blocks of a run.
 #[derive(Resource, Default, Debug)]
 pub struct Population {
     pub(crate) kinds: Vec<KindTable>,
     pub(crate) groups: Vec<Group>,
-    /// Block id -> (kind, place in the kind's list).
-    pub(crate) by_id: Vec<(KindId, u32)>,
+    /// Block id -> (kind, place in the kind's list); none for one that has retired.
+    pub(crate) by_id: Vec<Option<(KindId, u32)>>,
     /// Archetypes of the world when it was populated: any later one with a `StableId` is someone else's doing.
     pub(crate) archetypes_known: usize,
     /// Bytes that the run may need, births included; none where the system does not tell.
@@ -48,20 +49,50 @@ impl Population {
         &self.groups[id.0 as usize]
     }
 
-    /// Blocks in all: ids are `0..block_count()`.
+    /// Blocks that the run has had, those included that have retired: ids are `0..block_count()`.
     pub fn block_count(&self) -> usize {
         self.by_id.len()
     }
 
-    /// A block by its id.
+    /// A block by its id; none for one that has retired.
     pub fn block(&self, id: BlockId) -> Option<&Block> {
-        let &(kind, at) = self.by_id.get(id.0 as usize)?;
+        let &(kind, at) = self.by_id.get(id.0 as usize)?.as_ref()?;
         Some(&self.kinds[kind.0 as usize].blocks[at as usize])
     }
 
-    /// Every block, in the order of ids.
+    /// Every block that has not retired, in the order of ids.
     pub fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.by_id.iter().map(|&(kind, at)| &self.kinds[kind.0 as usize].blocks[at as usize])
+        self.by_id.iter().flatten().map(|&(kind, at)| &self.kinds[kind.0 as usize].blocks[at as usize])
+    }
+
+    /// Whether a block has retired.
+    pub(crate) fn has_retired(&self) -> bool {
+        self.by_id.iter().any(Option::is_none)
+    }
+
+    /// Notes where each block of a kind is, by its id and in its group.
+    pub(crate) fn index(&mut self, kind: KindId) {
+        for group in self.groups.iter_mut().filter(|group| group.kind == kind) {
+            group.blocks.clear();
+            group.open = 0;
+        }
+        self.by_id
+            .iter_mut()
+            .filter(|place| place.is_some_and(|(of, _)| of == kind))
+            .for_each(|place| *place = None);
+        for (at, block) in self.kinds[usize::from(kind.0)].blocks.iter().enumerate() {
+            self.by_id[block.id.0 as usize] = Some((kind, at as u32));
+            self.groups[usize::from(block.group.0)].blocks.push(at as u32);
+        }
+    }
+
+    /// Bytes that the run needs with so many more: of rows, rows, and blocks.
+    pub(crate) fn need_with(&self, bytes: u64, rows: u64, blocks: u64) -> u64 {
+        need_of(
+            self.kinds.iter().map(KindTable::bytes).sum::<u64>() + bytes,
+            self.kinds.iter().map(|kind| u64::from(kind.rows)).sum::<u64>() + rows,
+            self.by_id.len() as u64 + blocks,
+        )
     }
 
     /// A block's name: its group's and its place in it.

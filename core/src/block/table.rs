@@ -112,6 +112,11 @@ impl KindTable {
         &self.blocks
     }
 
+    /// The rows that its blocks take; those behind are free.
+    pub(crate) fn end(&self) -> u32 {
+        self.blocks.last().map_or(0, |last| last.start + last.capacity)
+    }
+
     /// Entities alive.
     pub fn live(&self) -> u64 {
         self.live

@@ -23,6 +23,7 @@ mod load;
 mod plugin;
 
 pub use alert_rule::{AlertRule, FAULT_RATIO, FITNESS};
+pub use check::BLOCK_ROWS_MAX;
 pub use either::{Plugins, Threads};
 pub use error::ConfigError;
 pub use json::parse_json;

@@ -39,6 +39,12 @@ pub(super) struct Layout<'s> {
     pub blocks: Vec<Planned<'s>>,
     /// The first stable id that no row has.
     pub next_id: u64,
+    /// Blocks that the run has had, retired ones included.
+    pub block_count: u32,
+    /// By group, the place that its next block gets.
+    pub next_indices: Vec<u32>,
+    /// Rows that the table of a kind has at least, by the kind's name: behind its blocks they are free.
+    pub rows: Vec<(&'s str, u32)>,
 }
 
 impl<'s> Layout<'s> {
@@ -47,6 +53,7 @@ impl<'s> Layout<'s> {
         let mut layout = Self::default();
         let groups = scenario.blocks.iter().enumerate();
         groups.for_each(|(place, group)| layout.add_group(GroupId(place as u16), group));
+        layout.block_count = layout.blocks.len() as u32;
         layout
     }
 
@@ -63,5 +70,6 @@ impl<'s> Layout<'s> {
             left -= u64::from(live);
             index += 1;
         }
+        self.next_indices.push(index);
     }
 }

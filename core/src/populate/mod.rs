@@ -92,11 +92,12 @@ fn lay_out(world: &mut World, scenario: &Scenario, layout: &Layout) -> Result<()
         }
         // bevy_ecs would put two kinds of the same components into one table, and a kind has one of its own.
         let needs_marker = kinds.specs()[..at].iter().any(|earlier| earlier.same_components(spec));
-        let (table, locations) = spawn_kind(world, spec, needs_marker, &planned)?;
+        let rows_min = layout.rows.iter().find(|(name, _)| *name == spec.name).map_or(0, |(_, rows)| *rows);
+        let (table, locations) = spawn_kind(world, spec, needs_marker, &planned, rows_min)?;
         population.kinds.push(table);
         directory.kinds.push(locations);
     }
-    index(&mut population, scenario, layout.blocks.len());
+    index(&mut population, scenario, layout);
     // The last freed is the first reused.
     low.into_iter().rev().for_each(|entity| _ = world.despawn(entity));
     population.archetypes_known = world.archetypes().len();
@@ -106,12 +107,13 @@ fn lay_out(world: &mut World, scenario: &Scenario, layout: &Layout) -> Result<()
 }
 
 /// Fills in where each block is by its id, and which blocks a group has: known once every kind has its table.
-fn index(population: &mut Population, scenario: &Scenario, block_count: usize) {
-    population.by_id = vec![(KindId(0), 0); block_count];
+fn index(population: &mut Population, scenario: &Scenario, layout: &Layout) {
+    population.by_id = vec![None; layout.block_count as usize];
     population.groups = scenario
         .blocks
         .iter()
-        .map(|settings| {
+        .zip(&layout.next_indices)
+        .map(|(settings, next_index)| {
             let kind = population.kinds.iter().position(|k| k.name == settings.kind);
             Group {
                 name: settings.id.as_str().into(),
@@ -119,13 +121,9 @@ fn index(population: &mut Population, scenario: &Scenario, block_count: usize) {
                 kind: KindId(kind.expect("every group's kind was resolved, and has a block") as u16),
                 blocks: Vec::new(),
                 open: 0,
+                next_index: *next_index,
             }
         })
         .collect();
-    for (kind, table) in population.kinds.iter().enumerate() {
-        for (at, block) in table.blocks.iter().enumerate() {
-            population.by_id[block.id.0 as usize] = (KindId(kind as u16), at as u32);
-            population.groups[block.group.0 as usize].blocks.push(at as u32);
-        }
-    }
+    (0..population.kinds.len()).for_each(|kind| population.index(KindId(kind as u16)));
 }

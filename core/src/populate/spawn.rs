@@ -12,14 +12,17 @@ use crate::kind::{KindSpec, Recycled};
 use crate::location::Locations;
 use crate::raw;
 
-/// Spawns the blocks of a kind into a table of their own; `needs_marker` if a kind before it has the same components.
+/// Spawns the blocks of a kind into a table of their own, of at least `rows_min` rows; `needs_marker` if a kind before it has the same
+/// components.
 pub(super) fn spawn_kind(
     world: &mut World,
     spec: &KindSpec,
     needs_marker: bool,
     planned: &[&Planned],
+    rows_min: u32,
 ) -> Result<(KindTable, Locations), PopulateError> {
     let (blocks, rows) = place(spec, planned)?;
+    let rows = rows.max(rows_min);
     let columns: Vec<Column> = spec
         .columns
         .iter()
@@ -29,14 +32,15 @@ pub(super) fn spawn_kind(
     // Rows are asked for from the first to the last: the block that was found for one is that of the next, or before it.
     let mut at = 0;
     let mut head = |row: u32| {
-        while row >= blocks[at].start + blocks[at].capacity {
+        while blocks.get(at).is_some_and(|block| row >= block.start + block.capacity) {
             at += 1;
         }
-        let offset = row - blocks[at].start;
-        if offset >= blocks[at].live {
-            return (StableId::NONE, Health::default());
+        match blocks.get(at) {
+            Some(block) if row - block.start < block.live => {
+                (planned[at].ids.at(row - block.start), Health::FRESH)
+            }
+            _ => (StableId::NONE, Health::default()),
         }
-        (planned[at].ids.at(offset), Health::FRESH)
     };
     let first = as_engine(|| match &markers[..] {
         [] => (spec.spawn)(world, rows, &mut head),

@@ -13,7 +13,6 @@ use bytemuck::Pod;
 use crate::block::{Block, BlockId, Directory, GroupId, KindId, KindTable, Population};
 use crate::column::{Health, StableId};
 use crate::guard::as_engine;
-use crate::kind::need_of;
 use crate::raw;
 use crate::turns::Turns;
 
@@ -127,8 +126,8 @@ impl<'w> Rows<'w> {
     pub fn move_to(&mut self, id: StableId, block: BlockId) -> Result<(), RowError> {
         let (kind, row) = self.directory.locate(id).ok_or(RowError::UnknownEntity(id.0))?;
         self.recycled(kind)?;
-        let &(block_kind, at) =
-            self.population.by_id.get(block.0 as usize).ok_or(RowError::UnknownBlock(block.0))?;
+        let found = self.population.by_id.get(block.0 as usize).copied().flatten();
+        let (block_kind, at) = found.ok_or(RowError::UnknownBlock(block.0))?;
         let name = |kind: KindId| self.population.kinds[kind.0 as usize].name.clone();
         if block_kind != kind {
             let block = self.population.block_name(block);
@@ -163,7 +162,7 @@ impl<'w> Rows<'w> {
         let block = &mut table.blocks[place];
         block.live -= 1;
         let (start, last) = (block.start, block.live);
-        let (group, index, id) = (block.group, block.index, block.id);
+        let (group, id) = (block.group, block.id);
         self.turns.close_gap(id, row - start, last, &mut self.fillers);
         let id_column = table.columns[0].id;
         let mut gap = row;
@@ -175,23 +174,19 @@ impl<'w> Rows<'w> {
             gap = filler;
         }
         raw::write(self.world, table.table, id_column, start + last, StableId::NONE);
-        let open = &mut self.population.groups[group.0 as usize].open;
-        *open = (*open).min(index);
+        let group = &mut self.population.groups[group.0 as usize];
+        let at = group.blocks.partition_point(|at| (*at as usize) < place);
+        group.open = group.open.min(at as u32);
     }
 
     /// Whether the run may have a block more, of so many rows and bytes.
     fn check_memory(&mut self, kind: KindId, bytes: u64, rows: u64) -> Result<(), RowError> {
         let Some(limit) = self.population.bytes_max else { return Ok(()) };
-        let kinds = &self.population.kinds;
-        let needed = need_of(
-            kinds.iter().map(KindTable::bytes).sum::<u64>() + bytes,
-            kinds.iter().map(|kind| u64::from(kind.rows)).sum::<u64>() + rows,
-            self.population.by_id.len() as u64 + 1,
-        );
+        let needed = self.population.need_with(bytes, rows, 1);
         if needed <= limit {
             return Ok(());
         }
-        let kind = kinds[kind.0 as usize].name.clone();
+        let kind = self.population.kinds[kind.0 as usize].name.clone();
         self.population.births_refused += 1;
         Err(RowError::MemoryMax { kind, needed: needed.div_ceil(1_000_000), limit: limit / 1_000_000 })
     }
@@ -201,27 +196,39 @@ impl<'w> Rows<'w> {
         let id = BlockId(self.population.by_id.len() as u32);
         let settings = &self.population.groups[group.0 as usize];
         let (kind, capacity, index) =
-            (settings.kind, settings.settings.entities_per_block, settings.blocks.len() as u32);
+            (settings.kind, settings.settings.entities_per_block, settings.next_index);
         let table = &mut self.population.kinds[kind.0 as usize];
-        let start = table.rows;
+        let start = table.end();
         if u64::from(start) + u64::from(capacity) >= u64::from(u32::MAX) {
             return Err(RowError::TableFull(table.name.clone()));
         }
-        let (bytes, rows) = (table.bytes_of(capacity), u64::from(capacity));
-        self.check_memory(kind, bytes, rows)?;
+        let more = (start + capacity).saturating_sub(table.rows);
+        let bytes = table.bytes_of(more);
+        self.check_memory(kind, bytes, more.into())?;
         let table = &mut self.population.kinds[kind.0 as usize];
-        let mut free = |_: u32| (StableId::NONE, Health::default());
-        as_engine(|| match &table.markers[..] {
-            [] => (table.spawn)(self.world, capacity, &mut free),
-            markers => raw::spawn_marked(self.world, &table.columns, markers, capacity, &mut free),
-        });
-        table.rows += capacity;
+        extend(self.world, table, start + capacity);
         let at = table.blocks.len() as u32;
         table.blocks.push(Block { id, group, index, start, capacity, live: 0 });
-        self.population.by_id.push((kind, at));
-        self.population.groups[group.0 as usize].blocks.push(at);
+        self.population.by_id.push(Some((kind, at)));
+        let group = &mut self.population.groups[group.0 as usize];
+        group.blocks.push(at);
+        group.next_index += 1;
         Ok(())
     }
+}
+
+/// Adds free rows to a table that has fewer than `rows`.
+pub(crate) fn extend(world: &mut World, table: &mut KindTable, rows: u32) {
+    let more = rows.saturating_sub(table.rows);
+    if more == 0 {
+        return;
+    }
+    let mut free = |_: u32| (StableId::NONE, Health::default());
+    as_engine(|| match &table.markers[..] {
+        [] => (table.spawn)(world, more, &mut free),
+        markers => raw::spawn_marked(world, &table.columns, markers, more, &mut free),
+    });
+    table.rows += more;
 }
 
 impl Drop for Rows<'_> {
@@ -354,7 +361,7 @@ mod tests {
             }
             assert_eq!(end, table.rows);
         }
-        for (id, &(kind, at)) in rows.population.by_id.iter().enumerate() {
+        for (id, (kind, at)) in rows.population.by_id.iter().copied().map(Option::unwrap).enumerate() {
             assert_eq!(rows.population.kinds[kind.0 as usize].blocks[at as usize].id.0 as usize, id);
         }
     }

@@ -65,6 +65,7 @@ pub struct About {
 }
 
 pub(super) fn head(world: &World, about: &About) -> Head {
+    let population = world.resource::<Population>();
     Head {
         id: about.id,
         run: about.run.clone(),
@@ -74,7 +75,9 @@ pub(super) fn head(world: &World, about: &About) -> Head {
         digest: Digest::of(world).value,
         journal_sequence: about.journal_sequence,
         scenario: about.scenario.clone(),
-        kinds: world.resource::<Population>().kinds().iter().map(saved_kind).collect(),
+        kinds: population.kinds().iter().map(saved_kind).collect(),
+        block_count: population.block_count() as u32,
+        next_indices: population.groups.iter().map(|group| group.next_index).collect(),
     }
 }
 
@@ -112,6 +115,7 @@ fn saved_kind(kind: &KindTable) -> SavedKind {
         recycled: kind.is_recycled(),
         columns: kind.columns().iter().map(|c| (c.name().to_string(), c.size() as u32)).collect(),
         blocks: kind.blocks().iter().map(block).collect(),
+        rows: kind.rows,
     }
 }
 

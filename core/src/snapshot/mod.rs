@@ -1,7 +1,7 @@
 //! Snapshots: the whole state of a run in one file, from which it goes on bit by bit.
 //!
 //! ```text
-//! "CORECSNP" version u32, 0 u32 | frame | frame | ... | index | its bytes u64, unpacked u64, xxh3 u64, "CORECEN3"
+//! "CORECSNP" version u32, 0 u32 | frame | frame | ... | index | its bytes u64, unpacked u64, xxh3 u64, "CORECEN4"
 //! ```
 //! A frame is a piece of a column (live rows in row order, about 1 MiB, its bytes sorted by their place in the value, zstd)
 //! or a saved resource; the index says what each is, where, and its xxh3. Frames follow each other without a gap, so that
@@ -50,6 +50,65 @@ pub struct Head {
     pub scenario: String,
     /// The kinds, in the order they have in the population.
     pub kinds: Vec<SavedKind>,
+    /// Blocks that the run has had, those included that have retired.
+    pub block_count: u32,
+    /// By group, the place that its next block gets.
+    pub next_indices: Vec<u32>,
+}
+
+/// The head of a snapshot of version 2 or 3.
+#[derive(Deserialize)]
+struct HeadOfVersion3 {
+    id: Option<RunId>,
+    run: String,
+    epoch: u32,
+    tick: u64,
+    next_id: u64,
+    digest: u64,
+    journal_sequence: u64,
+    scenario: String,
+    kinds: Vec<KindOfVersion3>,
+}
+
+/// A kind and its blocks, of which none had ever retired.
+#[derive(Deserialize)]
+struct KindOfVersion3 {
+    name: String,
+    recycled: bool,
+    columns: Vec<(String, u32)>,
+    blocks: Vec<SavedBlock>,
+}
+
+impl From<KindOfVersion3> for SavedKind {
+    fn from(old: KindOfVersion3) -> Self {
+        let KindOfVersion3 { name, recycled, columns, blocks } = old;
+        Self { name, recycled, columns, blocks, rows: 0 }
+    }
+}
+
+impl From<HeadOfVersion3> for Head {
+    fn from(old: HeadOfVersion3) -> Self {
+        let HeadOfVersion3 { id, run, epoch, tick, next_id, digest, journal_sequence, scenario, kinds } = old;
+        let kinds: Vec<SavedKind> = kinds.into_iter().map(SavedKind::from).collect();
+        let blocks = || kinds.iter().flat_map(|kind| &kind.blocks);
+        let groups = blocks().map(|block| usize::from(block.group) + 1).max().unwrap_or(0);
+        let mut next_indices = vec![0; groups];
+        blocks().for_each(|block| next_indices[usize::from(block.group)] += 1);
+        let block_count = blocks().count() as u32;
+        Self {
+            id,
+            run,
+            epoch,
+            tick,
+            next_id,
+            digest,
+            journal_sequence,
+            scenario,
+            kinds,
+            block_count,
+            next_indices,
+        }
+    }
 }
 
 /// The head of a snapshot of version 1.
@@ -62,13 +121,14 @@ struct HeadOfVersion1 {
     digest: u64,
     journal_sequence: u64,
     scenario: String,
-    kinds: Vec<SavedKind>,
+    kinds: Vec<KindOfVersion3>,
 }
 
 impl From<HeadOfVersion1> for Head {
     fn from(old: HeadOfVersion1) -> Self {
         let HeadOfVersion1 { run, epoch, tick, next_id, digest, journal_sequence, scenario, kinds } = old;
-        Self { id: None, run, epoch, tick, next_id, digest, journal_sequence, scenario, kinds }
+        HeadOfVersion3 { id: None, run, epoch, tick, next_id, digest, journal_sequence, scenario, kinds }
+            .into()
     }
 }
 
@@ -83,6 +143,8 @@ pub struct SavedKind {
     pub columns: Vec<(String, u32)>,
     /// Its blocks, in row order.
     pub blocks: Vec<SavedBlock>,
+    /// Rows of its table, free ones behind the last block included; 0 for no more than the blocks take.
+    pub rows: u32,
 }
 
 impl SavedKind {

@@ -139,7 +139,9 @@ fn send_alerts(
 
 /// The states of all blocks and the run's own metrics.
 fn fill(batch: &mut Batch, tick: u64, population: &Population, stats: &Stats, totals: &Totals) {
-    for (block, stats) in population.blocks().zip(&stats.blocks) {
+    for block in population.blocks() {
+        // One that is younger than the last Measure has nothing to say yet.
+        let Some(stats) = stats.blocks.get(block.id().0 as usize) else { continue };
         let group = population.group(block.group());
         batch.blocks.push(BlockState {
             tick,

@@ -1,4 +1,4 @@
-//! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`repair`];
+//! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`repair`], [`reshape`];
 //! [`birth`] comes before the first. [`forest`] tells what stands apart, in a simulation or in any table.
 //!
 //! [`DynamicsPlugin`] registers what they need; whoever builds the tick puts the systems in their phases.
@@ -16,31 +16,38 @@
 pub mod settings;
 
 pub mod birth;
+pub mod heirs;
+
 pub mod process;
 pub mod remember;
 
 pub mod measure;
 pub mod repair;
+pub mod reshape;
 
 pub mod forest;
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::world::World;
 use corec_core::column::{Signal, Trait};
+use corec_core::digest::SaveResource;
 use corec_core::kind::{AddKind, Kind};
 use corec_core::replace::Replacements;
 use corec_core::section::AddSection;
 
-/// The kinds that the built-in behaviour is for: `cell`, and `full`, whose rows are as large as a million of them may be in 1 GiB. And
-/// `mirror`, whose rows nothing here changes: they show what comes in on the input stream, such as another instance's frames.
+/// The kinds that the built-in behaviour is for: `cell`; `full`, whose rows are as large as a million of them may be in 1 GiB; and
+/// `colony`, cells whose blocks are fused, split and grown. And `mirror`, whose rows nothing here changes: they show what comes in on the input stream, such as another instance's frames.
 pub struct DynamicsPlugin;
 
 impl Plugin for DynamicsPlugin {
     fn build(&self, app: &mut App) {
         app.add_kind(Kind::new("cell").with::<Signal>().with::<Trait>())
             .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>())
-            .add_kind(Kind::new("mirror").with::<Signal>());
+            .add_kind(Kind::new("mirror").with::<Signal>())
+            .add_kind(Kind::new(reshape::COLONY).with::<Signal>().with::<Trait>().recycled());
         app.add_group_section::<settings::Dynamics>().add_group_section::<settings::Repair>();
+        app.add_section::<settings::SyncInterval>().add_group_section::<settings::Reshape>();
+        app.init_resource::<reshape::ReshapeTotals>().save_resource::<reshape::ReshapeTotals>();
     }
 }
 
@@ -49,5 +56,6 @@ pub fn prepare(world: &mut World) {
     world.init_resource::<birth::BirthDraws>();
     world.init_resource::<process::ProcessDraws>();
     world.init_resource::<repair::RepairDraws>();
+    world.init_resource::<reshape::ReshapeDraws>();
     world.init_resource::<Replacements>();
 }

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bevy_ecs::prelude::*;
+use corec_core::block::BlockId;
 use corec_core::blocks::Blocks;
 use corec_core::column::{Health, Signal};
 use corec_core::maths::{SUM_LANES, finite_mask, fold_lanes, pick};
@@ -23,10 +24,10 @@ pub fn measure(
     mut totals: ResMut<Totals>,
 ) {
     stats.blocks.resize(blocks.population().block_count(), BlockStats::default());
-    // A block that has become empty says nothing, not what it said when it was last alive.
-    for (_, stats) in
-        blocks.population().blocks().zip(&mut stats.blocks).filter(|(block, _)| block.live() == 0)
-    {
+    // A block that has become empty or retired says nothing, not what it said when it was last alive.
+    let is_empty =
+        |id: usize| blocks.population().block(BlockId(id as u32)).is_none_or(|block| block.live() == 0);
+    for (_, stats) in stats.blocks.iter_mut().enumerate().filter(|(id, _)| is_empty(*id)) {
         *stats = BlockStats::default();
     }
     // A sum of whole numbers is the same in any order.

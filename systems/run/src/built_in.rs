@@ -16,7 +16,7 @@ use corec_core::phase::{Close, Owner, Phase};
 use corec_core::replace::replace;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::store::{Batch, RunRecord};
-use corec_dynamics::{DynamicsPlugin, birth, measure, process, remember, repair};
+use corec_dynamics::{DynamicsPlugin, birth, measure, process, remember, repair, reshape};
 use corec_telemetry::feed::{self, Feed};
 use corec_telemetry::{TelemetryPlugin, scores, twin};
 
@@ -43,7 +43,7 @@ impl Plugin for CorecPlugin {
             .chain();
         let process = (process::process, remember::remember, twin::follow).chain();
         let measure = (measure::measure, scores::score, scores::report).chain();
-        let repair = (repair::repair, replace).chain();
+        let repair = (repair::repair, replace, reshape::reshape.run_if(reshape::is_due)).chain();
         let publish = (
             publish::watch,
             frames::publish_frames.run_if(frames::is_frame_due),

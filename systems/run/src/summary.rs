@@ -185,7 +185,7 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         seed: 0,
         threads: simulation.threads(),
         entities: population.live(),
-        blocks: population.block_count(),
+        blocks: population.blocks().count(),
         tick: ticks,
         ticks,
         seconds,

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::snapshot::{Head, HeadOfVersion1};
+use crate::snapshot::{Head, HeadOfVersion1, HeadOfVersion3};
 
 const MAGIC: [u8; 8] = *b"CORECSNP";
 /// By version: so that a version that was damaged is not taken for another one.
-pub(super) const ENDS: [[u8; 8]; 3] = [*b"CORECEND", *b"CORECEN2", *b"CORECEN3"];
-/// Version 1 had no run's id in its head, version 2 cursors of 64 bits in its resources. Both are read.
-pub(super) const VERSION: u32 = 3;
+pub(super) const ENDS: [[u8; 8]; 4] = [*b"CORECEND", *b"CORECEN2", *b"CORECEN3", *b"CORECEN4"];
+/// Version 1 had no run's id in its head, version 2 cursors of 64 bits in its resources, version 3 no blocks that have retired. All are
+/// read.
+pub(super) const VERSION: u32 = 4;
 pub(super) const HEADER_BYTES: u64 = 16;
 /// Bytes of the index, packed and not, and the xxh3 of all three; the end.
 pub(super) const FOOTER_BYTES: u64 = 32;
@@ -23,11 +24,15 @@ pub(super) struct Index<H = Head> {
 
 impl Index {
     pub fn parse(raw: &[u8], version: u32) -> Result<Self, postcard::Error> {
-        if version > 1 {
-            return postcard::from_bytes(raw);
+        fn older<'r, H: Deserialize<'r> + Into<Head>>(raw: &'r [u8]) -> Result<Index, postcard::Error> {
+            let Index { head, frames } = postcard::from_bytes::<Index<H>>(raw)?;
+            Ok(Index { head: head.into(), frames })
         }
-        let Index { head, frames } = postcard::from_bytes::<Index<HeadOfVersion1>>(raw)?;
-        Ok(Self { head: head.into(), frames })
+        match version {
+            1 => older::<HeadOfVersion1>(raw),
+            2 | 3 => older::<HeadOfVersion3>(raw),
+            _ => postcard::from_bytes(raw),
+        }
     }
 }
 
