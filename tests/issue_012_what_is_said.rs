@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use corec::prelude::*;
 use corec_core::config::{BlockGroup, Scenario};
 use corec_run::Stop;
+use corec_run::snapshots::DIGEST_FORMAT;
 use corec_run::verify::Rerun;
 
 /// What no two runs have in common.
@@ -69,6 +70,7 @@ fn what_differs_is_named_with_its_plugin_its_stream_and_its_tick() {
             ticks: 25,
             interval: 10,
             old_until: 0,
+            old_format: DIGEST_FORMAT,
             app: &app,
             stop: &stop,
         };
@@ -89,6 +91,7 @@ fn what_differs_is_named_with_its_plugin_its_stream_and_its_tick() {
         ticks: 25,
         interval: 10,
         old_until: 0,
+        old_format: DIGEST_FORMAT,
         app: &app,
         stop: &stop,
     };
@@ -114,6 +117,7 @@ fn what_waits_to_be_said_after_a_restore_is_said_by_who_has_said_it() {
         ticks: 12,
         interval: 10,
         old_until: 0,
+        old_format: DIGEST_FORMAT,
         app: &app,
         stop: &stop,
     };

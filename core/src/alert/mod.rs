@@ -231,7 +231,7 @@ impl Alerts {
         }
     }
 
-    /// Ends what the rules say of a block that is no more.
+    /// Ends what rules, plugins and the engine say of a block that is no more: nobody else would.
     pub fn retire(&mut self, told: &ToldSignals, block: BlockId, name: &str, tick: u64) {
         for at in 0..self.rules.len() {
             let is_of_blocks = told.is_of_blocks(&self.rules[at].rule.signal);
@@ -240,6 +240,8 @@ impl Alerts {
                 self.send(at, name.into(), self.rules[at].rule.leave, tick, false);
             }
         }
+        let told: Vec<_> = self.told.iter().filter(|(.., subject)| subject == name).cloned().collect();
+        told.iter().for_each(|(by, alert, subject)| self.clear(by, alert, subject, 0.0, tick));
     }
 
     /// From now on alerts belong to this history.

@@ -84,6 +84,19 @@ fn events(s: &Summary, text: &mut Lines) {
             counted(s.alerts, "alert")
         ),
     );
+    if let Some(totals) = &s.reshapes {
+        let blocks = [(totals.fused, "fused"), (totals.split, "split"), (totals.grown, "grown")];
+        let done: Vec<String> = blocks
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{} {what}", counted(*count, "block")))
+            .collect();
+        let entities = format!("{} born, {} died", counted(totals.born, "entity"), grouped(totals.died));
+        text.line("reshaped", format!("{}: {entities}", done.join(", ")));
+        if totals.refused > 0 {
+            text.line("", format!("{} refused: memory_max", counted(totals.refused, "birth")));
+        }
+    }
     if s.births_refused > 0 {
         text.line("", format!("{} refused: memory_max", counted(s.births_refused, "birth")));
     }

@@ -14,6 +14,7 @@ use corec_core::phase::Owner;
 use corec_core::plugin::Budgets;
 use corec_core::simulation::Simulation;
 use corec_core::stats::Totals;
+use corec_dynamics::reshape::ReshapeTotals;
 use corec_telemetry::detection::Detectors;
 use corec_telemetry::feed::Feed;
 use corec_telemetry::scores::Scores;
@@ -108,6 +109,8 @@ pub struct Summary {
     pub faults: u64,
     /// Entities that were repaired.
     pub repairs: u64,
+    /// What became of blocks: fused, split, grown; null if nothing did.
+    pub reshapes: Option<ReshapeTotals>,
     /// Births that failed in this process because they would have needed more than `memory_max`.
     pub births_refused: u64,
     /// Alerts raised, each event once.
@@ -200,6 +203,10 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         fitness_end: totals.fitness_end,
         faults: totals.faults,
         repairs: totals.repairs,
+        reshapes: world
+            .get_resource::<ReshapeTotals>()
+            .copied()
+            .filter(|totals| *totals != ReshapeTotals::default()),
         births_refused: population.births_refused(),
         alerts: world.resource::<Alerts>().raised(),
         messages: totals.messages,

@@ -24,7 +24,7 @@ use corec_core::reshape::{Change, ReshapeError, Reshaped, reshape as change_bloc
 use corec_core::rng::Draws;
 use corec_core::section::{GroupSettings, ScenarioSettings};
 use corec_core::simulation::{Ending, RunScenario};
-use corec_core::stats::Stats;
+use corec_core::stats::{BlockStats, Stats};
 use corec_core::team;
 use corec_core::units::{Tick, seconds_to_ticks};
 use serde::{Deserialize, Serialize};
@@ -220,6 +220,9 @@ fn say_goodbye(world: &mut World, gone: &BTreeMap<BlockId, String>, tick: u64) {
             alerts.retire(world.resource::<ToldSignals>(), *block, name, tick);
         }
     });
+    // Whoever looks at it in this tick still would find it as it was last measured.
+    let stats = &mut world.resource_mut::<Stats>().blocks;
+    gone.keys().for_each(|block| stats[block.0 as usize] = BlockStats::default());
 }
 
 /// Makes every new entity a little different from its parent.
