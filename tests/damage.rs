@@ -147,6 +147,7 @@ const TARGETS: &[&str] = &[
     "manifest",
     "spool",
     "item",
+    "forest",
     "record",
     "frame",
     "row",
@@ -186,6 +187,11 @@ fn is_whole(target: &str, path: &Path) -> bool {
             })
         }
         "item" => Outgoing::decode(&bytes).is_ok() || Batch::decode(&bytes).is_ok(),
+        "forest" => {
+            let file = folder.path().join("forest");
+            fs::write(&file, [&bytes[..], &xxh3_64(&bytes).to_le_bytes()].concat()).unwrap();
+            corec_run::forest::IsolationForest::load(&file).is_ok()
+        }
         "record" => Record::decode(&bytes).is_ok_and(|record| record.encode() == *bytes),
         "frame" => {
             let body = bytes.split_last_chunk::<8>().map_or(&bytes[..], |(body, _)| body);
