@@ -34,6 +34,7 @@ pub mod feed;
 pub mod catch_up;
 pub mod detection;
 pub mod twin;
+pub mod vus;
 
 pub mod scores;
 
