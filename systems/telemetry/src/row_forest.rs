@@ -20,7 +20,7 @@ use corec_core::digest::Saved;
 use corec_core::rng::Draws;
 use corec_core::section::ScenarioSettings;
 use corec_core::simulation::RunScenario;
-use corec_dynamics::forest::{IsolationForest, Rows, Settings};
+use corec_dynamics::forest::{IsolationForest, Rows, Settings, Walk};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -55,7 +55,7 @@ pub struct RowForest {
 /// A forest, and the scores of the rows that it was grown on.
 #[derive(Debug)]
 struct Grown {
-    forest: IsolationForest,
+    walk: Walk,
     mean: f64,
     deviation: f64,
 }
@@ -94,7 +94,7 @@ impl RowForest {
         if self.grown.is_none() && self.learned >= EVERY as u64 {
             self.grow(seed);
         }
-        self.score = self.grown.as_ref().and_then(|grown| grown.score(row, score_max));
+        self.score = self.grown.as_ref().map(|grown| grown.score(row, score_max));
         self.columns = row.len() as u32;
         self.values.extend_from_slice(row);
         self.hashes.push(hash_of(row));
@@ -118,23 +118,22 @@ impl RowForest {
         let grown = Rows::new(&self.values[..known], columns).and_then(|rows| {
             let forest = IsolationForest::fit(&Settings { seed, ..Settings::default() }, rows)?;
             let scores = forest.score_samples(rows)?;
-            Ok((forest, scores))
+            Ok((forest.walk(), scores))
         });
         // Finite rows of one width, at most as many as a forest takes: a table of more columns was refused.
-        let Ok((forest, scores)) = grown else { return };
+        let Ok((walk, scores)) = grown else { return };
         let n = scores.len() as f64;
         let mean = scores.iter().sum::<f64>() / n;
         let variance = scores.iter().map(|score| (score - mean) * (score - mean)).sum::<f64>() / n;
-        self.grown = Some(Grown { forest, mean, deviation: variance.sqrt().max(DEVIATION_MIN) });
+        self.grown = Some(Grown { walk, mean, deviation: variance.sqrt().max(DEVIATION_MIN) });
     }
 }
 
 impl Grown {
-    fn score(&self, row: &[f32], score_max: f64) -> Option<f32> {
-        let score = self.forest.score_samples(Rows::new(row, row.len()).ok()?).ok()?;
+    fn score(&self, row: &[f32], score_max: f64) -> f32 {
         // scikit-learn's scores are the lower, the more a row stands apart.
-        let z = (self.mean - score.first()?) / self.deviation;
-        Some(libm::exp2(z / 2.0).min(score_max) as f32)
+        let z = (self.mean - self.walk.score(row)) / self.deviation;
+        libm::exp2(z / 2.0).min(score_max) as f32
     }
 }
 
