@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("api", &["core"]),
     ("dynamics", &["core", "api"]),
-    ("telemetry", &["core", "api"]),
+    ("telemetry", &["core", "api", "dynamics"]),
     ("spaces", &["core", "api"]),
     ("bridges", &["core"]),
     ("run", &["core", "api", "dynamics", "telemetry", "bridges"]),

@@ -10,7 +10,7 @@ use corec_run::Stop;
 use corec_run::plugins::PluginSet;
 use corec_run::recorded::Continuation;
 use corec_run::scenarios::{find, scale};
-use corec_run::settings::{Threads, parse_count};
+use corec_run::settings::{RowDetector, Telemetry, Threads, parse_count};
 use corec_run::{InputChanged, Options, RunError, RunPlan, SnapshotInterval, rss_bytes, run};
 
 use super::progress::Bar;
@@ -74,6 +74,11 @@ pub struct RunArgs {
     /// Where the table's anomalies are, as NAB's combined_windows.json has them; one without a zone is on the table's own clock
     #[arg(long, value_name = "FILE", value_parser = super::path())]
     windows: Option<PathBuf>,
+
+    /// Who scores a table's rows, unless a plugin does: `normal`, the twins, by the three columns furthest from their normal; `forest`, an
+    /// isolation forest of the last 1024 rows, which also sees columns that are odd only together. As the scenario has it if not given
+    #[arg(long, value_name = "NAME", value_parser = RowDetector::NAMES)]
+    detector: Option<String>,
 
     /// Load every enabled plugin of this folder: DIR/NAME/config.json; what the scenario names if not given
     #[arg(long, value_name = "DIR", value_parser = super::path())]
@@ -250,6 +255,12 @@ fn check_same(saved: &Scenario, asked: &Scenario) -> Result<(), RunError> {
     if saved.seed != asked.seed {
         return differs("--seed", asked.seed.to_string(), saved.seed.to_string());
     }
+    let detector = |scenario: &Scenario| {
+        scenario.section::<Telemetry>().map(|section| section.unwrap_or_default().detector.name())
+    };
+    if detector(saved)? != detector(asked)? {
+        return differs("--detector", detector(asked)?.into(), detector(saved)?.into());
+    }
     let total =
         |scenario: &Scenario| scenario.blocks.iter().map(|group| group.entities).sum::<u64>().to_string();
     if total(saved) != total(asked) {
@@ -280,6 +291,16 @@ fn with_flags(mut scenario: Scenario, args: &RunArgs) -> Result<Scenario, RunErr
         }
         (Some(total), false) => scale(&mut scenario, total).map_err(usage)?,
         (None, _) => {}
+    }
+    if let Some(detector) = args.detector.as_deref().and_then(RowDetector::named) {
+        let name = &scenario.name;
+        let mut section = scenario.section::<Telemetry>()?.ok_or_else(|| {
+            usage(format!(
+                "--detector: scenario '{name}' takes no table: corec run telemetry --input FILE.csv"
+            ))
+        })?;
+        section.detector = detector;
+        scenario.set_section(&section);
     }
     scenario.seed = args.seed.unwrap_or(scenario.seed);
     scenario.ticks = args.ticks.unwrap_or(scenario.ticks);

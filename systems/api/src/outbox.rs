@@ -75,8 +75,8 @@ impl<P: NamedPlugin> Outbox<'_, P> {
         self.said.push(Statement::Observe { signal, block, value });
     }
 
-    /// Gives the table's row of this tick a score, in place of the twins': from a system in Process. The summary names the
-    /// detector `PLUGIN (method)`. A score that is no finite number leaves the row to the twins.
+    /// Gives the table's row of this tick a score, in place of the scenario's detector's: from a system in Process. The summary names the
+    /// detector `PLUGIN (method)`. A score that is no finite number leaves the row to that detector.
     pub fn score_row(&mut self, method: &'static str, score: f32) {
         self.said.push(Statement::RowScore { method, score });
     }

@@ -20,7 +20,7 @@ pub struct TableRow {
     pub given: Option<GivenScore>,
 }
 
-/// A score that a plugin gives a row, in place of the twins'.
+/// A score that a plugin gives a row, in place of the twins' or the forest's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GivenScore {
     /// The plugin.

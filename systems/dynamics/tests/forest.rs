@@ -305,3 +305,17 @@ fn a_damaged_file_is_refused_wherever_it_is_damaged() {
     let damage = "found a checksum of other bytes, must be that of the file: it is damaged or cut off";
     assert_eq!(told(&bytes), format!("{shown}: byte {}: {damage}", good.len() - 8));
 }
+
+#[test]
+fn a_row_that_is_walked_down_has_the_bits_of_the_kernels() {
+    for (rows, columns, trees) in [(1, 1, 2), (2, 3, 5), (700, 5, 40), (1024, 38, 100)] {
+        let values = table(rows, columns);
+        let of = Rows::new(&values, columns).unwrap();
+        let settings = Settings { n_estimators: trees, ..Settings::default() };
+        let forest = IsolationForest::fit(&settings, of).unwrap();
+        let walk = forest.walk();
+        for (row, score) in values.chunks(columns).zip(forest.score_samples(of).unwrap()) {
+            assert_eq!(walk.score(row).to_bits(), score.to_bits(), "{rows} rows of {columns}");
+        }
+    }
+}

@@ -18,7 +18,7 @@ use corec_core::simulation::{Ending, RunScenario};
 use corec_core::store::{Batch, RunRecord};
 use corec_dynamics::{DynamicsPlugin, birth, measure, process, remember, repair, reshape};
 use corec_telemetry::feed::{self, Feed};
-use corec_telemetry::{TelemetryPlugin, scores, twin};
+use corec_telemetry::{TelemetryPlugin, row_forest, scores, twin};
 
 /// The built-in kinds and systems, in their phases.
 ///
@@ -42,7 +42,13 @@ impl Plugin for CorecPlugin {
         )
             .chain();
         let process = (process::process, remember::remember, twin::follow).chain();
-        let measure = (measure::measure, scores::score, scores::report).chain();
+        let measure = (
+            measure::measure,
+            row_forest::judge.run_if(row_forest::is_wanted),
+            scores::score,
+            scores::report,
+        )
+            .chain();
         let repair = (repair::repair, replace, reshape::reshape.run_if(reshape::is_due)).chain();
         let publish = (
             publish::watch,

@@ -13,8 +13,9 @@ use corec_core::journal::{Input, Inputs, LogError};
 use corec_core::section::Section;
 use corec_core::stop::Stop;
 use corec_core::units::RunId;
+use corec_dynamics::forest::COLUMNS_MAX;
 use corec_telemetry::feed::Feed;
-use corec_telemetry::settings::{Replicas, Telemetry};
+use corec_telemetry::settings::{Replicas, RowDetector, Telemetry};
 use corec_telemetry::source::is_pipe;
 use corec_telemetry::table::TableReader;
 use corec_telemetry::table_error::TableError;
@@ -140,6 +141,13 @@ fn feed_of(
     table: TableReader,
     windows: Option<&Path>,
 ) -> Result<Option<Feed>, RunError> {
+    let is_forest = scenario.section::<Telemetry>()?.is_some_and(|s| s.detector == RowDetector::Forest);
+    if is_forest && table.width() > COLUMNS_MAX {
+        let (shown, width) = (table.path().display(), table.width());
+        return Err(RunError::Usage(format!(
+            "--detector: {shown}: found {width} columns, must be at most {COLUMNS_MAX} for a forest"
+        )));
+    }
     let windows = match windows {
         Some(file) => Some(Windows::load(file, &table).map_err(RunError::Usage)?),
         None => None,

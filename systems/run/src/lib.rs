@@ -118,7 +118,7 @@ pub mod settings {
     pub use corec_core::config::{Loaded, Threads, load};
     pub use corec_core::units::{counted, grouped, parse_count};
     pub use corec_dynamics::settings::{Dynamics, Repair, RepairPolicy};
-    pub use corec_telemetry::settings::{Replicas, Telemetry};
+    pub use corec_telemetry::settings::{Replicas, RowDetector, Telemetry};
 }
 
 /// Snapshots and journals, for a command line.

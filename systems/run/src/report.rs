@@ -134,7 +134,11 @@ fn detection(s: &Summary, text: &mut Lines) {
         text.line("detector", detector.clone());
     }
     if let (Some(roc), Some(pr)) = (s.roc_auc, s.pr_auc) {
-        text.line("detection", format!("ROC-AUC {roc:.3}, PR-AUC {pr:.3}"));
+        let volume = s.vus_pr.map(|vus| format!(", VUS-PR {vus:.3}")).unwrap_or_default();
+        text.line("detection", format!("ROC-AUC {roc:.3}, PR-AUC {pr:.3}{volume}"));
+    }
+    if let Some(why) = &s.vus_missing {
+        text.line("", format!("no VUS-PR: {why}"));
     }
 }
 

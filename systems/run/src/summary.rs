@@ -17,6 +17,7 @@ use corec_core::stats::Totals;
 use corec_dynamics::reshape::ReshapeTotals;
 use corec_telemetry::detection::Detectors;
 use corec_telemetry::feed::Feed;
+use corec_telemetry::score_list::ScoreList;
 use corec_telemetry::scores::Scores;
 use corec_telemetry::table::TableReport;
 use serde::Serialize;
@@ -149,13 +150,18 @@ pub struct Summary {
     pub rows_repeated: u64,
     /// Labelled rows that were scored, those before a restore included: all but the first, which the twins only learn from.
     pub rows_scored: u64,
-    /// Whose scores the table's rows had: "twins", or "PLUGIN (method)"; with the rows of each where there were several.
+    /// Whose scores the table's rows had: "twins", "forest", or "PLUGIN (method)"; with the rows of each where there were several.
     /// Null without a row.
     pub detector: Option<String>,
     /// Area under the ROC curve of row scores against labels; null without labels or with one class only.
     pub roc_auc: Option<f64>,
     /// Area under the precision-recall curve; null as `roc_auc`.
     pub pr_auc: Option<f64>,
+    /// Volume under the precision-recall curves of windows up to 100 rows, as TSB-AD has it; null as `roc_auc`, and where
+    /// `vus_missing` says why.
+    pub vus_pr: Option<f64>,
+    /// Why there is no `vus_pr` where there are areas; null otherwise.
+    pub vus_missing: Option<String>,
     /// The signal that ended the run early; null if none did.
     pub interrupted_by: Option<usize>,
     /// Why the run failed; null if it did not.
@@ -178,6 +184,8 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         .collect();
     systems.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let scores = simulation.world().get_resource::<Scores>();
+    let volume =
+        scores.map(|scores| simulation.world().resource::<ScoreList>().volume(scores.rows())).transpose();
     let (areas, rows_scored) = (scores.and_then(Scores::areas), scores.map_or(0, Scores::rows));
     let world = simulation.world();
     let totals = *world.resource::<Totals>();
@@ -232,6 +240,8 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         detector: world.get_resource::<Detectors>().and_then(Detectors::names),
         roc_auc: areas.map(|a| a.0),
         pr_auc: areas.map(|a| a.1),
+        vus_pr: volume.as_ref().ok().and_then(|volume| (*volume)?.map(|volume| volume.pr)),
+        vus_missing: volume.err().filter(|_| areas.is_some()),
         interrupted_by: None,
         error: None,
     }

@@ -51,6 +51,8 @@ pub(crate) fn areas(counts: impl Iterator<Item = [u64; 2]> + Clone) -> Option<(f
 pub enum Detector {
     /// The twins, by their z-scores.
     Twins,
+    /// An isolation forest: see [`row_forest`](crate::row_forest).
+    Forest,
     /// A plugin, by a method of its own.
     Plugin {
         /// The plugin.
@@ -64,6 +66,7 @@ impl fmt::Display for Detector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Twins => f.write_str("twins"),
+            Self::Forest => f.write_str("forest"),
             Self::Plugin { plugin, method } => write!(f, "{plugin} ({method})"),
         }
     }
@@ -82,7 +85,7 @@ impl Detectors {
         }
     }
 
-    /// Their names: `twins`; where there are several, each with its rows. None before the first row.
+    /// Their names: `twins` or `forest`; where there are several, each with its rows. None before the first row.
     ///
     /// ```
     /// use corec_telemetry::detection::{Detector, Detectors};

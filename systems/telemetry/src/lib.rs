@@ -1,7 +1,7 @@
 //! Telemetry: a table of measurements, a row a tick, and a twin for each of its columns.
 //!
-//! [`table`] reads it, [`feed`] gives a run its rows, [`twin`] follows the columns and scores them, [`scores`] and [`detection`]
-//! compare the scores with labels, which [`windows`] of [`time`] may stand in for.
+//! [`table`] reads it, [`feed`] gives a run its rows, [`twin`] follows the columns and scores them, [`row_forest`] scores rows another
+//! way, [`scores`], [`detection`] and [`vus`] compare the scores with labels, which [`windows`] of [`time`] may stand in for.
 //!
 //! ```
 //! use corec_telemetry::detection::auc;
@@ -35,6 +35,12 @@ pub mod catch_up;
 pub mod detection;
 pub mod twin;
 
+pub mod row_forest;
+
+pub mod vus;
+
+pub mod score_list;
+
 pub mod scores;
 
 use bevy_app::{App, Plugin};
@@ -53,6 +59,8 @@ impl Plugin for TelemetryPlugin {
     fn build(&self, app: &mut App) {
         app.add_kind(Kind::new("twin").with::<Signal>().with::<twin::Twin>());
         app.init_resource::<scores::Scores>().save_resource::<scores::Scores>();
+        app.init_resource::<score_list::ScoreList>().save_resource::<score_list::ScoreList>();
+        app.init_resource::<row_forest::RowForest>().save_resource::<row_forest::RowForest>();
         app.init_resource::<detection::Detectors>();
         app.add_section::<settings::Telemetry>().add_group_section::<settings::Replicas>();
         for signal in [scores::ROW_SCORE, scores::COLUMN_SCORE] {

@@ -1,9 +1,11 @@
 //! Scores: what a run has scored of labelled rows, and how well that tells anomalies from the rest.
 //!
-//! A column's score is the highest of its twins'; a row's is the mean of its min(3, n) highest columns, unless a plugin gives it one.
+//! A column's score is the highest of its twins'; a row's is the mean of its min(3, n) highest columns, or the forest's where the
+//! scenario's detector is that, unless a plugin gives it one.
 //!
 //! Part of the state: a restored run has the scores of all its rows. Bounded: the scores are counted by their bits, exactly as
-//! long as there are no more than a million different ones; beyond, the lowest bits are let go, one at a time.
+//! long as there are no more than a million different ones; beyond, the lowest bits are let go, one at a time. Their order is beside
+//! them, in [`score_list`](crate::score_list).
 
 use std::collections::BTreeMap;
 
@@ -20,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::detection::{Detector, Detectors, areas};
-use crate::settings::Telemetry;
+use crate::row_forest::RowForest;
+use crate::score_list::ScoreList;
+use crate::settings::{RowDetector, Telemetry};
 use crate::twin::Twin;
 
 /// The signal of a table's row: the mean of its three highest columns, or what a plugin scores it.
@@ -82,6 +86,11 @@ impl Scores {
         self.counts.values().flatten().sum()
     }
 
+    /// Of every score so far, in order.
+    pub(crate) fn hash_of_all(&self) -> u64 {
+        self.hash
+    }
+
     /// ROC-AUC and PR-AUC; none when only one class was seen.
     pub fn areas(&self) -> Option<(f64, f64)> {
         areas(self.counts.values().rev().copied())
@@ -100,8 +109,9 @@ pub fn score(
     row: Option<ResMut<TableRow>>,
     blocks: Blocks<&Twin>,
     settings: Res<ScenarioSettings<Telemetry>>,
+    forest: Res<RowForest>,
     mut detectors: ResMut<Detectors>,
-    mut scores: ResMut<Scores>,
+    (mut scores, mut list): (ResMut<Scores>, ResMut<ScoreList>),
     mut highest: Local<Vec<f32>>,
 ) {
     let Some(mut row) = row else { return };
@@ -126,15 +136,22 @@ pub fn score(
     highest.sort_unstable_by(|a, b| b.total_cmp(a));
     highest.truncate(HIGHEST);
     let of_twins = highest.iter().sum::<f32>() / highest.len().max(1) as f32;
-    let given = row.given.take();
-    row.score = given.map_or(of_twins, |given| given.score);
-    detectors.count(
-        given
-            .map_or(Detector::Twins, |given| Detector::Plugin { plugin: given.plugin, method: given.method }),
-    );
-    // While every twin still warms up there is no score to judge.
-    if let Some(label) = row.label.filter(|_| is_warm || given.is_some()) {
-        scores.add(row.score, label);
+    let wanted = settings.0.as_ref().map_or(RowDetector::Normal, |settings| settings.detector);
+    // While every twin still warms up, or there is no forest yet, there is no score to judge.
+    let (detector, score, is_known) = match (row.given.take(), wanted) {
+        (Some(given), _) => {
+            (Detector::Plugin { plugin: given.plugin, method: given.method }, given.score, true)
+        }
+        (None, RowDetector::Normal) => (Detector::Twins, of_twins, is_warm),
+        (None, RowDetector::Forest) => {
+            (Detector::Forest, forest.score().unwrap_or(0.0), forest.score().is_some())
+        }
+    };
+    row.score = score;
+    detectors.count(detector);
+    if let Some(label) = row.label.filter(|_| is_known) {
+        scores.add(score, label);
+        list.add(score, label, scores.hash_of_all());
     }
 }
 

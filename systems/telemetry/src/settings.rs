@@ -4,6 +4,32 @@ use corec_core::section::Section;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Who scores the rows of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RowDetector {
+    /// The twins: the mean of the three columns that are furthest from normal.
+    #[default]
+    Normal,
+    /// An isolation forest over what the twins find of all columns, on the last 1024 rows, grown anew every 128 rows.
+    Forest,
+}
+
+impl RowDetector {
+    /// Their names, as a scenario and `--detector` have them.
+    pub const NAMES: [&'static str; 2] = ["normal", "forest"];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Normal, Self::Forest].into_iter().find(|detector| detector.name() == name)
+    }
+}
+
 /// How a twin learns what is normal for its column.
 ///
 /// A twin keeps an exponentially weighted mean and deviation of its column. Its score is
@@ -22,21 +48,33 @@ pub struct Telemetry {
     pub deviation_floor: f64,
     /// The largest score a twin gives, above 0: one wild column must not drown the others.
     pub score_max: f64,
+    /// Who scores a row, unless a plugin does: `normal`, the twins, or `forest`, an isolation forest.
+    pub detector: RowDetector,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { window_min: 200.0, window_max: 2000.0, warmup: 100, deviation_floor: 0.01, score_max: 20.0 }
+        Self {
+            window_min: 200.0,
+            window_max: 2000.0,
+            warmup: 100,
+            deviation_floor: 0.01,
+            score_max: 20.0,
+            detector: RowDetector::Normal,
+        }
     }
 }
 
 impl Section for Telemetry {
     const NAME: &'static str = "telemetry";
-    const RANGES: &'static [(&'static str, &'static str)] =
-        &[("warmup", "a whole number of at least 2"), ("deviation_floor", "within 0..=1")];
+    const RANGES: &'static [(&'static str, &'static str)] = &[
+        ("warmup", "a whole number of at least 2"),
+        ("deviation_floor", "within 0..=1"),
+        ("detector", "normal or forest"),
+    ];
 
     fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        let Self { window_min, window_max, warmup, deviation_floor, score_max } = *self;
+        let Self { window_min, window_max, warmup, deviation_floor, score_max, .. } = *self;
         if !(2.0..=1e9).contains(&window_min) {
             return Err(("window_min", window_min.to_string(), "within 2..=1e9 rows"));
         }

@@ -30,6 +30,7 @@ mod kernels;
 
 mod fit;
 mod score;
+mod walk;
 
 mod file;
 
@@ -41,6 +42,7 @@ pub use error::ForestError;
 pub use rows::{COLUMNS_MAX, ROWS_MAX, Rows};
 pub use settings::{Contamination, MaxFeatures, MaxSamples, PLACES_MAX, Settings, TREES_MAX};
 pub use tree::{Node, average_path, round_down};
+pub use walk::Walk;
 
 /// scikit-learn's offset where no share of outliers is given: an anomaly score of 0.5.
 const OFFSET_AUTO: f64 = -0.5;
@@ -184,9 +186,18 @@ impl IsolationForest {
             return Err(ForestError::Columns { found: rows.columns(), expected: self.columns() });
         }
         assert_eq!(scores.len(), rows.len(), "a score for each row");
-        let normal = self.trees.len() as f64 * average_path(self.samples);
-        score::scores(&self.layout, simd, normal, rows, scores);
+        score::scores(&self.layout, simd, self.normal(), rows, scores);
         Ok(())
+    }
+
+    /// The trees as one walks down them, for rows that come one by one.
+    pub fn walk(&self) -> Walk {
+        Walk::new(self.columns(), self.normal(), &self.trees)
+    }
+
+    /// The path that is normal, over all trees.
+    fn normal(&self) -> f64 {
+        self.trees.len() as f64 * average_path(self.samples)
     }
 
     /// Each row's score less the [offset](Self::offset): below zero for outliers.
