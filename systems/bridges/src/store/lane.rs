@@ -299,6 +299,37 @@ mod tests {
         assert_eq!(runs, 1);
     }
 
+    /// `tests/fixtures/spool-1`: five batches of the version whose items had no mark.
+    #[test]
+    fn a_spool_that_the_version_before_has_left_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/spool-1");
+        let segment = folder.path().join("spool/000000000001");
+        std::fs::create_dir_all(&segment).unwrap();
+        let name = "000000000001/00000001.log";
+        let log = format!("{fixture}/{name}");
+        std::fs::copy(&log, folder.path().join("spool").join(name)).unwrap();
+        let spool =
+            || Some(SpoolOptions { folder: folder.path().join("spool"), bytes_max: 1 << 20, run: RunId(7) });
+        let path = folder.path().join("s.db");
+        let run = RunRecord { id: Some(RunId(7)), continues: true, ..record() };
+        let store = Box::new(SqliteStore::open("sqlite://s.db", &path).unwrap());
+        let mut lane = StoreLane::start(store, &run, spool()).unwrap();
+        // Its own go after them.
+        lane.send(&mut Batch {
+            metrics: vec![Metric { tick: 5, name: "fitness".into(), value: 5.0 }],
+            ..Batch::default()
+        });
+        assert_eq!(lane.close(6), Ok(None));
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let tables = "SELECT (SELECT count(*) FROM block_states), (SELECT count(*) FROM alerts WHERE why IS NULL), \
+            (SELECT count(*) FROM metrics), (SELECT count(*) FROM plugin_rows), (SELECT count(*) FROM repairs)";
+        let found =
+            |row: &rusqlite::Row| -> rusqlite::Result<Vec<i64>> { (0..5).map(|n| row.get(n)).collect() };
+        assert_eq!(db.query_row(tables, [], found).unwrap(), [15, 5, 6, 5, 0]);
+        assert_eq!((lane.report().spool_lost, lane.report().spooled), (0, 0));
+    }
+
     #[test]
     fn a_store_that_is_away_for_a_moment_loses_nothing() {
         let mut lane = StoreLane::start(Box::new(Failing { is_away: 4 }), &record(), None).unwrap();

@@ -230,6 +230,8 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use corec_core::alert::{Alert, Alerts};
+    use corec_core::repairs::{RepairCause, RepairRecord, RepairedEntity};
     use corec_core::store::{BlockState, Metric};
 
     use super::*;
@@ -296,5 +298,64 @@ mod tests {
         let found =
             |row: &rusqlite::Row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
         assert_eq!(store.connection.query_row(count, [], found).unwrap(), (6, 3, 1));
+    }
+
+    fn told(tick: u64) -> Batch {
+        let mut alerts = Alerts::default();
+        alerts.publish("", "plain", "sensors/0", 0.5, 2, tick);
+        alerts.publish_why("", "odd", "sensors/1", 0.5, 2, tick, "mean +9.1");
+        let alerts: Vec<Alert> = alerts.take_outbox().map(|a| Alert { epoch: tick as u32, ..a }).collect();
+        let entities = vec![
+            RepairedEntity { entity: 12, replaced: Some(3), parent: None },
+            RepairedEntity { entity: 4, replaced: None, parent: Some(7) },
+        ];
+        let record = |block, cause| RepairRecord { tick, block, cause, entities: entities.clone() };
+        let repairs = vec![record(0, RepairCause::Faults), record(0, RepairCause::Flag)];
+        Batch { alerts, repairs, ..Batch::default() }
+    }
+
+    #[test]
+    fn repairs_are_kept_by_block_and_cause_and_shown_by_entity() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open("sqlite://s.db", &folder.path().join("s.db")).unwrap();
+        store.begin(&RunRecord::default()).unwrap();
+        [5, 6, 5].iter().for_each(|tick| store.write(&told(*tick)).unwrap());
+        let ask = |sql: &str| {
+            store.connection.query_row(sql, [], |row: &rusqlite::Row| row.get::<_, String>(0)).unwrap()
+        };
+        let rows = "SELECT group_concat(tick || '/' || block || cause || entities || replaced || parents, ' ') \
+            FROM (SELECT * FROM repairs ORDER BY tick, block, cause)";
+        let row = |start: &str| format!("{start}[12,4][3,null][null,7]");
+        assert_eq!(ask(rows), ["5/0faults", "5/0flag", "6/0faults", "6/0flag"].map(row).join(" "));
+        let each = "SELECT group_concat(run || '/' || tick || '/' || block || ' ' || entity || ' ' || cause || ' ' || \
+            ifnull(replaced, '-') || ' ' || ifnull(parent, '-'), ', ') FROM repairs_by_entity WHERE tick = 6 AND cause = 'flag'";
+        assert_eq!(ask(each), "1/6/0 12 flag 3 -, 1/6/0 4 flag - 7");
+        let why = "SELECT group_concat(ifnull(why, 'NULL'), ' ') FROM (SELECT why FROM alerts_open ORDER BY name DESC)";
+        assert_eq!(ask(why), "NULL mean +9.1");
+    }
+
+    /// A file of version 4 keeps its alerts, which do not say why.
+    #[test]
+    fn a_file_without_repairs_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let mut store = SqliteStore::open("sqlite://s.db", &path).unwrap();
+        store.begin(&RunRecord::default()).unwrap();
+        store.write(&Batch { repairs: Vec::new(), ..told(5) }).unwrap();
+        let back = "DROP VIEW repairs_by_entity; DROP TABLE repairs; DROP VIEW alerts_open; ALTER TABLE alerts DROP COLUMN why; \
+            CREATE VIEW alerts_open AS SELECT name FROM alerts; PRAGMA user_version = 4";
+        store.connection.execute_batch(back).unwrap();
+        drop(store);
+        for _ in 0..2 {
+            let mut store = SqliteStore::open("sqlite://s.db", &path).unwrap();
+            store.begin(&RunRecord::default()).unwrap();
+            store.write(&told(6)).unwrap();
+        }
+        let db = Connection::open(&path).unwrap();
+        let count = "SELECT count(*), count(why), (SELECT count(*) FROM repairs), (SELECT count(*) FROM repairs_by_entity), \
+            (SELECT count(why) FROM alerts_open) FROM alerts";
+        let found =
+            |row: &rusqlite::Row| -> rusqlite::Result<Vec<i64>> { (0..5).map(|n| row.get(n)).collect() };
+        assert_eq!(db.query_row(count, [], found).unwrap(), [6, 2, 4, 8, 2]);
     }
 }

@@ -8,6 +8,10 @@ use corec_core::repairs::RepairRecord;
 use corec_core::store::{Batch, BlockState, KeyValue, Metric};
 use serde_json::{Value, json};
 
+use super::binary::{
+    check_numbers, check_texts, long, put_double, put_integer, put_json, put_long, put_real, put_small,
+    put_text,
+};
 use super::cursor::Cursor;
 use crate::repaired::{lists, lists_json};
 
@@ -72,70 +76,6 @@ pub(super) fn choose<T: Row>(
         order.dedup_by(|b, a| compare(a, b).is_eq());
     }
     is_above
-}
-
-const TEXT: &str = "a text has a NUL, which PostgreSQL has no form for";
-const NUMBER: &str = "a number is above the column's";
-
-fn check_texts(texts: &[&str]) -> Result<(), &'static str> {
-    if texts.iter().any(|text| text.as_bytes().contains(&0)) { Err(TEXT) } else { Ok(()) }
-}
-
-fn check_numbers(longs: &[u64], integers: &[u32]) -> Result<(), &'static str> {
-    let fits =
-        longs.iter().all(|n| i64::try_from(*n).is_ok()) && integers.iter().all(|n| i32::try_from(*n).is_ok());
-    if fits { Ok(()) } else { Err(NUMBER) }
-}
-
-/// A tick as the tables have it. One that does not fit has been set aside, and must not stop the cursor.
-fn long(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(-1)
-}
-
-fn put_long(to: &mut BytesMut, number: i64) {
-    to.put_i32(8);
-    to.put_i64(number);
-}
-
-fn put_integer(to: &mut BytesMut, number: u32) {
-    to.put_i32(4);
-    to.put_u32(number);
-}
-
-fn put_small(to: &mut BytesMut, number: i16) {
-    to.put_i32(2);
-    to.put_i16(number);
-}
-
-/// A number that a run could not tell is NULL.
-fn put_real(to: &mut BytesMut, number: f32) {
-    if number.is_nan() {
-        to.put_i32(-1);
-    } else {
-        to.put_i32(4);
-        to.put_f32(number);
-    }
-}
-
-fn put_double(to: &mut BytesMut, number: f64) {
-    if number.is_nan() {
-        to.put_i32(-1);
-    } else {
-        to.put_i32(8);
-        to.put_f64(number);
-    }
-}
-
-fn put_text(to: &mut BytesMut, text: &str) {
-    to.put_i32(text.len() as i32);
-    to.put_slice(text.as_bytes());
-}
-
-/// A `jsonb`: its form, 1, and the text.
-fn put_json(to: &mut BytesMut, json: &str) {
-    to.put_i32(json.len() as i32 + 1);
-    to.put_u8(1);
-    to.put_slice(json.as_bytes());
 }
 
 impl Row for BlockState {
