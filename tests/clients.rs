@@ -293,6 +293,8 @@ fn the_documents_bytes_are_those_that_are_read_and_written() {
     let alert = block("alert");
     let read: corec_core::alert::Alert = serde_json::from_str(&alert).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), alert.trim());
+    let repairs = corec_run::tail::Decoded::of(Some(block("repairs").trim().as_bytes())).to_string();
+    assert_eq!(repairs, "repairs: corec1, tick 1200, 3 entities: swarm/7 3 (faults)");
     assert!(
         block("acl").contains(&CORE_C_RULES.split_whitespace().collect::<Vec<_>>().join(" ")),
         "the rules differ"

@@ -36,6 +36,7 @@ fn a_bad_row_is_set_aside_and_the_rest_is_written() {
     odd.alerts[0].subject = "a\0ñ".into();
     odd.metrics[0].tick = u64::MAX;
     odd.rows[0].key = "\0".into();
+    odd.repairs[0].block = u32::MAX;
     let value = |key: &str, value: &str| KeyValue {
         tick: 1,
         plugin: "p".into(),
@@ -45,20 +46,20 @@ fn a_bad_row_is_set_aside_and_the_rest_is_written() {
     odd.rows.extend([value("no json", "{"), value("json", r#""\u0000""#)]);
     store.write(&odd).unwrap();
     let kinds = "SELECT kind || count(*) FROM dead_letters GROUP BY kind ORDER BY 1";
-    assert_eq!(server.sql(kinds), "alerts1\nblock_states2\nmetrics4\nplugin_rows2");
+    assert_eq!(server.sql(kinds), "alerts1\nblock_states2\nmetrics4\nplugin_rows2\nrepairs1");
     assert_eq!(
         server
             .sql("SELECT content::json ->> 'subject' ~ 'x' FROM dead_letters WHERE kind = 'metrics' LIMIT 1"),
         ""
     );
-    let left = ["block_states", "alerts", "metrics", "plugin_rows"]
+    let left = ["block_states", "alerts", "metrics", "plugin_rows", "repairs"]
         .map(|table| server.count(&format!("SELECT count(*) FROM {table} WHERE tick = 1")));
-    assert_eq!(left, [4, 0, 1, 2]);
+    assert_eq!(left, [4, 0, 1, 2, 0]);
     // The cursor has moved: what comes after it is written, what came before is not again.
     store.write(&odd).unwrap();
     store.write(&every_kind(2)).unwrap();
     assert_eq!(server.count("SELECT count(*) FROM block_states"), 10);
-    assert_eq!(server.count("SELECT count(*) FROM dead_letters"), 9);
+    assert_eq!(server.count("SELECT count(*) FROM dead_letters"), 10);
 }
 
 /// A table that takes no row at all has been changed by somebody, and is no matter of rows.

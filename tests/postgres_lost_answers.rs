@@ -99,7 +99,9 @@ fn a_commit_whose_answer_is_lost_is_done_once() {
     }
     assert!(away >= 6, "{away}");
     store.end(tick).unwrap();
-    for (table, rows) in [("block_states", 6), ("alerts", 1), ("metrics", 2), ("plugin_rows", 2)] {
+    for (table, rows) in
+        [("block_states", 6), ("alerts", 1), ("metrics", 2), ("plugin_rows", 2), ("repairs", 1)]
+    {
         let wrong = format!(
             "SELECT count(*) FROM (SELECT tick FROM {table} GROUP BY tick HAVING count(*) <> {rows}) AS wrong"
         );

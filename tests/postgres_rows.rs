@@ -10,13 +10,13 @@ use corec_bridges::store::PostgresStore;
 use corec_core::store::{Batch, Metric, Store};
 use support::postgres::{Postgres, every_kind, record};
 
-const TABLES: [&str; 4] = ["block_states", "alerts", "metrics", "plugin_rows"];
+const TABLES: [&str; 5] = ["block_states", "alerts", "metrics", "plugin_rows", "repairs"];
 
 fn open(server: &Postgres) -> PostgresStore {
     PostgresStore::open(&server.url(), Duration::from_secs(20)).unwrap()
 }
 
-fn counts(server: &Postgres) -> [i64; 4] {
+fn counts(server: &Postgres) -> [i64; 5] {
     TABLES.map(|table| server.count(&format!("SELECT count(*) FROM {table}")))
 }
 
@@ -44,7 +44,9 @@ fn every_kind_of_row_comes_back_as_it_was() {
     };
     let states = "4|0|sensors|-3|1000|990|0.1|0.25|0.5|0.4\n4|1|sensors|-3|1000|990|0.1|0.25|0.5|0.4";
     assert_eq!(of("block_states", 4), states);
-    assert_eq!(of("alerts", 4), "0|4|4|corec1|low_fitness|sensors/0|0.1|2|raised");
+    assert_eq!(of("alerts", 4), "0|4|4|corec1|low_fitness|sensors/0|0.1|2|raised|mean +9.1, ñ");
+    assert_eq!(of("alerts", 5), "0|5|5|corec1|low_fitness|sensors/0|0.1|2|cleared|");
+    assert_eq!(of("repairs", 4), "4|3|flag|[104, 4]|[3, null]|[null, 7]");
     assert_eq!(of("metrics", 4), "4|entities|1.3333333333333333\n4|fitness|1.3333333333333333");
     assert_eq!(
         of("plugin_rows", 4),
@@ -65,7 +67,7 @@ fn a_repeated_batch_changes_nothing() {
     for tick in [0, 1, 1, 0, 2, 2, 1] {
         store.write(&every_kind(tick)).unwrap();
     }
-    assert_eq!(counts(&server), [18, 3, 6, 6]);
+    assert_eq!(counts(&server), [18, 3, 6, 6, 3]);
     // Several batches of one tick, and a key that is there twice in one: the first counts, as in SQLite.
     let metric = |name: &'static str, value| Metric { tick: 2, name: name.into(), value };
     let metrics = vec![metric("b", 1.0), metric("a", 2.0), metric("b", 3.0), metric("fitness", 9.0)];
@@ -91,21 +93,17 @@ fn a_restored_run_writes_only_what_is_missing() {
     for ticks in [3..6, 6..11, 11..12] {
         let mut batch = Batch::default();
         for tick in ticks {
-            let Batch { blocks, alerts, metrics, rows } = every_kind(tick);
-            batch.blocks.extend(blocks);
-            batch.alerts.extend(alerts);
-            batch.metrics.extend(metrics);
-            batch.rows.extend(rows);
+            batch.extend(&every_kind(tick));
         }
         store.write(&batch).unwrap();
     }
     store.end(12).unwrap();
-    assert_eq!(counts(&server), [72, 12, 24, 24]);
+    assert_eq!(counts(&server), [72, 12, 24, 24, 12]);
     assert_eq!(server.sql("SELECT count(*), max(last_tick) FROM runs"), "1|12");
     // A run of its own begins anew.
     store.begin(&record(2, false)).unwrap();
     store.write(&every_kind(0)).unwrap();
-    assert_eq!(counts(&server), [78, 13, 26, 26]);
+    assert_eq!(counts(&server), [78, 13, 26, 26, 13]);
     assert_eq!(server.count("SELECT count(*) FROM runs"), 2);
 }
 
@@ -129,7 +127,7 @@ fn of_two_processes_the_later_one_writes_the_run() {
     assert!(first.end(3).is_err());
     second.write(&every_kind(2)).unwrap();
     second.end(3).unwrap();
-    assert_eq!(counts(&server), [18, 3, 6, 6]);
+    assert_eq!(counts(&server), [18, 3, 6, 6, 3]);
 }
 
 /// One that is stopped in the midst of a flush holds the cursor, and nobody waits for it.
@@ -150,7 +148,7 @@ fn a_process_that_holds_the_cursor_is_not_waited_for() {
         assert!(holder.join().unwrap().unwrap_err().contains("terminating connection"));
     });
     assert!(!store.write(&every_kind(1)).unwrap_err().is_away);
-    assert_eq!(counts(&server), [12, 2, 4, 4]);
+    assert_eq!(counts(&server), [12, 2, 4, 4, 2]);
 }
 
 #[test]

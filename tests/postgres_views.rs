@@ -23,7 +23,10 @@ fn views_answer_the_common_questions() {
         store.write(&every_kind(tick)).unwrap();
     }
     assert_eq!(server.sql("SELECT count(*), min(tick), max(tick) FROM latest_blocks"), "6|2|2");
-    assert_eq!(server.sql("SELECT sequence, name, subject FROM alerts_open"), "2|low_fitness|sensors/0");
+    let open = server.sql("SELECT sequence, name, subject, why FROM alerts_open");
+    assert_eq!(open, "2|low_fitness|sensors/0|mean +9.1, ñ");
+    let repairs = "SELECT tick, block, entity, cause, replaced, parent FROM repairs_by_entity WHERE tick < 2 ORDER BY 1, 3";
+    assert_eq!(server.sql(repairs), "0|3|4|flag||7\n0|3|100|flag|3|\n1|3|4|flag||7\n1|3|101|flag|3|");
     store.write(&every_kind(3)).unwrap();
     assert_eq!(server.sql("SELECT count(*) FROM alerts_open"), "0", "it was cleared");
     let hours =
@@ -47,6 +50,31 @@ fn a_table_bloques_of_the_old_program_stays_as_it_is() {
     assert_eq!(server.sql("SELECT count(*) FROM bloques_corec"), "2");
 }
 
+/// Tables of version 2: alerts that do not say why, no repairs.
+#[test]
+fn tables_of_the_version_before_keep_their_rows_and_get_what_they_lack() {
+    let Some(server) = Postgres::start() else { return };
+    let mut store = open(&server.url());
+    store.begin(&record(1, false)).unwrap();
+    store.write(&every_kind(0)).unwrap();
+    drop(store);
+    server.sql(
+        "DROP VIEW repairs_by_entity; DROP TABLE repairs; DROP VIEW alerts_open; ALTER TABLE alerts DROP COLUMN why; \
+         ALTER TABLE cursors DROP COLUMN repairs_tick; DELETE FROM corec_schema_history WHERE version = 3; \
+         CREATE VIEW alerts_open AS SELECT runs.id AS run_id, last.run, last.epoch, last.sequence, last.tick, last.instance, last.name, \
+         last.subject, last.value, last.severity, last.written_at FROM (SELECT alerts.*, row_number() OVER (PARTITION BY run, name, \
+         subject ORDER BY epoch DESC, sequence DESC) AS nth FROM alerts) AS last JOIN runs ON runs.run = last.run \
+         WHERE last.nth = 1 AND last.state = 'raised'",
+    );
+    let mut store = open(&server.url());
+    store.begin(&record(1, true)).unwrap();
+    // The tick that is there already brings the repairs that nobody has kept.
+    (0..3).for_each(|tick| store.write(&every_kind(tick)).unwrap());
+    let counts = "SELECT (SELECT count(*) FROM alerts), (SELECT count(why) FROM alerts), (SELECT count(*) FROM repairs_by_entity), \
+        (SELECT why FROM alerts_open), (SELECT repairs_tick FROM cursors)";
+    assert_eq!(server.sql(counts), "3|1|6|mean +9.1, ñ|2");
+}
+
 #[test]
 fn days_are_made_ahead_and_detached_when_asked() {
     let Some(server) = Postgres::start() else { return };
@@ -58,8 +86,8 @@ fn days_are_made_ahead_and_detached_when_asked() {
         server.count(&days)
     };
     assert_eq!(
-        ["block_states", "alerts", "metrics", "plugin_rows"].map(days),
-        [5; 4],
+        ["block_states", "alerts", "metrics", "plugin_rows", "repairs"].map(days),
+        [5; 5],
         "4 days and the default"
     );
     assert_eq!(server.count("SELECT count(*) FROM block_states_default"), 0, "the day at hand has its own");

@@ -26,10 +26,9 @@ fn batch(tick: u64) -> Batch {
     };
     let metric = |_| Metric { tick, name: "row_score".into(), value: 0.5 };
     Batch {
-        rows: Vec::new(),
         blocks: (0..BLOCKS).map(block).collect(),
         metrics: (0..BLOCKS).map(metric).collect(),
-        alerts: Vec::new(),
+        ..Batch::default()
     }
 }
 

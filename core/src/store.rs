@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::alert::Alert;
+use crate::repairs::RepairRecord;
 use crate::units::RunId;
 
 /// A block at a tick.
@@ -60,7 +61,7 @@ pub struct KeyValue {
 }
 
 /// What goes to the store together, in one transaction. As a resource: what has been said since the last one.
-#[derive(Resource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Resource, Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// States of blocks.
     pub blocks: Vec<BlockState>,
@@ -70,13 +71,14 @@ pub struct Batch {
     pub metrics: Vec<Metric>,
     /// Rows of plugins.
     pub rows: Vec<KeyValue>,
+    /// Repairs: a row for each block and cause in a tick.
+    pub repairs: Vec<RepairRecord>,
 }
 
 impl Batch {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        let Self { blocks, alerts, metrics, rows } = self;
-        blocks.is_empty() && alerts.is_empty() && metrics.is_empty() && rows.is_empty()
+        self.len() == 0
     }
 
     /// Rows in it.
@@ -90,11 +92,17 @@ impl Batch {
         self.alerts.extend_from_slice(&other.alerts);
         self.metrics.extend_from_slice(&other.metrics);
         self.rows.extend_from_slice(&other.rows);
+        self.repairs.extend_from_slice(&other.repairs);
     }
 
     /// Rows in it, but for the states of blocks, which come when they are due.
     pub fn reported(&self) -> usize {
-        self.alerts.len() + self.metrics.len() + self.rows.len()
+        self.alerts.len() + self.metrics.len() + self.rows.len() + self.repairs.len()
+    }
+
+    /// Entities that its repairs name.
+    pub fn repaired(&self) -> usize {
+        self.repairs.iter().map(|record| record.entities.len()).sum()
     }
 
     /// Empties it, keeping its memory.
@@ -103,6 +111,7 @@ impl Batch {
         self.alerts.clear();
         self.metrics.clear();
         self.rows.clear();
+        self.repairs.clear();
     }
 }
 

@@ -10,7 +10,7 @@ use corec_run::{RunError, Stop};
 /// Follow a stream, and say what is on it
 ///
 /// A line an entry: its id, the field `id` (who wrote it: INSTANCE/RUN/EPOCH.TICK.SEQUENCE; `-` if it has none), and its data: a record,
-/// a frame, an alert, JSON as it is, else the first bytes and why they are none of these. A server that is away is told on
+/// a frame, an alert, repairs, JSON as it is, else the first bytes and why they are none of these. A server that is away is told on
 /// stderr and tried again. Reads with no group and leaves nothing on the server.
 ///
 /// Exit status: 0 after --count entries, 2 bad usage or a server that does not let us, 129, 130 or 143 interrupted.

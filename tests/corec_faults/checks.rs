@@ -148,7 +148,11 @@ fn rows(round: &Round, twin: &Twin) -> Verdict {
         format!("{}|{}|{}|{}|{}|{state}", a.epoch, a.sequence, a.tick, a.name, a.subject)
     });
     let metrics = store.metrics.iter().map(|m| format!("{}|{}", m.tick, m.name)).collect();
-    let tables: [(&str, &str, Vec<String>); 3] = [
+    let repairs = store.repairs.iter().map(|r| {
+        let ids: Vec<_> = r.entities.iter().map(|each| each.entity.to_string()).collect();
+        format!("{}|{}|{}|[{}]", r.tick, r.block, r.cause.as_str(), ids.join(","))
+    });
+    let tables: [(&str, &str, Vec<String>); 4] = [
         ("block_states", "tick || '|' || block || '|' || active", blocks),
         (
             "alerts",
@@ -156,6 +160,11 @@ fn rows(round: &Round, twin: &Twin) -> Verdict {
             alerts.collect(),
         ),
         ("metrics", "tick || '|' || name", metrics),
+        (
+            "repairs",
+            "tick || '|' || block || '|' || cause || '|' || replace(CAST(entities AS text), ' ', '')",
+            repairs.collect(),
+        ),
     ];
     for (table, columns, mut expected) in tables {
         let mut found = select(round, &format!("SELECT {columns} FROM {table}"))?;

@@ -118,6 +118,7 @@ impl Store for Rows {
         rows.blocks.extend_from_slice(&batch.blocks);
         rows.alerts.extend_from_slice(&batch.alerts);
         rows.metrics.extend_from_slice(&batch.metrics);
+        rows.repairs.extend_from_slice(&batch.repairs);
         Ok(())
     }
 

@@ -158,8 +158,9 @@ fn rows_of(file: &Path, run: i64) -> Vec<String> {
             "block_states",
             "tick, block, block_group, channel, entities, active, mean, deviation, fitness, threshold",
         ),
-        ("alerts", "sequence, tick, name, subject, value, severity, state"),
+        ("alerts", "sequence, tick, name, subject, value, severity, state, why"),
         ("metrics", "tick, name, value"),
+        ("repairs", "tick, block, cause, entities, replaced, parents"),
     ];
     let mut rows = Vec::new();
     for (table, columns) in tables {

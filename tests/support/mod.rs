@@ -10,6 +10,7 @@ pub mod redis;
 pub mod bus;
 pub mod proxy;
 
+mod batches;
 pub mod postgres;
 
 use std::path::Path;

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use corec_core::alert::{Alert, AlertState};
-use corec_core::store::{Batch, BlockState, KeyValue, Metric, RunRecord};
-use corec_core::units::RunId;
-
 use super::skip::skip;
+
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use super::batches::{alert, every_kind, record, states};
 
 /// Ids of `nobody` and its group on Debian.
 const NOBODY: u32 = 65_534;
@@ -262,70 +261,4 @@ fn children(parent: u32) -> Vec<u32> {
 fn kill(signal: &str, pids: &[u32]) {
     let pids = pids.iter().map(ToString::to_string);
     _ = Command::new("kill").arg(format!("-{signal}")).args(pids).stderr(Stdio::null()).status();
-}
-
-/// A run of this id, new or gone on with.
-pub fn record(id: u128, continues: bool) -> RunRecord {
-    RunRecord {
-        id: Some(RunId(id)),
-        scenario: "cells".into(),
-        instance: "corec1".into(),
-        seed: u64::MAX,
-        entities: 5000,
-        settings: "{}".into(),
-        continues,
-        is_old: false,
-    }
-}
-
-/// States of so many blocks at a tick, half of them of each of two groups.
-pub fn states(tick: u64, blocks: u32) -> Vec<BlockState> {
-    let state = |block: u32| BlockState {
-        tick,
-        block,
-        group: if block < blocks / 2 { "sensors" } else { "safety" }.into(),
-        channel: -3,
-        entities: 1000,
-        active: 990,
-        mean: 0.1,
-        deviation: 0.25,
-        fitness: if block < blocks / 2 { 0.5 } else { 1.0 },
-        threshold: 0.4,
-    };
-    (0..blocks).map(state).collect()
-}
-
-/// Some of every kind at a tick.
-pub fn every_kind(tick: u64) -> Batch {
-    let metric = |name: &'static str| Metric { tick, name: name.into(), value: tick as f64 / 3.0 };
-    let row = |key: &str| KeyValue {
-        tick,
-        plugin: "forest".into(),
-        key: key.into(),
-        value: format!("{{\"b\": {tick}, \"a\":[1.50, \"ñ\"]}}"),
-    };
-    Batch {
-        blocks: states(tick, 6),
-        alerts: vec![alert(tick)],
-        metrics: ["fitness", "entities"].map(metric).into(),
-        rows: ["x", "it's"].map(row).into(),
-    }
-}
-
-/// The alert of a tick: raised in even ones, cleared in odd ones.
-pub fn alert(tick: u64) -> Alert {
-    let state = if tick.is_multiple_of(2) { AlertState::Raised } else { AlertState::Cleared };
-    Alert {
-        instance: "corec1".into(),
-        epoch: 0,
-        tick,
-        sequence: tick,
-        name: "low_fitness".into(),
-        subject: "sensors/0".into(),
-        value: 0.1,
-        severity: 2,
-        state,
-        by: String::new(),
-        why: String::new(),
-    }
 }

@@ -15,5 +15,8 @@ mod ledger;
 pub mod redis;
 
 #[cfg(feature = "postgres")]
+#[path = "../../../tests/support/batches.rs"]
+mod batches;
+#[cfg(feature = "postgres")]
 #[path = "../../../tests/support/postgres.rs"]
 pub mod postgres;

@@ -4,6 +4,8 @@
 //! clears it when the value is past `leave` again. In between, nothing more is said: that is the de-duplication.
 
 mod authors;
+mod json;
+mod reasons;
 mod signals;
 
 mod rules;
@@ -19,6 +21,7 @@ use crate::digest::Saved;
 use crate::units::{Epoch, seconds_to_ticks};
 
 pub(crate) use authors::AlertAuthors;
+pub(crate) use reasons::AlertReasons;
 pub use rules::{AddAlertRule, PluginRules};
 pub use signals::ToldSignals;
 
@@ -51,7 +54,8 @@ pub struct Alert {
     /// The plugin that says so; empty for the engine and its rules. Not sent.
     #[serde(skip)]
     pub by: String,
-    /// The reasons, for people; empty for most. Not in a snapshot's own list of alerts, whose form is older.
+    /// The reasons, for people; empty for most. [`Alert::to_json`] has it; what serde makes of an alert has not, for snapshots and spools have
+    /// that form, which is older.
     #[serde(skip)]
     pub why: String,
 }

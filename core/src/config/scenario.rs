@@ -12,7 +12,7 @@ use crate::units::ChannelId;
 pub type SectionValues = serde_json::Map<String, serde_json::Value>;
 
 /// The keys of a scenario that are not sections.
-pub(crate) const SCENARIO_KEYS: [&str; 19] = [
+pub(crate) const SCENARIO_KEYS: [&str; 20] = [
     "name",
     "instance_id",
     "role",
@@ -25,6 +25,7 @@ pub(crate) const SCENARIO_KEYS: [&str; 19] = [
     "store",
     "store_interval",
     "publish_interval",
+    "repair_record",
     "input_stream",
     "plugins",
     "on_plugin_error",
@@ -68,6 +69,8 @@ pub struct Scenario {
     pub store_interval: f64,
     /// Simulated seconds between two frames of a block on the bus; null sends none.
     pub publish_interval: Option<f64>,
+    /// Whether repairs are told of, entity by entity: on the stream "reparaciones" and in the store's table "repairs".
+    pub repair_record: bool,
     /// The stream from which record v1 messages are taken at every tick; null takes none.
     pub input_stream: Option<String>,
     /// Plugins to load: a list of names, or "auto" for all enabled ones.
@@ -109,6 +112,7 @@ impl Default for Scenario {
             store: "sqlite://store.db".into(),
             store_interval: 10.0,
             publish_interval: None,
+            repair_record: true,
             input_stream: None,
             plugins: Plugins::default(),
             on_plugin_error: OnPluginError::StopPlugin,
@@ -205,6 +209,7 @@ impl Serialize for Scenario {
         map.serialize_entry("store", &self.store)?;
         map.serialize_entry("store_interval", &self.store_interval)?;
         map.serialize_entry("publish_interval", &self.publish_interval)?;
+        map.serialize_entry("repair_record", &self.repair_record)?;
         map.serialize_entry("input_stream", &self.input_stream)?;
         map.serialize_entry("plugins", &self.plugins)?;
         map.serialize_entry("on_plugin_error", &self.on_plugin_error)?;

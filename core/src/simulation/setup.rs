@@ -9,7 +9,7 @@ use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
 
 use super::ending::{Ending, StoppedPlugins};
 use super::error::SimulationError;
-use crate::alert::{AlertAuthors, Alerts, PluginRules, ToldSignals};
+use crate::alert::{AlertAuthors, AlertReasons, Alerts, PluginRules, ToldSignals};
 use crate::block::{Directory, Population};
 use crate::clock::Clocks;
 use crate::config::{OnPluginError, Scenario};
@@ -113,6 +113,7 @@ pub(super) fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> 
     let alerts = Alerts::new(scenario, &of_plugins);
     app.insert_resource(alerts)
         .init_resource::<AlertAuthors>()
+        .init_resource::<AlertReasons>()
         .init_resource::<Flags>()
         .init_resource::<Repairs>()
         .init_resource::<Journal>()
@@ -126,6 +127,7 @@ pub(super) fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> 
     saved.add::<Outputs>();
     saved.add::<Turns>();
     saved.add::<AlertAuthors>();
+    saved.add::<AlertReasons>();
     saved.add::<Flags>();
     match saved.taken_twice() {
         Some(name) => Err(SimulationError::SavedTwice(name)),

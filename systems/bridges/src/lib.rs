@@ -1,6 +1,6 @@
 //! Where a run meets the outside: [`bus`] and [`store`], each behind a [`lane`], and the systems that use them.
 //!
-//! [`ingest`] takes what waits on the input stream, [`frames`] sends what entities show, [`publish`] alerts, states of blocks and metrics.
+//! [`ingest`] takes what waits on the input stream, [`frames`] sends what entities show, [`publish`] alerts, repairs, states of blocks and metrics.
 //!
 //! ```
 //! use corec_bridges::bus::MemoryBus;
@@ -20,6 +20,8 @@ pub mod finding;
 pub mod wait;
 
 pub mod lane;
+
+mod repaired;
 
 pub mod bus;
 pub mod store;

@@ -1,6 +1,7 @@
 //! Publish: what a run tells the outside, at the end of each tick.
 //!
-//! Reads `Stats`, `Totals`. Alerts go to the stream `alertas` and to the store in the tick that raises them; states of
+//! Reads `Stats`, `Totals`; empties `Repairs`. Alerts go to the stream `alertas` and to the store in the tick that raises them; repairs to the
+//! stream `reparaciones` in their tick, and to the store with its next batch, unless `repair_record` says no; states of
 //! blocks and metrics to the store every `store_interval`; frames of values to `bloque_data_stream` every
 //! `publish_interval`. Nothing here changes the state of the run but the alerts' own memory. Of a tick whose inputs could not be recorded
 //! nothing is said.
@@ -15,12 +16,16 @@ use corec_core::bus::RunBus;
 use corec_core::config::{FAULT_RATIO, FITNESS};
 use corec_core::journal::Journal;
 use corec_core::outputs::{ENGINE, Outputs};
+use corec_core::repairs::Repairs;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::stats::{Stats, Totals};
 use corec_core::store::{Batch, BlockState, Metric};
 use corec_core::units::{Epoch, Tick, seconds_to_ticks};
 
+use crate::repaired;
 use crate::store::StoreLane;
+
+pub use crate::repaired::REPAIR_STREAM;
 
 /// The stream of alerts.
 pub const ALERT_STREAM: &str = "alertas";
@@ -28,6 +33,9 @@ pub const ALERT_STREAM: &str = "alertas";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Alerts, metrics and rows of plugins that are sent before their interval is over, so that a batch stays small.
 const BATCH_ROWS: usize = 10_000;
+/// Entities of repairs with which a batch is sent before its interval is over: 4 MB.
+const BATCH_REPAIRED: usize = 100_000;
+
 /// Shows the alert rules every block.
 pub fn watch(stats: Res<Stats>, population: Res<Population>, tick: Res<Tick>, mut alerts: ResMut<Alerts>) {
     let (fault_ratio, fitness) = (alerts.watched(FAULT_RATIO), alerts.watched(FITNESS));
@@ -38,7 +46,7 @@ pub fn watch(stats: Res<Stats>, population: Res<Population>, tick: Res<Tick>, mu
     }
 }
 
-/// Sends the alerts, fills the store's batch, and sends it on its way when it is due, or has an alert, or is large.
+/// Sends the alerts and repairs, fills the store's batch, and sends it on its way when it is due, or has an alert, or is large.
 #[expect(clippy::too_many_arguments, reason = "each is a resource the system declares that it uses")]
 pub fn publish(
     scenario: Res<RunScenario>,
@@ -46,25 +54,39 @@ pub fn publish(
     stats: Res<Stats>,
     totals: Res<Totals>,
     (tick, epoch): (Res<Tick>, Res<Epoch>),
-    mut alerts: ResMut<Alerts>,
+    (mut alerts, mut repairs): (ResMut<Alerts>, ResMut<Repairs>),
     (mut bus, mut journal): (ResMut<RunBus>, ResMut<Journal>),
     (mut batch, mut lane): (ResMut<Batch>, ResMut<StoreLane>),
     mut outputs: ResMut<Outputs>,
     mut ending: ResMut<Ending>,
-    mut states: Local<Vec<u8>>,
+    mut bytes: Local<Vec<u8>>,
 ) {
     let interval = seconds_to_ticks(scenario.0.store_interval, scenario.0.tick_seconds);
     let is_due = (tick.0 + 1).is_multiple_of(interval);
     let has_alerts = alerts.has_outbox();
-    let is_sent = is_due || has_alerts || !batch.alerts.is_empty() || batch.reported() > BATCH_ROWS;
-    if is_sent && !journal.seal(tick.0) {
+    let is_large = batch.reported() > BATCH_ROWS || batch.repaired() > BATCH_REPAIRED;
+    let is_sent = is_due || has_alerts || !batch.alerts.is_empty() || is_large;
+    let has_repairs = scenario.0.repair_record && !repairs.0.is_empty();
+    if (is_sent || has_repairs) && !journal.seal(tick.0) {
         return;
     }
     send_alerts(&mut alerts, &mut bus, &mut batch, &mut outputs, (*epoch, *tick), &mut ending);
+    if has_repairs {
+        repaired::note(&mut outputs, &mut bytes, tick.0, &repairs.0);
+        let head = repaired::head(&scenario.0.instance_id, *epoch, *tick);
+        let name = |block| population.block_name(block);
+        repaired::entries(&head, &repairs.0, &name, &mut |entry| {
+            if let Err(error) = bus.publish(REPAIR_STREAM, *epoch, *tick, entry) {
+                ending.fail(error);
+            }
+        });
+        batch.repairs.append(&mut repairs.0);
+    }
+    repairs.0.clear();
     if is_due {
         let before = (batch.blocks.len(), batch.metrics.len());
         fill(&mut batch, tick.0, &population, &stats, &totals);
-        note_states(&mut outputs, &mut states, tick.0, &batch.blocks[before.0..], &batch.metrics[before.1..]);
+        note_states(&mut outputs, &mut bytes, tick.0, &batch.blocks[before.0..], &batch.metrics[before.1..]);
     }
     if is_sent {
         lane.send(&mut batch);
@@ -107,16 +129,19 @@ fn note_states(
 
 /// An alert without its epoch: a fork's past has the one of the run that it was forked from, and its own when it is done again.
 fn note_alert(outputs: &mut Outputs, tick: u64, alert: &Alert) {
-    let said = [
+    let said: [&[u8]; 7] = [
         alert.instance.as_bytes(),
         alert.subject.as_bytes(),
         &alert.tick.to_le_bytes(),
         &alert.sequence.to_le_bytes(),
         &alert.value.to_bits().to_le_bytes(),
         &[alert.severity, u8::from(alert.state == AlertState::Raised)],
+        alert.why.as_bytes(),
     ];
+    // Without reasons as it was before alerts had any.
+    let said = if alert.why.is_empty() { &said[..6] } else { &said };
     let by = if alert.by.is_empty() { ENGINE } else { &alert.by };
-    outputs.note(by, &format!("{ALERT_STREAM} {}", alert.name), tick, &said);
+    outputs.note(by, &format!("{ALERT_STREAM} {}", alert.name), tick, said);
 }
 
 fn send_alerts(
@@ -128,9 +153,8 @@ fn send_alerts(
     ending: &mut Ending,
 ) {
     for alert in alerts.take_outbox() {
-        let json = serde_json::to_vec(&alert).expect("an alert is text and numbers");
         note_alert(outputs, tick.0, &alert);
-        if let Err(error) = bus.publish(ALERT_STREAM, epoch, tick, &json) {
+        if let Err(error) = bus.publish(ALERT_STREAM, epoch, tick, &alert.to_json()) {
             ending.fail(error);
         }
         batch.alerts.push(alert);

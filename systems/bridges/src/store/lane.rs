@@ -9,9 +9,7 @@ use std::time::Duration;
 use bevy_ecs::resource::Resource;
 use corec_core::store::{Batch, RunRecord, Store, StoreError};
 
-use crate::lane::{
-    Lane, LaneOptions, LaneReport, LeftOnDisk, Policy, Safe, Sink, SinkError, SpoolOptions, Spooled,
-};
+use crate::lane::{Lane, LaneOptions, LaneReport, LeftOnDisk, Policy, Safe, Sink, SinkError, SpoolOptions};
 
 /// Batches that may wait, and bytes of them.
 const BATCHES_MAX: usize = 1024;
@@ -59,27 +57,6 @@ impl Sink for StoreSink {
 
     fn sync(&mut self) -> Result<(), SinkError> {
         self.store.sync().map_err(sink_error)
-    }
-}
-
-impl Spooled for Batch {
-    fn bytes(&self) -> usize {
-        let Self { blocks, alerts, metrics, rows } = self;
-        let texts: usize = rows.iter().map(|row| row.key.len() + row.value.len()).sum();
-        size_of_val(&blocks[..])
-            + size_of_val(&alerts[..])
-            + size_of_val(&metrics[..])
-            + size_of_val(&rows[..])
-            + texts
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        let written = postcard::to_extend(self, std::mem::take(out));
-        *out = written.expect("a vector takes all there is");
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        postcard::from_bytes(bytes).map_err(|e| e.to_string())
     }
 }
 
@@ -168,8 +145,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
 
-    use corec_core::alert::{Alert, AlertState};
-    use corec_core::store::{BlockState, KeyValue, Metric};
+    use corec_core::store::Metric;
     use corec_core::units::RunId;
 
     use super::*;
@@ -294,51 +270,6 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_on_disk_is_the_batch_that_was_put() {
-        let metric = |value| Metric { tick: 3, name: "fitness".into(), value };
-        let state = BlockState {
-            tick: 3,
-            block: 9,
-            group: "swarm".into(),
-            channel: -1,
-            entities: 10,
-            active: 8,
-            mean: 0.5,
-            deviation: f32::INFINITY,
-            fitness: 0.25,
-            threshold: -0.0,
-        };
-        let row = KeyValue { tick: 3, plugin: "p".into(), key: "k".into(), value: "{}".into() };
-        let alert = Alert {
-            instance: "corec1".into(),
-            epoch: 1,
-            sequence: 2,
-            tick: 3,
-            name: "n".into(),
-            subject: "s".into(),
-            value: 0.5,
-            severity: 4,
-            state: AlertState::Raised,
-            by: String::new(),
-            why: String::new(),
-        };
-        let batch =
-            Batch { blocks: vec![state], alerts: vec![alert], metrics: vec![metric(0.5)], rows: vec![row] };
-        let mut bytes = b"before".to_vec();
-        batch.encode(&mut bytes);
-        assert_eq!(Batch::decode(&bytes[6..]), Ok(batch));
-        for length in 0..bytes.len() - 6 {
-            assert!(Batch::decode(&bytes[6..6 + length]).is_err(), "{length} bytes");
-        }
-        // What has no value keeps its bits.
-        let odd = f64::from_bits(0x7ff8_0000_0000_0123);
-        let batch = Batch { metrics: vec![metric(odd)], ..Batch::default() };
-        let mut bytes = Vec::new();
-        batch.encode(&mut bytes);
-        assert_eq!(Batch::decode(&bytes).unwrap().metrics[0].value.to_bits(), odd.to_bits());
-    }
-
-    #[test]
     fn what_a_store_that_is_away_could_not_have_is_written_when_the_run_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let spool =
@@ -366,6 +297,37 @@ mod tests {
         assert!(StoreLane::start(open(), &record(), other).is_err());
         let runs: i64 = db.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
         assert_eq!(runs, 1);
+    }
+
+    /// `tests/fixtures/spool-1`: five batches of the version whose items had no mark.
+    #[test]
+    fn a_spool_that_the_version_before_has_left_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/spool-1");
+        let segment = folder.path().join("spool/000000000001");
+        std::fs::create_dir_all(&segment).unwrap();
+        let name = "000000000001/00000001.log";
+        let log = format!("{fixture}/{name}");
+        std::fs::copy(&log, folder.path().join("spool").join(name)).unwrap();
+        let spool =
+            || Some(SpoolOptions { folder: folder.path().join("spool"), bytes_max: 1 << 20, run: RunId(7) });
+        let path = folder.path().join("s.db");
+        let run = RunRecord { id: Some(RunId(7)), continues: true, ..record() };
+        let store = Box::new(SqliteStore::open("sqlite://s.db", &path).unwrap());
+        let mut lane = StoreLane::start(store, &run, spool()).unwrap();
+        // Its own go after them.
+        lane.send(&mut Batch {
+            metrics: vec![Metric { tick: 5, name: "fitness".into(), value: 5.0 }],
+            ..Batch::default()
+        });
+        assert_eq!(lane.close(6), Ok(None));
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let tables = "SELECT (SELECT count(*) FROM block_states), (SELECT count(*) FROM alerts WHERE why IS NULL), \
+            (SELECT count(*) FROM metrics), (SELECT count(*) FROM plugin_rows), (SELECT count(*) FROM repairs)";
+        let found =
+            |row: &rusqlite::Row| -> rusqlite::Result<Vec<i64>> { (0..5).map(|n| row.get(n)).collect() };
+        assert_eq!(db.query_row(tables, [], found).unwrap(), [15, 5, 6, 5, 0]);
+        assert_eq!((lane.report().spool_lost, lane.report().spooled), (0, 0));
     }
 
     #[test]

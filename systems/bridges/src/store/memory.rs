@@ -29,6 +29,7 @@ impl Store for MemoryStore {
         keep(&mut content.alerts, &batch.alerts);
         keep(&mut content.metrics, &batch.metrics);
         keep(&mut content.rows, &batch.rows);
+        keep(&mut content.repairs, &batch.repairs);
         Ok(())
     }
 

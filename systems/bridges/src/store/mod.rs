@@ -8,6 +8,7 @@ mod memory;
 mod postgres;
 mod sqlite;
 
+mod item;
 mod lane;
 
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! The SQLite store: one file, readable by anything, WAL so that readers never wait for a run.
 //!
-//! Tables: `runs`, `block_states`, `alerts`, `metrics`, `plugin_rows`; every row names its run, so that one file may hold many. Views, as in
-//! PostgreSQL: `latest_blocks`, `alerts_open`, `fitness_by_hour`, and `bloques` with the columns of the old program's table.
+//! Tables: `runs`, `block_states`, `alerts`, `metrics`, `plugin_rows`, `repairs`; every row names its run, so that one file may hold many. Views,
+//! as in PostgreSQL: `latest_blocks`, `alerts_open`, `fitness_by_hour`, `repairs_by_entity`, and `bloques` with the columns of the old program's table.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,10 +10,13 @@ use corec_core::config::redact_url;
 use corec_core::store::{Batch, RunRecord, Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use crate::repaired::lists_json;
+
 /// The tables and views of this version.
 const SCHEMA: &str = include_str!("sqlite.sql");
-/// Raised whenever the tables change. 3: runs have an id, numbers may be NULL. 4: rows know when they were written; views.
-const VERSION: i32 = 4;
+/// Raised whenever the tables change. 3: runs have an id, numbers may be NULL. 4: rows know when they were written; views. 5: alerts
+/// say why; repairs.
+const VERSION: i32 = 5;
 /// Tables whose numbers had to be there before version 3: made anew, with the rows they had.
 const NUMBERED: [&str; 3] = ["block_states", "alerts", "metrics"];
 /// How long another program may hold the file.
@@ -77,14 +80,18 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<i32> {
     } else if version == 3 {
         NUMBERED.iter().try_for_each(|name| add_time(name))?;
     }
-    if version >= 2 {
+    if (2..4).contains(&version) {
         add_time("plugin_rows")?;
+    }
+    if (3..5).contains(&version) {
+        to.execute_batch("ALTER TABLE alerts ADD COLUMN why TEXT; DROP VIEW IF EXISTS alerts_open")?;
     }
     to.execute_batch(SCHEMA)?;
     if is_numbered {
         NUMBERED.iter().try_for_each(|name| {
+            let new = if *name == "alerts" { "NULL, NULL" } else { "NULL" };
             to.execute_batch(&format!(
-                "INSERT INTO {name} SELECT *, NULL FROM {name}_before; DROP TABLE {name}_before"
+                "INSERT INTO {name} SELECT *, {new} FROM {name}_before; DROP TABLE {name}_before"
             ))
         })?;
     }
@@ -184,7 +191,7 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
         ])?;
     }
     let mut alerts = to.prepare(
-        "INSERT OR IGNORE INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, unixepoch())",
+        "INSERT OR IGNORE INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, unixepoch(), ?11)",
     )?;
     for a in &batch.alerts {
         let (sequence, tick) = (a.sequence as i64, a.tick as i64);
@@ -198,7 +205,8 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
             a.subject,
             a.value,
             a.severity,
-            a.state.as_str()
+            a.state.as_str(),
+            Some(&a.why).filter(|why| !why.is_empty())
         ])?;
     }
     let mut metrics = to.prepare("INSERT OR IGNORE INTO metrics VALUES (?1, ?2, ?3, ?4, unixepoch())")?;
@@ -210,11 +218,20 @@ fn insert(to: &Transaction, run: i64, batch: &Batch) -> rusqlite::Result<()> {
     for row in &batch.rows {
         rows.execute(params![run, row.tick as i64, row.plugin, row.key, row.value])?;
     }
+    let mut repairs =
+        to.prepare("INSERT OR IGNORE INTO repairs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, unixepoch())")?;
+    for record in &batch.repairs {
+        let [entities, replaced, parents] = lists_json(record);
+        let (tick, block, cause) = (record.tick as i64, record.block, record.cause.as_str());
+        repairs.execute(params![run, tick, block, cause, entities, replaced, parents])?;
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use corec_core::alert::{Alert, Alerts};
+    use corec_core::repairs::{RepairCause, RepairRecord, RepairedEntity};
     use corec_core::store::{BlockState, Metric};
 
     use super::*;
@@ -261,12 +278,14 @@ mod tests {
         let mut store = SqliteStore::open("sqlite://s.db", &path).unwrap();
         store.begin(&RunRecord::default()).unwrap();
         store.write(&states(0)).unwrap();
-        let back: String = ["latest_blocks", "alerts_open", "fitness_by_hour", "bloques"]
-            .map(|view| format!("DROP VIEW {view};"))
-            .concat()
-            + &["block_states", "alerts", "metrics", "plugin_rows"]
-                .map(|table| format!("ALTER TABLE {table} DROP COLUMN written_at;"))
-                .concat();
+        let back: String =
+            ["latest_blocks", "alerts_open", "fitness_by_hour", "bloques", "repairs_by_entity"]
+                .map(|view| format!("DROP VIEW {view};"))
+                .concat()
+                + "DROP TABLE repairs; ALTER TABLE alerts DROP COLUMN why;"
+                + &["block_states", "alerts", "metrics", "plugin_rows"]
+                    .map(|table| format!("ALTER TABLE {table} DROP COLUMN written_at;"))
+                    .concat();
         store.connection.execute_batch(&(back + "PRAGMA user_version = 3")).unwrap();
         drop(store);
         let mut store = SqliteStore::open("sqlite://s.db", &path).unwrap();
@@ -279,5 +298,64 @@ mod tests {
         let found =
             |row: &rusqlite::Row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
         assert_eq!(store.connection.query_row(count, [], found).unwrap(), (6, 3, 1));
+    }
+
+    fn told(tick: u64) -> Batch {
+        let mut alerts = Alerts::default();
+        alerts.publish("", "plain", "sensors/0", 0.5, 2, tick);
+        alerts.publish_why("", "odd", "sensors/1", 0.5, 2, tick, "mean +9.1");
+        let alerts: Vec<Alert> = alerts.take_outbox().map(|a| Alert { epoch: tick as u32, ..a }).collect();
+        let entities = vec![
+            RepairedEntity { entity: 12, replaced: Some(3), parent: None },
+            RepairedEntity { entity: 4, replaced: None, parent: Some(7) },
+        ];
+        let record = |block, cause| RepairRecord { tick, block, cause, entities: entities.clone() };
+        let repairs = vec![record(0, RepairCause::Faults), record(0, RepairCause::Flag)];
+        Batch { alerts, repairs, ..Batch::default() }
+    }
+
+    #[test]
+    fn repairs_are_kept_by_block_and_cause_and_shown_by_entity() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open("sqlite://s.db", &folder.path().join("s.db")).unwrap();
+        store.begin(&RunRecord::default()).unwrap();
+        [5, 6, 5].iter().for_each(|tick| store.write(&told(*tick)).unwrap());
+        let ask = |sql: &str| {
+            store.connection.query_row(sql, [], |row: &rusqlite::Row| row.get::<_, String>(0)).unwrap()
+        };
+        let rows = "SELECT group_concat(tick || '/' || block || cause || entities || replaced || parents, ' ') \
+            FROM (SELECT * FROM repairs ORDER BY tick, block, cause)";
+        let row = |start: &str| format!("{start}[12,4][3,null][null,7]");
+        assert_eq!(ask(rows), ["5/0faults", "5/0flag", "6/0faults", "6/0flag"].map(row).join(" "));
+        let each = "SELECT group_concat(run || '/' || tick || '/' || block || ' ' || entity || ' ' || cause || ' ' || \
+            ifnull(replaced, '-') || ' ' || ifnull(parent, '-'), ', ') FROM repairs_by_entity WHERE tick = 6 AND cause = 'flag'";
+        assert_eq!(ask(each), "1/6/0 12 flag 3 -, 1/6/0 4 flag - 7");
+        let why = "SELECT group_concat(ifnull(why, 'NULL'), ' ') FROM (SELECT why FROM alerts_open ORDER BY name DESC)";
+        assert_eq!(ask(why), "NULL mean +9.1");
+    }
+
+    /// A file of version 4 keeps its alerts, which do not say why.
+    #[test]
+    fn a_file_without_repairs_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let mut store = SqliteStore::open("sqlite://s.db", &path).unwrap();
+        store.begin(&RunRecord::default()).unwrap();
+        store.write(&Batch { repairs: Vec::new(), ..told(5) }).unwrap();
+        let back = "DROP VIEW repairs_by_entity; DROP TABLE repairs; DROP VIEW alerts_open; ALTER TABLE alerts DROP COLUMN why; \
+            CREATE VIEW alerts_open AS SELECT name FROM alerts; PRAGMA user_version = 4";
+        store.connection.execute_batch(back).unwrap();
+        drop(store);
+        for _ in 0..2 {
+            let mut store = SqliteStore::open("sqlite://s.db", &path).unwrap();
+            store.begin(&RunRecord::default()).unwrap();
+            store.write(&told(6)).unwrap();
+        }
+        let db = Connection::open(&path).unwrap();
+        let count = "SELECT count(*), count(why), (SELECT count(*) FROM repairs), (SELECT count(*) FROM repairs_by_entity), \
+            (SELECT count(why) FROM alerts_open) FROM alerts";
+        let found =
+            |row: &rusqlite::Row| -> rusqlite::Result<Vec<i64>> { (0..5).map(|n| row.get(n)).collect() };
+        assert_eq!(db.query_row(count, [], found).unwrap(), [6, 2, 4, 8, 2]);
     }
 }

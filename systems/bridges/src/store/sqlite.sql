@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS block_states (
 CREATE TABLE IF NOT EXISTS alerts (
     run INTEGER NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, tick INTEGER NOT NULL,
     instance TEXT NOT NULL, name TEXT NOT NULL, subject TEXT NOT NULL, value REAL,
-    severity INTEGER NOT NULL, state TEXT NOT NULL, written_at INTEGER, PRIMARY KEY (run, epoch, sequence)
+    severity INTEGER NOT NULL, state TEXT NOT NULL, written_at INTEGER, why TEXT, PRIMARY KEY (run, epoch, sequence)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS metrics (
     run INTEGER NOT NULL, tick INTEGER NOT NULL, name TEXT NOT NULL, value REAL, written_at INTEGER,
@@ -22,6 +22,11 @@ CREATE TABLE IF NOT EXISTS plugin_rows (
     run INTEGER NOT NULL, tick INTEGER NOT NULL, plugin TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
     written_at INTEGER, PRIMARY KEY (run, tick, plugin, key)
 ) WITHOUT ROWID;
+-- Three lists of one length, JSON: who lives in the rows now, whom they replace, whom they inherit from. With row ids, for a list is long.
+CREATE TABLE IF NOT EXISTS repairs (
+    run INTEGER NOT NULL, tick INTEGER NOT NULL, block INTEGER NOT NULL, cause TEXT NOT NULL, entities TEXT NOT NULL,
+    replaced TEXT NOT NULL, parents TEXT NOT NULL, written_at INTEGER, PRIMARY KEY (run, tick, block, cause)
+);
 
 -- The blocks of every run as they were last written.
 CREATE VIEW IF NOT EXISTS latest_blocks AS
@@ -33,7 +38,7 @@ JOIN block_states AS states ON states.run = runs.run
 -- Alerts that were raised and have not been cleared.
 CREATE VIEW IF NOT EXISTS alerts_open AS
 SELECT runs.id AS run_id, last.run, last.epoch, last.sequence, last.tick, last.instance, last.name, last.subject, last.value,
-    last.severity, last.written_at
+    last.severity, last.written_at, last.why
 FROM (
     SELECT alerts.*, row_number() OVER (PARTITION BY run, name, subject ORDER BY epoch DESC, sequence DESC) AS nth FROM alerts
 ) AS last
@@ -58,3 +63,10 @@ SELECT states.block_group AS id, states.channel AS canal, sum(states.entities) A
 FROM block_states AS states
 JOIN runs ON runs.run = states.run
 GROUP BY states.run, states.tick, states.block_group, states.channel, runs.instance;
+
+-- A row for each entity that was repaired.
+CREATE VIEW IF NOT EXISTS repairs_by_entity AS
+SELECT repairs.run, repairs.tick, repairs.block, each.value AS entity, repairs.cause,
+    json_extract(repairs.replaced, '$[' || each.key || ']') AS replaced,
+    json_extract(repairs.parents, '$[' || each.key || ']') AS parent
+FROM repairs, json_each(repairs.entities) AS each;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use corec_bridges::finding::Findings;
 use corec_bridges::frames::{CRITICAL_STREAM, DATA_STREAM};
-use corec_bridges::publish::ALERT_STREAM;
+use corec_bridges::publish::{ALERT_STREAM, REPAIR_STREAM};
 use corec_bridges::{bus, store};
 use corec_core::config::Scenario;
 use corec_core::kind::Kinds;
@@ -73,6 +73,9 @@ pub fn examine(what: &Checkup) -> Result<Vec<Finding>, RunError> {
         });
         let dead = input.map(|stream| format!("{stream}_dead"));
         let mut written = vec![DATA_STREAM, CRITICAL_STREAM, ALERT_STREAM];
+        if scenario.as_ref().is_none_or(|scenario| scenario.repair_record) {
+            written.push(REPAIR_STREAM);
+        }
         written.extend(dead.as_deref());
         findings.extend(bus::examine(url, input, &written));
         wanted.servers += u64::from(url.contains("://"));

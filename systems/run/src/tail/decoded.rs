@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 /// Bytes that are shown of what is nothing else.
 const BYTES_SHOWN: usize = 32;
+/// Blocks of repairs that are shown by name.
+const REPAIRS_SHOWN: usize = 5;
 /// The keys that an alert has, and nothing else that is said.
 const ALERT: [&str; 5] = ["name", "subject", "severity", "state", "tick"];
 
@@ -23,6 +25,8 @@ pub enum Decoded {
     Frame(Box<Frame>, Option<f64>),
     /// An alert.
     Alert(Value),
+    /// The repairs of a tick.
+    Repairs(Value),
     /// Any other JSON, on one line, as it was written.
     Json(String),
     /// Something else: how many bytes, the first of them, and why it is none of the others.
@@ -48,7 +52,11 @@ impl Decoded {
             && let Ok(value) = serde_json::from_slice::<Value>(data)
         {
             let is_alert = value.is_object() && ALERT.iter().all(|key| !value[key].is_null());
-            return if is_alert { Self::Alert(value) } else { Self::Json(compact(data)) };
+            return match value {
+                value if is_alert => Self::Alert(value),
+                value if are_repairs(&value) => Self::Repairs(value),
+                _ => Self::Json(compact(data)),
+            };
         }
         Record::decode(data).map_or_else(|error| Self::bytes(data, &error), Self::Record)
     }
@@ -69,6 +77,7 @@ impl Decoded {
                 "columns": frame.columns.iter().map(|column| &column.name).collect::<Vec<_>>(), "value_mean": mean,
             }),
             Self::Alert(alert) => json!({ "form": "alert", "alert": alert }),
+            Self::Repairs(repairs) => json!({ "form": "repairs", "repairs": repairs }),
             Self::Json(text) => {
                 json!({ "form": "json", "json": serde_json::from_str::<Value>(text).unwrap_or_default() })
             }
@@ -106,8 +115,10 @@ impl fmt::Display for Decoded {
                 let text =
                     |key: &str| alert[key].as_str().map_or_else(|| alert[key].to_string(), String::from);
                 write!(f, "alert {}: {} of {}", text("state"), text("name"), text("subject"))?;
-                write!(f, ", value {}, severity {}, tick {}", text("value"), text("severity"), text("tick"))
+                write!(f, ", value {}, severity {}, tick {}", text("value"), text("severity"), text("tick"))?;
+                alert["why"].as_str().map_or(Ok(()), |why| write!(f, ": {why}"))
             }
+            Self::Repairs(said) => write_repairs(f, said),
             Self::Json(text) => f.write_str(text),
             Self::Bytes(bytes, first, why) => {
                 let dots = if first.len() < *bytes { " .." } else { "" };
@@ -116,6 +127,28 @@ impl fmt::Display for Decoded {
             Self::Nothing => f.write_str("no data (no field `data`, or more than 16 MiB)"),
         }
     }
+}
+
+/// What every list of repairs has; one without any record is not sent.
+fn are_repairs(value: &Value) -> bool {
+    let is_one = |record: &Value| record["entities"].is_array() && record["cause"].is_string();
+    value["repairs"].as_array().is_some_and(|all| !all.is_empty() && all.iter().all(is_one))
+}
+
+fn write_repairs(f: &mut fmt::Formatter<'_>, said: &Value) -> fmt::Result {
+    let all: &[Value] = said["repairs"].as_array().map_or(&[], |all| all);
+    let count = |record: &Value| record["entities"].as_array().map_or(0, Vec::len);
+    let entities: usize = all.iter().map(count).sum();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+    let (instance, tick) = (text(&said["instance"]), &said["tick"]);
+    write!(f, "repairs: {instance}, tick {tick}, {} entities:", grouped(entities as u64))?;
+    for record in all.iter().take(REPAIRS_SHOWN) {
+        write!(f, " {} {} ({})", text(&record["name"]), count(record), text(&record["cause"]))?;
+    }
+    if all.len() > REPAIRS_SHOWN {
+        write!(f, " and {} more", all.len() - REPAIRS_SHOWN)?;
+    }
+    Ok(())
 }
 
 fn mean(column: &FrameColumn) -> Option<f64> {
@@ -165,6 +198,18 @@ mod tests {
         assert_eq!(line(b"\x1b[2J"), "4 bytes: 1b 5b 32 4a (record: found 4 bytes, must be 10)");
         let alert = br#"{"instance":"c","epoch":0,"tick":12,"sequence":3,"name":"hot","subject":"s/7","value":0.91,"severity":2,"state":"raised"}"#;
         assert_eq!(line(alert), "alert raised: hot of s/7, value 0.91, severity 2, tick 12");
+        let alert = br#"{"instance":"c","epoch":0,"tick":12,"sequence":3,"name":"hot","subject":"s/7","value":0.91,"severity":2,"state":"raised","why":"mean +9"}"#;
+        assert_eq!(line(alert), "alert raised: hot of s/7, value 0.91, severity 2, tick 12: mean +9");
+        let one = r#"{"block":7,"name":"s/7","cause":"flag","entities":[1,2],"replaced":[null,102],"parents":[3,null]}"#;
+        let repairs = |times: usize| {
+            let all = vec![one; times].join(",");
+            line(format!(r#"{{"instance":"c","epoch":0,"tick":12,"repairs":[{all}]}}"#).as_bytes())
+        };
+        assert_eq!(repairs(2), "repairs: c, tick 12, 4 entities: s/7 2 (flag) s/7 2 (flag)");
+        assert!(repairs(1000).ends_with(
+            "2,000 entities: s/7 2 (flag) s/7 2 (flag) s/7 2 (flag) s/7 2 (flag) s/7 2 (flag) and 995 more"
+        ));
+        assert!(repairs(0).starts_with('{'), "{}", repairs(0));
         assert!(line(b"CRCF\x02").contains("43 52 43 46 02 (frame: "), "{}", line(b"CRCF\x02"));
         assert_eq!(Decoded::of(None).to_json()["form"], "nothing");
         let long = Decoded::of(Some(&[9; 100])).to_json();

@@ -239,10 +239,7 @@ impl TestRun {
     /// On an entry of the stream that is no alert.
     pub fn alerts(&self) -> Vec<Alert> {
         let entries = self.bus.published(ALERT_STREAM);
-        entries
-            .iter()
-            .map(|entry| serde_json::from_slice(entry).expect("the stream carries alerts"))
-            .collect()
+        entries.iter().map(|entry| Alert::from_json(entry).expect("the stream carries alerts")).collect()
     }
 
     /// What the store has; complete once the run was shut down.

@@ -15,7 +15,8 @@ use super::trouble::Trouble;
 const END_HOLDER: &str = "SELECT pg_terminate_backend(holder.pid) FROM cursors \
     JOIN pg_stat_activity AS holder ON holder.backend_xid = cursors.xmax \
     WHERE cursors.run = $1 AND holder.usename = current_user AND holder.pid <> pg_backend_pid()";
-const COLUMNS: &str = "version, blocks_tick, alerts_epoch, alerts_sequence, metrics_tick, rows_tick";
+const COLUMNS: &str =
+    "version, blocks_tick, alerts_epoch, alerts_sequence, metrics_tick, rows_tick, repairs_tick";
 
 /// The highest of each sort that is in the tables; -1 where nothing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub(super) struct Cursor {
     pub alert: (i64, i64),
     pub metrics_tick: i64,
     pub rows_tick: i64,
+    pub repairs_tick: i64,
 }
 
 impl Cursor {
@@ -37,6 +39,7 @@ impl Cursor {
             alert: (row.try_get(2)?, row.try_get(3)?),
             metrics_tick: row.try_get(4)?,
             rows_tick: row.try_get(5)?,
+            repairs_tick: row.try_get(6)?,
         })
     }
 }
@@ -79,7 +82,7 @@ pub(super) async fn begin(client: &mut Client, run: &RunRecord) -> Result<Owned,
              WHERE run = $1 RETURNING {COLUMNS}, owner::text"
         );
         let taken = to.query_one(&take, &[&number, &i64::from(std::process::id())]).await?;
-        let owned = Owned { run: number, owner: taken.try_get(6)?, cursor: Cursor::of(&taken)? };
+        let owned = Owned { run: number, owner: taken.try_get(7)?, cursor: Cursor::of(&taken)? };
         to.commit().await?;
         Ok::<_, Trouble>(owned)
     })
@@ -100,7 +103,7 @@ impl Owned {
             let message = format!("found no run {} any more: somebody has deleted it", self.run);
             return Err(Trouble::Refused(message));
         };
-        let [owner, holder, since] = [6, 7, 8].map(|column| row.try_get::<_, Option<String>>(column));
+        let [owner, holder, since] = [7, 8, 9].map(|column| row.try_get::<_, Option<String>>(column));
         if owner?.as_deref() != Some(&self.owner) {
             let (holder, since) = (holder?.unwrap_or_default(), since?.unwrap_or_default());
             return Err(Trouble::Refused(format!(
@@ -123,10 +126,12 @@ impl Owned {
     /// What begins a transaction that moves the cursor to `next`. It changes one row if the cursor is where it was left, and holds it
     /// until the end: a flush of our own whose end nobody has heard of is waited for.
     pub fn begin_and_move(&self, next: &Cursor) -> String {
-        let Cursor { version, blocks_tick, alert: (epoch, sequence), metrics_tick, rows_tick } = next;
+        let Cursor { version, blocks_tick, alert: (epoch, sequence), metrics_tick, rows_tick, repairs_tick } =
+            next;
         format!(
             "BEGIN; UPDATE cursors SET version = {version}, blocks_tick = {blocks_tick}, alerts_epoch = {epoch}, \
-             alerts_sequence = {sequence}, metrics_tick = {metrics_tick}, rows_tick = {rows_tick} \
+             alerts_sequence = {sequence}, metrics_tick = {metrics_tick}, rows_tick = {rows_tick}, \
+             repairs_tick = {repairs_tick} \
              WHERE run = {} AND version = {} AND owner = '{}'",
             self.run, self.cursor.version, self.owner
         )

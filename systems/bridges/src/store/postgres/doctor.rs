@@ -23,6 +23,7 @@ const RIGHTS: &[(&str, &str)] = &[
     ("alerts", "SELECT, INSERT"),
     ("metrics", "SELECT, INSERT"),
     ("plugin_rows", "SELECT, INSERT"),
+    ("repairs", "SELECT, INSERT"),
     ("dead_letters", "SELECT, INSERT"),
 ];
 

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 
 use super::cursor::{Cursor, Owned};
 use super::rows::{Row, choose};
-use super::server::{Link, copied, within};
+use super::server::{Link, TABLES, copied, within};
 use super::trouble::Trouble;
 
 /// Bytes that are sent at once: large enough that a message costs nothing, small enough to stay in a cache.
@@ -51,7 +51,7 @@ struct Way {
 
 struct Flush<'f> {
     client: &'f Client,
-    copies: &'f mut [Option<Statement>; 4],
+    copies: &'f mut [Option<Statement>; TABLES],
     buffers: &'f mut Buffers,
     owned: &'f Owned,
     is_careful: bool,
@@ -87,6 +87,7 @@ pub(super) async fn flush(
         flush.table(&batch.alerts).await?;
         flush.table(&batch.metrics).await?;
         flush.table(&batch.rows).await?;
+        flush.table(&batch.repairs).await?;
         within(client.batch_execute("COMMIT")).await
     };
     if let Err(trouble) = written.await {

@@ -1,7 +1,8 @@
 //! The PostgreSQL store: a database that many runs, instances and people share.
 //!
 //! [`settings`] reads the URL and [`tls`] says whom to trust; [`server`] has the connection; [`schema`] makes the tables and their days;
-//! [`cursor`] knows how far a run has come and who may write it; [`flush`] brings a batch of [`rows`], wholly or not at all, once.
+//! [`cursor`] knows how far a run has come and who may write it; [`flush`] brings a batch of [`rows`], in [`binary`], wholly or not
+//! at all, once.
 
 mod settings;
 mod tls;
@@ -14,6 +15,8 @@ mod schema;
 mod doctor;
 
 mod cursor;
+
+mod binary;
 
 mod rows;
 

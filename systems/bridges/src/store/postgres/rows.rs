@@ -4,10 +4,16 @@ use std::cmp::Ordering;
 
 use bytes::{BufMut, BytesMut};
 use corec_core::alert::Alert;
+use corec_core::repairs::RepairRecord;
 use corec_core::store::{Batch, BlockState, KeyValue, Metric};
 use serde_json::{Value, json};
 
+use super::binary::{
+    check_numbers, check_texts, long, put_double, put_integer, put_json, put_long, put_real, put_small,
+    put_text,
+};
 use super::cursor::Cursor;
+use crate::repaired::{lists, lists_json};
 
 /// A row of a batch, and its table.
 pub(super) trait Row {
@@ -40,6 +46,7 @@ impl Cursor {
         batch.alerts.iter().for_each(|row| row.raise(&mut next));
         batch.metrics.iter().for_each(|row| row.raise(&mut next));
         batch.rows.iter().for_each(|row| row.raise(&mut next));
+        batch.repairs.iter().for_each(|row| row.raise(&mut next));
         next
     }
 }
@@ -69,63 +76,6 @@ pub(super) fn choose<T: Row>(
         order.dedup_by(|b, a| compare(a, b).is_eq());
     }
     is_above
-}
-
-const TEXT: &str = "a text has a NUL, which PostgreSQL has no form for";
-const NUMBER: &str = "a number is above the column's";
-
-fn check_texts(texts: &[&str]) -> Result<(), &'static str> {
-    if texts.iter().any(|text| text.as_bytes().contains(&0)) { Err(TEXT) } else { Ok(()) }
-}
-
-fn check_numbers(longs: &[u64], integers: &[u32]) -> Result<(), &'static str> {
-    let fits =
-        longs.iter().all(|n| i64::try_from(*n).is_ok()) && integers.iter().all(|n| i32::try_from(*n).is_ok());
-    if fits { Ok(()) } else { Err(NUMBER) }
-}
-
-/// A tick as the tables have it. One that does not fit has been set aside, and must not stop the cursor.
-fn long(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(-1)
-}
-
-fn put_long(to: &mut BytesMut, number: i64) {
-    to.put_i32(8);
-    to.put_i64(number);
-}
-
-fn put_integer(to: &mut BytesMut, number: u32) {
-    to.put_i32(4);
-    to.put_u32(number);
-}
-
-fn put_small(to: &mut BytesMut, number: i16) {
-    to.put_i32(2);
-    to.put_i16(number);
-}
-
-/// A number that a run could not tell is NULL.
-fn put_real(to: &mut BytesMut, number: f32) {
-    if number.is_nan() {
-        to.put_i32(-1);
-    } else {
-        to.put_i32(4);
-        to.put_f32(number);
-    }
-}
-
-fn put_double(to: &mut BytesMut, number: f64) {
-    if number.is_nan() {
-        to.put_i32(-1);
-    } else {
-        to.put_i32(8);
-        to.put_f64(number);
-    }
-}
-
-fn put_text(to: &mut BytesMut, text: &str) {
-    to.put_i32(text.len() as i32);
-    to.put_slice(text.as_bytes());
 }
 
 impl Row for BlockState {
@@ -193,8 +143,10 @@ impl Row for BlockState {
 impl Row for Alert {
     const TABLE: &'static str = "alerts";
     const PLACE: usize = 1;
-    const COLUMNS: &'static [&'static str] =
-        &["run", "epoch", "sequence", "tick", "instance", "name", "subject", "value", "severity", "state"];
+    const COLUMNS: &'static [&'static str] = &[
+        "run", "epoch", "sequence", "tick", "instance", "name", "subject", "value", "severity", "state",
+        "why",
+    ];
     const KEY: &'static [&'static str] = &["epoch", "sequence"];
 
     fn compare(&self, other: &Self) -> Ordering {
@@ -215,7 +167,7 @@ impl Row for Alert {
 
     fn check(&self) -> Result<(), &'static str> {
         check_numbers(&[self.tick, self.sequence], &[])?;
-        check_texts(&[&self.instance, &self.name, &self.subject])
+        check_texts(&[&self.instance, &self.name, &self.subject, &self.why])
     }
 
     fn encode(&self, run: i64, to: &mut BytesMut) {
@@ -229,10 +181,15 @@ impl Row for Alert {
         put_double(to, self.value);
         put_small(to, self.severity.into());
         put_text(to, self.state.as_str());
+        if self.why.is_empty() {
+            to.put_i32(-1);
+        } else {
+            put_text(to, &self.why);
+        }
     }
 
     fn content(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        serde_json::from_slice(&self.to_json()).unwrap_or_default()
     }
 }
 
@@ -312,5 +269,49 @@ impl Row for KeyValue {
 
     fn content(&self) -> Value {
         json!({ "tick": self.tick, "plugin": self.plugin, "key": self.key, "value": self.value })
+    }
+}
+
+impl Row for RepairRecord {
+    const TABLE: &'static str = "repairs";
+    const PLACE: usize = 4;
+    const COLUMNS: &'static [&'static str] =
+        &["run", "tick", "block", "cause", "entities", "replaced", "parents"];
+    const KEY: &'static [&'static str] = &["tick", "block", "cause"];
+
+    fn compare(&self, other: &Self) -> Ordering {
+        (self.tick, self.block, self.cause).cmp(&(other.tick, other.block, other.cause))
+    }
+
+    fn first(&self) -> u64 {
+        self.tick
+    }
+
+    fn is_above(&self, cursor: &Cursor) -> bool {
+        long(self.tick) > cursor.repairs_tick
+    }
+
+    fn raise(&self, cursor: &mut Cursor) {
+        cursor.repairs_tick = cursor.repairs_tick.max(long(self.tick));
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        check_numbers(&[self.tick], &[self.block])
+    }
+
+    fn encode(&self, run: i64, to: &mut BytesMut) {
+        put_long(to, run);
+        put_long(to, long(self.tick));
+        put_integer(to, self.block);
+        put_text(to, self.cause.as_str());
+        lists_json(self).iter().for_each(|json| put_json(to, json));
+    }
+
+    fn content(&self) -> Value {
+        let [entities, replaced, parents] = lists(self);
+        json!({
+            "tick": self.tick, "block": self.block, "cause": self.cause, "entities": entities, "replaced": replaced,
+            "parents": parents,
+        })
     }
 }

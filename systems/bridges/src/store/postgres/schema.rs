@@ -25,10 +25,10 @@ const LOCK: i64 = 0x63_6f72_6563;
 /// Days that are made ahead: a server may be without a process for a long weekend.
 const DAYS_AHEAD: i32 = 3;
 /// Tables that are kept by day.
-const BY_DAY: [&str; 4] = ["block_states", "alerts", "metrics", "plugin_rows"];
+const BY_DAY: [&str; 5] = ["block_states", "alerts", "metrics", "plugin_rows", "repairs"];
 /// Names that must be free, or are ours already.
-const OURS: [&str; 7] =
-    ["runs", "cursors", "block_states", "alerts", "metrics", "plugin_rows", "dead_letters"];
+const OURS: [&str; 8] =
+    ["runs", "cursors", "block_states", "alerts", "metrics", "plugin_rows", "repairs", "dead_letters"];
 /// How long a day may take to be made or detached. A reader may hold it up, and another hour will do.
 const PATIENCE: Duration = Duration::from_secs(25);
 

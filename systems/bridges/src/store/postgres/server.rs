@@ -15,6 +15,8 @@ use super::settings::Settings;
 use super::tls::connector;
 use super::trouble::Trouble;
 
+/// Tables that rows are copied into.
+pub(super) const TABLES: usize = 5;
 /// How long a server may take for an answer.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long the end of a COPY may take: what the systems on the way have taken in goes over the slowest link first. As long as a run
@@ -57,7 +59,7 @@ pub(super) struct Link {
     pub client: Client,
     driver: JoinHandle<()>,
     /// The COPY of each table, once it has been used.
-    pub copies: [Option<Statement>; 4],
+    pub copies: [Option<Statement>; TABLES],
     /// Whether a commit is on the disk once it is answered.
     is_durable: bool,
 }
@@ -150,5 +152,5 @@ async fn open(config: &tokio_postgres::Config, tls: MakeRustlsConnect) -> Result
         let found = version / 10_000;
         return Err(Trouble::Refused(format!("found PostgreSQL {found}, must be 13 or later")));
     }
-    Ok(Link { client, driver, copies: [const { None }; 4], is_durable })
+    Ok(Link { client, driver, copies: [const { None }; TABLES], is_durable })
 }
