@@ -1,5 +1,5 @@
-//! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`repair`];
-//! [`birth`] comes before the first. [`forest`] tells what stands apart, in a simulation or in any table.
+//! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`audit`],
+//! [`repair`]; [`birth`] comes before the first. [`forest`] tells what stands apart, in a simulation or in any table.
 //!
 //! [`DynamicsPlugin`] registers what they need; whoever builds the tick puts the systems in their phases.
 //!
@@ -16,17 +16,24 @@
 pub mod settings;
 
 pub mod birth;
+pub mod inherit;
 pub mod process;
 pub mod remember;
 
 pub mod measure;
-pub mod repair;
 
 pub mod forest;
+
+pub mod audit;
+
+pub mod renewal;
+pub mod repair;
+pub mod selection;
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::world::World;
 use corec_core::column::{Signal, Trait};
+use corec_core::digest::SaveResource;
 use corec_core::kind::{AddKind, Kind};
 use corec_core::replace::Replacements;
 use corec_core::section::AddSection;
@@ -40,7 +47,13 @@ impl Plugin for DynamicsPlugin {
         app.add_kind(Kind::new("cell").with::<Signal>().with::<Trait>())
             .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>())
             .add_kind(Kind::new("mirror").with::<Signal>());
-        app.add_group_section::<settings::Dynamics>().add_group_section::<settings::Repair>();
+        app.add_group_section::<settings::Dynamics>()
+            .add_group_section::<settings::Repair>()
+            .add_group_section::<settings::Selection>()
+            .add_section::<settings::AuditInterval>()
+            .add_section::<settings::Audit>();
+        app.init_resource::<audit::Auditor>().save_resource::<audit::Auditor>();
+        app.init_resource::<renewal::Renewals>().save_resource::<renewal::Renewals>();
     }
 }
 
@@ -48,6 +61,8 @@ impl Plugin for DynamicsPlugin {
 pub fn prepare(world: &mut World) {
     world.init_resource::<birth::BirthDraws>();
     world.init_resource::<process::ProcessDraws>();
-    world.init_resource::<repair::RepairDraws>();
+    world.init_resource::<audit::AuditDraws>();
+    world.init_resource::<inherit::RepairDraws>();
+    world.init_resource::<selection::SelectionDraws>();
     world.init_resource::<Replacements>();
 }

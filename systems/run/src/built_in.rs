@@ -16,7 +16,7 @@ use corec_core::phase::{Close, Owner, Phase};
 use corec_core::replace::replace;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::store::{Batch, RunRecord};
-use corec_dynamics::{DynamicsPlugin, birth, measure, process, remember, repair};
+use corec_dynamics::{DynamicsPlugin, audit, birth, measure, process, remember, repair, selection};
 use corec_telemetry::feed::{self, Feed};
 use corec_telemetry::{TelemetryPlugin, scores, twin};
 
@@ -43,7 +43,7 @@ impl Plugin for CorecPlugin {
             .chain();
         let process = (process::process, remember::remember, twin::follow).chain();
         let measure = (measure::measure, scores::score, scores::report).chain();
-        let repair = (repair::repair, replace).chain();
+        let repair = (repair::repair, replace, selection::select.run_if(selection::is_on)).chain();
         let publish = (
             publish::watch,
             frames::publish_frames.run_if(frames::is_frame_due),
@@ -55,6 +55,7 @@ impl Plugin for CorecPlugin {
             ingest.in_set(Phase::Ingest),
             process.in_set(Phase::Process),
             measure.in_set(Phase::Measure),
+            audit::audit.in_set(Phase::Audit),
             repair.in_set(Phase::Repair),
             publish.in_set(Phase::Publish),
         );
