@@ -80,6 +80,11 @@ impl<T: Section> GroupSettings<T> {
     pub fn of(&self, group: GroupId) -> &T {
         &self.0[usize::from(group.0)]
     }
+
+    /// Those of all groups, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
 }
 
 /// Registers sections with an app.

@@ -1,5 +1,5 @@
-//! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`repair`], [`reshape`];
-//! [`birth`] comes before the first. [`forest`] tells what stands apart, in a simulation or in any table.
+//! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`audit`],
+//! [`repair`], [`selection`], [`reshape`]; [`birth`] comes before the first. [`forest`] tells what stands apart, in a simulation or in any table.
 //!
 //! [`DynamicsPlugin`] registers what they need; whoever builds the tick puts the systems in their phases.
 //!
@@ -16,16 +16,21 @@
 pub mod settings;
 
 pub mod birth;
-pub mod heirs;
-
+pub mod inherit;
 pub mod process;
 pub mod remember;
 
 pub mod measure;
-pub mod repair;
-pub mod reshape;
 
 pub mod forest;
+
+pub mod audit;
+
+pub mod renewal;
+pub mod repair;
+pub mod selection;
+
+pub mod reshape;
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::world::World;
@@ -45,8 +50,15 @@ impl Plugin for DynamicsPlugin {
             .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>())
             .add_kind(Kind::new("mirror").with::<Signal>())
             .add_kind(Kind::new(reshape::COLONY).with::<Signal>().with::<Trait>().recycled());
-        app.add_group_section::<settings::Dynamics>().add_group_section::<settings::Repair>();
-        app.add_section::<settings::SyncInterval>().add_group_section::<settings::Reshape>();
+        app.add_group_section::<settings::Dynamics>()
+            .add_group_section::<settings::Repair>()
+            .add_group_section::<settings::Selection>()
+            .add_group_section::<reshape::Reshape>()
+            .add_section::<settings::AuditInterval>()
+            .add_section::<settings::Audit>()
+            .add_section::<reshape::SyncInterval>();
+        app.init_resource::<audit::Auditor>().save_resource::<audit::Auditor>();
+        app.init_resource::<renewal::Renewals>().save_resource::<renewal::Renewals>();
         app.init_resource::<reshape::ReshapeTotals>().save_resource::<reshape::ReshapeTotals>();
     }
 }
@@ -55,7 +67,9 @@ impl Plugin for DynamicsPlugin {
 pub fn prepare(world: &mut World) {
     world.init_resource::<birth::BirthDraws>();
     world.init_resource::<process::ProcessDraws>();
-    world.init_resource::<repair::RepairDraws>();
+    world.init_resource::<audit::AuditDraws>();
+    world.init_resource::<inherit::RepairDraws>();
+    world.init_resource::<selection::SelectionDraws>();
     world.init_resource::<reshape::ReshapeDraws>();
     world.init_resource::<Replacements>();
 }

@@ -1,4 +1,4 @@
-//! Settings: what a group of blocks says of its dynamics and its repair.
+//! Settings: what a group of blocks says of its dynamics, its repair and its selection, and a scenario of its audit.
 
 use corec_core::section::Section;
 use schemars::JsonSchema;
@@ -33,7 +33,7 @@ impl Section for Dynamics {
     }
 }
 
-fn within_one<const N: usize>(
+pub(crate) fn within_one<const N: usize>(
     shares: [(&'static str, f32); N],
 ) -> Result<(), (&'static str, String, &'static str)> {
     match shares.iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
@@ -52,11 +52,17 @@ pub struct RepairPolicy {
     /// A block with a lower fitness is repaired, 0..=1.
     #[doc(alias = "min_fitness")]
     pub fitness_min: f32,
+    /// Whether a block that an auditor has flagged is renewed: every entity of it.
+    pub on_flag: bool,
+    /// Simulated seconds that pass between two renewals of one block at least, 1e-6..=1e9.
+    pub cooldown: f64,
+    /// The largest share of the run's live entities that is renewed within a cooldown, 0..=1, at least one block: a flag is an opinion.
+    pub rate_max: f32,
 }
 
 impl Default for RepairPolicy {
     fn default() -> Self {
-        Self { fault_ratio_max: 0.05, fitness_min: 0.2 }
+        Self { fault_ratio_max: 0.05, fitness_min: 0.2, on_flag: true, cooldown: 60.0, rate_max: 0.05 }
     }
 }
 
@@ -65,8 +71,8 @@ impl Default for RepairPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Repair(
-    #[serde(with = "repair_or_false")]
-    #[schemars(with = "RepairOrFalse")]
+    #[serde(with = "or_false")]
+    #[schemars(with = "OrFalse<RepairPolicy>")]
     pub Option<RepairPolicy>,
 );
 
@@ -78,299 +84,194 @@ impl Default for Repair {
 
 impl Section for Repair {
     const NAME: &'static str = "repair";
-    const RANGES: &'static [(&'static str, &'static str)] =
-        &[("fault_ratio_max", "within 0..=1"), ("fitness_min", "within 0..=1")];
-
-    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        let policy = self.0.unwrap_or_default();
-        within_one([("fault_ratio_max", policy.fault_ratio_max), ("fitness_min", policy.fitness_min)])
-    }
-}
-
-/// Every how many simulated seconds blocks are reshaped: 3600. `false` in a scenario, for never.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct SyncInterval(
-    #[serde(with = "seconds_or_false")]
-    #[schemars(with = "SecondsOrFalse")]
-    pub Option<f64>,
-);
-
-impl Default for SyncInterval {
-    fn default() -> Self {
-        Self(Some(3600.0))
-    }
-}
-
-impl Section for SyncInterval {
-    const NAME: &'static str = "sync_interval";
-    const RANGES: &'static [(&'static str, &'static str)] = &[("", SECONDS)];
-
-    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        check_seconds(self.0)
-    }
-}
-
-/// What an interval may be.
-const SECONDS: &str = "seconds above 0, at most 1e9, or false for never";
-
-fn check_seconds(seconds: Option<f64>) -> Result<(), (&'static str, String, &'static str)> {
-    match seconds {
-        Some(seconds) if !(seconds > 0.0 && seconds <= 1e9) => Err(("", seconds.to_string(), SECONDS)),
-        _ => Ok(()),
-    }
-}
-
-/// When the blocks of a group are fused, split and grown.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ReshapePolicy {
-    /// A block with a lower fitness is fused with a fit one, 0..=1.
-    pub fitness_min: f32,
-    /// A block with a higher fitness may take another in, 0..=1.
-    pub host_fitness_min: f32,
-    /// Blocks of a group with a higher load are split, 0..=1.
-    pub split_load: f32,
-    /// Only blocks of more entities are split.
-    pub split_entities: u32,
-    /// Blocks of a group with a lower load are grown, 0..=1.
-    pub grow_load: f32,
-    /// Up to so many entities.
-    pub grow_entities: u32,
-}
-
-impl Default for ReshapePolicy {
-    fn default() -> Self {
-        Self {
-            fitness_min: 0.2,
-            host_fitness_min: 0.5,
-            split_load: 0.8,
-            split_entities: 500,
-            grow_load: 0.2,
-            grow_entities: 1000,
-        }
-    }
-}
-
-/// Whether, and when, the blocks of a group are reshaped: an object of limits; `true` for the old program's, `false` for never; null for
-/// those of the kind `colony` alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema)]
-#[schemars(with = "ReshapeSetting")]
-pub enum Reshape {
-    /// If the kind is `colony`.
-    #[default]
-    OfColonies,
-    /// Never.
-    Off,
-    /// By these limits.
-    On(ReshapePolicy),
-}
-
-impl Reshape {
-    /// The limits for a group; none if its blocks are not reshaped.
-    pub fn policy(&self, is_colony: bool) -> Option<ReshapePolicy> {
-        match self {
-            Self::On(policy) => Some(*policy),
-            Self::OfColonies if is_colony => Some(ReshapePolicy::default()),
-            Self::OfColonies | Self::Off => None,
-        }
-    }
-}
-
-impl Section for Reshape {
-    const NAME: &'static str = "reshape";
     const RANGES: &'static [(&'static str, &'static str)] = &[
-        ("", "true, false, null or an object of limits"),
+        ("fault_ratio_max", "within 0..=1"),
         ("fitness_min", "within 0..=1"),
-        ("host_fitness_min", "within 0..=1"),
-        ("split_load", "within 0..=1"),
-        ("grow_load", "within 0..=1"),
-        ("split_entities", "a whole number of at least 1"),
-        ("grow_entities", "a whole number of at least 1"),
+        ("cooldown", SECONDS),
+        ("rate_max", "within 0..=1"),
     ];
 
     fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        let Self::On(policy) = self else { return Ok(()) };
+        let policy = self.0.unwrap_or_default();
         within_one([
+            ("fault_ratio_max", policy.fault_ratio_max),
             ("fitness_min", policy.fitness_min),
-            ("host_fitness_min", policy.host_fitness_min),
-            ("split_load", policy.split_load),
-            ("grow_load", policy.grow_load),
+            ("rate_max", policy.rate_max),
         ])?;
-        for (key, entities) in
-            [("split_entities", policy.split_entities), ("grow_entities", policy.grow_entities)]
-        {
-            if entities == 0 {
-                return Err((key, "0".into(), "a whole number of at least 1"));
-            }
-        }
-        if policy.host_fitness_min < policy.fitness_min {
-            let found = format!("{}, below fitness_min", policy.host_fitness_min);
-            return Err((
-                "host_fitness_min",
-                found,
-                "at least fitness_min: what takes others in is none that must go",
-            ));
-        }
-        Ok(())
+        seconds("cooldown", policy.cooldown)
     }
 }
 
-/// As a scenario has it, for the schema.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "stands for what is read")]
-enum ReshapeSetting {
-    Limits(ReshapePolicy),
-    Switch(bool),
-    Open(()),
+/// How the traits of the fittest spread in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelectionPolicy {
+    /// Share of a block's entities that look at others in a tick, 0..=1.
+    pub rate: f32,
+    /// Largest mutation of a target that is taken over, 0..=1; that of a gain is a quarter of it.
+    pub mutation: f32,
 }
 
-mod policy_or_switch {
-    use std::fmt;
-
-    use serde::de::value::MapAccessDeserializer;
-    use serde::de::{Error, MapAccess, Visitor};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::{Reshape, ReshapePolicy};
-
-    impl Serialize for Reshape {
-        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-            match self {
-                Self::On(policy) => policy.serialize(to),
-                Self::Off => to.serialize_bool(false),
-                Self::OfColonies => to.serialize_unit(),
-            }
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Reshape {
-        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            from.deserialize_any(PolicyOrSwitch)
-        }
-    }
-
-    /// Visits the object in place, so that an error knows which of its keys it is about.
-    struct PolicyOrSwitch;
-
-    impl<'de> Visitor<'de> for PolicyOrSwitch {
-        type Value = Reshape;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("true, false, null or an object of limits")
-        }
-
-        fn visit_bool<E: Error>(self, is_on: bool) -> Result<Reshape, E> {
-            Ok(if is_on { Reshape::On(ReshapePolicy::default()) } else { Reshape::Off })
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Reshape, E> {
-            Ok(Reshape::OfColonies)
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, limits: A) -> Result<Reshape, A::Error> {
-            ReshapePolicy::deserialize(MapAccessDeserializer::new(limits)).map(Reshape::On)
-        }
+impl Default for SelectionPolicy {
+    fn default() -> Self {
+        Self { rate: 0.001, mutation: 0.02 }
     }
 }
 
-/// As a scenario has it, for the schema.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "stands for what is read")]
-enum SecondsOrFalse {
-    Seconds(f64),
-    Off(bool),
+/// How a group of blocks is selected; none, as without the section or with `false`, for not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Selection(
+    #[serde(with = "or_false")]
+    #[schemars(with = "OrFalse<SelectionPolicy>")]
+    pub Option<SelectionPolicy>,
+);
+
+impl Section for Selection {
+    const NAME: &'static str = "selection";
+    const RANGES: &'static [(&'static str, &'static str)] =
+        &[("rate", "within 0..=1"), ("mutation", "within 0..=1")];
+
+    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        let policy = self.0.unwrap_or_default();
+        within_one([("rate", policy.rate), ("mutation", policy.mutation)])
+    }
 }
 
-mod seconds_or_false {
-    use std::fmt;
+/// Simulated seconds between two audits; 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AuditInterval(pub f64);
 
-    use serde::de::{Error, Visitor};
-    use serde::{Deserializer, Serialize, Serializer};
+impl Default for AuditInterval {
+    fn default() -> Self {
+        Self(300.0)
+    }
+}
 
-    pub fn serialize<S: Serializer>(seconds: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
-        match seconds {
-            Some(seconds) => seconds.serialize(to),
-            None => to.serialize_bool(false),
+impl Section for AuditInterval {
+    const NAME: &'static str = "audit_interval";
+    const RANGES: &'static [(&'static str, &'static str)] = &[("", SECONDS_OR_NONE)];
+
+    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        if self.0 == 0.0 || is_seconds(self.0) {
+            return Ok(());
+        }
+        Err(("", self.0.to_string(), SECONDS_OR_NONE))
+    }
+}
+
+/// How blocks are audited.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// The forest's score from which on a block stands apart, 0..=1. One that is as others has some 0.35.
+    pub threshold: f32,
+    /// The score below which it is as others again, 0..=`threshold`.
+    pub leave: f32,
+    /// Audits in a row in which a block must stand apart before it is flagged, 1..=1000.
+    pub hold: u32,
+    /// Audits from which a block's own usual is learned before it is judged, 2..=1000000.
+    pub warm_up: u32,
+    /// Rows of past audits that the forest is grown on, 16..=4000.
+    pub window: u32,
+    /// Trees of the forest, 10..=1000.
+    pub trees: u32,
+    /// Whether the reasons name the entities that are the least like the others of a flagged block.
+    pub entities: bool,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        // 244 rows and the frame's 12 are the 256 of the paper.
+        Self { threshold: 0.5, leave: 0.45, hold: 2, warm_up: 4, window: 244, trees: 100, entities: false }
+    }
+}
+
+impl Section for Audit {
+    const NAME: &'static str = "audit";
+    const RANGES: &'static [(&'static str, &'static str)] = &[
+        ("threshold", "within 0..=1"),
+        ("leave", "within 0..=threshold"),
+        ("hold", "within 1..=1000"),
+        ("warm_up", "within 2..=1000000"),
+        ("window", "within 16..=4000"),
+        ("trees", "within 10..=1000"),
+    ];
+
+    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        within_one([("threshold", self.threshold)])?;
+        if !(0.0..=self.threshold).contains(&self.leave) {
+            return Err(("leave", self.leave.to_string(), "within 0..=threshold"));
+        }
+        let counts = [
+            ("hold", self.hold, 1..=1000, "within 1..=1000"),
+            ("warm_up", self.warm_up, 2..=1_000_000, "within 2..=1000000"),
+            ("window", self.window, 16..=4000, "within 16..=4000"),
+            ("trees", self.trees, 10..=1000, "within 10..=1000"),
+        ];
+        match counts.into_iter().find(|(_, count, allowed, _)| !allowed.contains(count)) {
+            Some((key, count, _, allowed)) => Err((key, count.to_string(), allowed)),
+            None => Ok(()),
         }
     }
+}
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
-        struct NumberOrFalse;
+const SECONDS: &str = "within 1e-6..=1e9 seconds";
+pub(crate) const SECONDS_OR_NONE: &str = "0, or within 1e-6..=1e9 seconds";
 
-        impl Visitor<'_> for NumberOrFalse {
-            type Value = Option<f64>;
+pub(crate) fn is_seconds(found: f64) -> bool {
+    (1e-6..=1e9).contains(&found)
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(super::SECONDS)
-            }
-
-            fn visit_bool<E: Error>(self, is_on: bool) -> Result<Self::Value, E> {
-                if is_on { Err(E::invalid_value(serde::de::Unexpected::Bool(true), &self)) } else { Ok(None) }
-            }
-
-            fn visit_f64<E: Error>(self, seconds: f64) -> Result<Self::Value, E> {
-                Ok(Some(seconds))
-            }
-
-            fn visit_u64<E: Error>(self, seconds: u64) -> Result<Self::Value, E> {
-                Ok(Some(seconds as f64))
-            }
-
-            fn visit_i64<E: Error>(self, seconds: i64) -> Result<Self::Value, E> {
-                Ok(Some(seconds as f64))
-            }
-        }
-
-        from.deserialize_any(NumberOrFalse)
-    }
+fn seconds(key: &'static str, found: f64) -> Result<(), (&'static str, String, &'static str)> {
+    if is_seconds(found) { Ok(()) } else { Err((key, found.to_string(), SECONDS)) }
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum RepairOrFalse {
-    Policy(RepairPolicy),
+enum OrFalse<T> {
+    Policy(T),
     Off(bool),
 }
 
-mod repair_or_false {
+mod or_false {
     use std::fmt;
+    use std::marker::PhantomData;
 
     use serde::de::value::MapAccessDeserializer;
     use serde::de::{Error, MapAccess, Visitor};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::RepairPolicy;
-
-    pub fn serialize<S: Serializer>(policy: &Option<RepairPolicy>, to: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer, T: Serialize>(policy: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
         match policy {
             Some(policy) => policy.serialize(to),
             None => to.serialize_bool(false),
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RepairPolicy>, D::Error> {
-        from.deserialize_any(PolicyOrFalse)
+    pub fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+        from: D,
+    ) -> Result<Option<T>, D::Error> {
+        from.deserialize_any(PolicyOrFalse(PhantomData))
     }
 
     /// Visits the object in place, so that an error knows which of its keys it is about.
-    struct PolicyOrFalse;
+    struct PolicyOrFalse<T>(PhantomData<T>);
 
-    impl<'de> Visitor<'de> for PolicyOrFalse {
-        type Value = Option<RepairPolicy>;
+    impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for PolicyOrFalse<T> {
+        type Value = Option<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("false or an object of limits")
         }
 
         fn visit_bool<E: Error>(self, is_on: bool) -> Result<Self::Value, E> {
-            Ok(is_on.then(RepairPolicy::default))
+            Ok(is_on.then(T::default))
         }
 
         fn visit_map<A: MapAccess<'de>>(self, limits: A) -> Result<Self::Value, A::Error> {
-            RepairPolicy::deserialize(MapAccessDeserializer::new(limits)).map(Some)
+            T::deserialize(MapAccessDeserializer::new(limits)).map(Some)
         }
     }
 }

@@ -16,7 +16,7 @@ use corec_core::phase::{Close, Owner, Phase};
 use corec_core::replace::replace;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::store::{Batch, RunRecord};
-use corec_dynamics::{DynamicsPlugin, birth, measure, process, remember, repair, reshape};
+use corec_dynamics::{DynamicsPlugin, audit, birth, measure, process, remember, repair, reshape, selection};
 use corec_telemetry::feed::{self, Feed};
 use corec_telemetry::{TelemetryPlugin, row_forest, scores, twin};
 
@@ -49,7 +49,13 @@ impl Plugin for CorecPlugin {
             scores::report,
         )
             .chain();
-        let repair = (repair::repair, replace, reshape::reshape.run_if(reshape::is_due)).chain();
+        let repair = (
+            repair::repair,
+            replace,
+            selection::select.run_if(selection::is_on),
+            reshape::reshape.run_if(reshape::is_due),
+        )
+            .chain();
         let publish = (
             publish::watch,
             frames::publish_frames.run_if(frames::is_frame_due),
@@ -61,6 +67,7 @@ impl Plugin for CorecPlugin {
             ingest.in_set(Phase::Ingest),
             process.in_set(Phase::Process),
             measure.in_set(Phase::Measure),
+            audit::audit.in_set(Phase::Audit),
             repair.in_set(Phase::Repair),
             publish.in_set(Phase::Publish),
         );

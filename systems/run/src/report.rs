@@ -73,7 +73,9 @@ fn amounts(s: &Summary, text: &mut Lines) {
 /// What happened to the entities.
 fn events(s: &Summary, text: &mut Lines) {
     if let (Some(start), Some(end)) = (s.fitness_start, s.fitness_end) {
-        text.line("fitness", format!("{start:.4} at the start, {end:.4} at the end"));
+        let gain = s.fitness_gain_per_1000_ticks;
+        let gain = gain.map(|gain| format!(", {gain:+.4} in 1000 ticks")).unwrap_or_default();
+        text.line("fitness", format!("{start:.4} at the start, {end:.4} at the end{gain}"));
     }
     text.line(
         "events",

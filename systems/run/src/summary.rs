@@ -106,6 +106,8 @@ pub struct Summary {
     pub fitness_start: Option<f64>,
     /// Mean fitness over live entities after the last Measure.
     pub fitness_end: Option<f64>,
+    /// How much mean fitness has risen in a thousand ticks, on average since the first Measure; null as they are.
+    pub fitness_gain_per_1000_ticks: Option<f64>,
     /// Entities that became inactive.
     pub faults: u64,
     /// Entities that were repaired.
@@ -209,6 +211,7 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         bytes_per_entity: bytes_per_entity(peak, population.live()),
         fitness_start: totals.fitness_start,
         fitness_end: totals.fitness_end,
+        fitness_gain_per_1000_ticks: fitness_gain(&totals, ticks),
         faults: totals.faults,
         repairs: totals.repairs,
         reshapes: world
@@ -245,6 +248,13 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         interrupted_by: None,
         error: None,
     }
+}
+
+/// What mean fitness has gained in a thousand ticks, after `ticks` of them.
+fn fitness_gain(totals: &Totals, ticks: u64) -> Option<f64> {
+    let gained = totals.fitness_end? - totals.fitness_start?;
+    // The first of them measured where it starts.
+    (ticks > 1).then(|| gained * 1000.0 / (ticks - 1) as f64)
 }
 
 fn bytes_per_entity(peak: u64, live: u64) -> Option<f64> {

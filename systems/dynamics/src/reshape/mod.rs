@@ -7,6 +7,8 @@
 //! whose entities together the fittest live on, as many as fit; a load above 0.8 splits a block of more than 500 entities; a load below 0.2 grows one of
 //! fewer than 1000, by copies of the fittest of four, with a small mutation. A block is changed in one way at a time, fusing first.
 
+mod settings;
+
 mod plan;
 
 use std::collections::BTreeMap;
@@ -31,8 +33,9 @@ use serde::{Deserialize, Serialize};
 
 use plan::{Decision, Facts, change, decide, ranks};
 
-use crate::heirs::mutated;
-use crate::settings::{Reshape, SyncInterval};
+use crate::inherit::{MUTATION, mutated};
+
+pub use settings::{Reshape, ReshapePolicy, SyncInterval};
 
 /// The built-in kind whose blocks are reshaped. Those of a plugin's kind live and die as the plugin says, unless their group asks for more.
 pub const COLONY: &str = "colony";
@@ -79,10 +82,8 @@ pub fn is_due(
     scenario: Res<RunScenario>,
     interval: Res<ScenarioSettings<SyncInterval>>,
 ) -> bool {
-    let seconds = interval.0.unwrap_or_default().0;
-    seconds.is_some_and(|seconds| {
-        (tick.0 + 1).is_multiple_of(seconds_to_ticks(seconds, scenario.0.tick_seconds))
-    })
+    let SyncInterval(seconds) = interval.0.unwrap_or_default();
+    seconds > 0.0 && (tick.0 + 1).is_multiple_of(seconds_to_ticks(seconds, scenario.0.tick_seconds))
 }
 
 type RowsToRank = Blocks<'static, 'static, (&'static StableId, &'static Health, &'static Signal)>;
@@ -232,7 +233,7 @@ fn mutate(blocks: Blocks<(&StableId, &mut Trait)>, reshaped: &Reshaped, draws: &
         let Some(first) = first_new.get(&view.id()) else { return };
         let first = *first as usize;
         for (id, inherited) in ids[first..].iter().zip(&mut traits[first..]) {
-            *inherited = mutated(*inherited, draws.words(id.0, tick, 1));
+            *inherited = mutated(*inherited, draws.words(id.0, tick, 1), MUTATION);
         }
     });
 }

@@ -7,8 +7,8 @@ use corec_core::column::{Health, Signal, StableId};
 use corec_core::reshape::Change;
 use corec_core::rng::{Draws, below};
 
-use crate::heirs::CANDIDATES;
-use crate::settings::ReshapePolicy;
+use super::settings::ReshapePolicy;
+use crate::inherit::CANDIDATES;
 
 /// A block as the rules see it.
 #[derive(Clone, Debug)]

@@ -1,0 +1,184 @@
+//! Settings: when, and by which limits, blocks are reshaped.
+
+use corec_core::section::Section;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{SECONDS_OR_NONE, is_seconds, within_one};
+
+/// Simulated seconds between two reshapings; 0 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct SyncInterval(pub f64);
+
+impl Default for SyncInterval {
+    fn default() -> Self {
+        Self(3600.0)
+    }
+}
+
+impl Section for SyncInterval {
+    const NAME: &'static str = "sync_interval";
+    const RANGES: &'static [(&'static str, &'static str)] = &[("", SECONDS_OR_NONE)];
+
+    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        if self.0 == 0.0 || is_seconds(self.0) {
+            return Ok(());
+        }
+        Err(("", self.0.to_string(), SECONDS_OR_NONE))
+    }
+}
+
+/// When the blocks of a group are fused, split and grown.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReshapePolicy {
+    /// A block with a lower fitness is fused with a fit one, 0..=1.
+    pub fitness_min: f32,
+    /// A block with a higher fitness may take another in, 0..=1.
+    pub host_fitness_min: f32,
+    /// Blocks of a group with a higher load are split, 0..=1.
+    pub split_load: f32,
+    /// Only blocks of more entities are split.
+    pub split_entities: u32,
+    /// Blocks of a group with a lower load are grown, 0..=1.
+    pub grow_load: f32,
+    /// Up to so many entities.
+    pub grow_entities: u32,
+}
+
+impl Default for ReshapePolicy {
+    fn default() -> Self {
+        Self {
+            fitness_min: 0.2,
+            host_fitness_min: 0.5,
+            split_load: 0.8,
+            split_entities: 500,
+            grow_load: 0.2,
+            grow_entities: 1000,
+        }
+    }
+}
+
+/// Whether, and when, the blocks of a group are reshaped: an object of limits; `true` for the old program's, `false` for never; null for
+/// those of the kind `colony` alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema)]
+#[schemars(with = "ReshapeSetting")]
+pub enum Reshape {
+    /// If the kind is `colony`.
+    #[default]
+    OfColonies,
+    /// Never.
+    Off,
+    /// By these limits.
+    On(ReshapePolicy),
+}
+
+impl Reshape {
+    /// The limits for a group; none if its blocks are not reshaped.
+    pub fn policy(&self, is_colony: bool) -> Option<ReshapePolicy> {
+        match self {
+            Self::On(policy) => Some(*policy),
+            Self::OfColonies if is_colony => Some(ReshapePolicy::default()),
+            Self::OfColonies | Self::Off => None,
+        }
+    }
+}
+
+impl Section for Reshape {
+    const NAME: &'static str = "reshape";
+    const RANGES: &'static [(&'static str, &'static str)] = &[
+        ("", "true, false, null or an object of limits"),
+        ("fitness_min", "within 0..=1"),
+        ("host_fitness_min", "within 0..=1"),
+        ("split_load", "within 0..=1"),
+        ("grow_load", "within 0..=1"),
+        ("split_entities", "a whole number of at least 1"),
+        ("grow_entities", "a whole number of at least 1"),
+    ];
+
+    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        let Self::On(policy) = self else { return Ok(()) };
+        within_one([
+            ("fitness_min", policy.fitness_min),
+            ("host_fitness_min", policy.host_fitness_min),
+            ("split_load", policy.split_load),
+            ("grow_load", policy.grow_load),
+        ])?;
+        for (key, entities) in
+            [("split_entities", policy.split_entities), ("grow_entities", policy.grow_entities)]
+        {
+            if entities == 0 {
+                return Err((key, "0".into(), "a whole number of at least 1"));
+            }
+        }
+        if policy.host_fitness_min < policy.fitness_min {
+            let found = format!("{}, below fitness_min", policy.host_fitness_min);
+            return Err((
+                "host_fitness_min",
+                found,
+                "at least fitness_min: what takes others in is none that must go",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// As a scenario has it, for the schema.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "stands for what is read")]
+enum ReshapeSetting {
+    Limits(ReshapePolicy),
+    Switch(bool),
+    Open(()),
+}
+
+mod policy_or_switch {
+    use std::fmt;
+
+    use serde::de::value::MapAccessDeserializer;
+    use serde::de::{Error, MapAccess, Visitor};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Reshape, ReshapePolicy};
+
+    impl Serialize for Reshape {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            match self {
+                Self::On(policy) => policy.serialize(to),
+                Self::Off => to.serialize_bool(false),
+                Self::OfColonies => to.serialize_unit(),
+            }
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Reshape {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            from.deserialize_any(PolicyOrSwitch)
+        }
+    }
+
+    /// Visits the object in place, so that an error knows which of its keys it is about.
+    struct PolicyOrSwitch;
+
+    impl<'de> Visitor<'de> for PolicyOrSwitch {
+        type Value = Reshape;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true, false, null or an object of limits")
+        }
+
+        fn visit_bool<E: Error>(self, is_on: bool) -> Result<Reshape, E> {
+            Ok(if is_on { Reshape::On(ReshapePolicy::default()) } else { Reshape::Off })
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Reshape, E> {
+            Ok(Reshape::OfColonies)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, limits: A) -> Result<Reshape, A::Error> {
+            ReshapePolicy::deserialize(MapAccessDeserializer::new(limits)).map(Reshape::On)
+        }
+    }
+}

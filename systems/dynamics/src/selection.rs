@@ -1,0 +1,103 @@
+//! Selection: the traits of the fittest spread in a block.
+//!
+//! In each tick a few entities of a block look at four others that are active, and take the `Trait` of the fittest of them, with a small
+//! mutation, if that one is fitter than themselves. Reads `StableId`, `Health`, `Signal`. Writes `Trait`: values follow by themselves. Runs in
+//! `Phase::Repair`, after repair, in groups with the section `selection`.
+
+use bevy_ecs::prelude::*;
+use corec_core::blocks::Blocks;
+use corec_core::column::{Health, Signal, StableId, Trait};
+use corec_core::rng::{Draws, below, unit};
+use corec_core::section::GroupSettings;
+use corec_core::simulation::RunScenario;
+use corec_core::units::Tick;
+
+use crate::inherit::{CANDIDATES, fittest, mutated};
+use crate::settings::{Selection, SelectionPolicy};
+
+/// How often a candidate that is not active, or the entity itself, is drawn again.
+const TRIES: u16 = 4;
+
+/// The draws of selection: those of a block choose its entities, those of an entity its candidates, then the mutation.
+#[derive(Resource, Clone, Copy)]
+pub struct SelectionDraws {
+    blocks: Draws,
+    entities: Draws,
+}
+
+impl FromWorld for SelectionDraws {
+    fn from_world(world: &mut World) -> Self {
+        let seed = world.resource::<RunScenario>().0.seed;
+        Self { blocks: Draws::new(seed, "selection"), entities: Draws::new(seed, "selection candidates") }
+    }
+}
+
+/// Whether any group is selected.
+pub fn is_on(settings: Res<GroupSettings<Selection>>) -> bool {
+    settings.iter().any(|selection| selection.0.is_some())
+}
+
+/// Selects in every block whose group says so.
+pub fn select(
+    blocks: Blocks<(&StableId, &Health, &Signal, &mut Trait)>,
+    settings: Res<GroupSettings<Selection>>,
+    draws: Res<SelectionDraws>,
+    tick: Res<Tick>,
+) {
+    blocks.par_for_each_block(|view, (ids, healths, signals, traits)| {
+        if let Some(policy) = settings.of(view.group_id()).0 {
+            select_kernel(&policy, &draws, view.id().0, tick.0, ids, healths, signals, traits);
+        }
+    });
+}
+
+/// Selects in one block.
+#[expect(clippy::too_many_arguments, reason = "its columns, and what is drawn by")]
+fn select_kernel(
+    policy: &SelectionPolicy,
+    draws: &SelectionDraws,
+    block: u32,
+    tick: u64,
+    ids: &[StableId],
+    healths: &[Health],
+    signals: &[Signal],
+    traits: &mut [Trait],
+) {
+    let live = ids.len() as u32;
+    let wanted = policy.rate * live as f32;
+    // The rest of a whole entity is a chance of one.
+    let by_chance = unit(draws.blocks.words(u64::from(block), tick, 0)[0]) < wanted - wanted.floor();
+    let count = wanted as u32 + u32::from(by_chance);
+    for at in 0..count {
+        // Two draws of one tick have their place in a draw's 16 bits, the others in the id's upper half.
+        let id = u64::from(at) << 32 | u64::from(block);
+        let row = below(draws.blocks.words(id, tick, 1)[0], live) as usize;
+        if !healths[row].is_active() {
+            continue;
+        }
+        let Some(candidates) = candidates(&draws.entities, ids[row], tick, row, healths) else { continue };
+        let parent = fittest(candidates, ids, signals);
+        if signals[parent].value > signals[row].value {
+            traits[row] =
+                mutated(traits[parent], draws.entities.words(ids[row].0, tick, TRIES), policy.mutation);
+        }
+    }
+}
+
+/// Four active rows other than `row`, any as likely as any other, one may come twice; none where they are too few to be found.
+fn candidates(
+    draws: &Draws,
+    id: StableId,
+    tick: u64,
+    row: usize,
+    healths: &[Health],
+) -> Option<[usize; CANDIDATES]> {
+    let words = (0..TRIES).flat_map(|draw| draws.words(id.0, tick, draw));
+    let rows = words.map(|word| below(word, healths.len() as u32) as usize);
+    let mut active = rows.filter(|other| *other != row && healths[*other].is_active());
+    let mut found = [0; CANDIDATES];
+    for place in &mut found {
+        *place = active.next()?;
+    }
+    Some(found)
+}
