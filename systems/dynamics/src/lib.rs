@@ -1,5 +1,5 @@
 //! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`repair`];
-//! [`birth`] comes before the first. [`forest`] tells what stands apart, in a simulation or in any table.
+//! [`birth`] comes before the first. [`chaos`] injects faults between them. [`forest`] tells what stands apart, in a simulation or in any table.
 //!
 //! [`DynamicsPlugin`] registers what they need; whoever builds the tick puts the systems in their phases.
 //!
@@ -22,11 +22,14 @@ pub mod remember;
 pub mod measure;
 pub mod repair;
 
+pub mod chaos;
+
 pub mod forest;
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::world::World;
 use corec_core::column::{Signal, Trait};
+use corec_core::digest::SaveResource;
 use corec_core::kind::{AddKind, Kind};
 use corec_core::replace::Replacements;
 use corec_core::section::AddSection;
@@ -40,6 +43,7 @@ impl Plugin for DynamicsPlugin {
         app.add_kind(Kind::new("cell").with::<Signal>().with::<Trait>())
             .add_kind(Kind::new("full").with::<Signal>().with::<Trait>().with::<remember::Traces>())
             .add_kind(Kind::new("mirror").with::<Signal>());
+        app.add_section::<chaos::Chaos>().save_resource::<chaos::Ledger>();
         app.add_group_section::<settings::Dynamics>().add_group_section::<settings::Repair>();
     }
 }
@@ -50,4 +54,5 @@ pub fn prepare(world: &mut World) {
     world.init_resource::<process::ProcessDraws>();
     world.init_resource::<repair::RepairDraws>();
     world.init_resource::<Replacements>();
+    chaos::prepare(world);
 }
