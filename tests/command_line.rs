@@ -87,7 +87,7 @@ fn bad_usage_is_refused_before_anything_is_made() {
         fs::write(at.join(name), text).unwrap();
         at.join(name).to_str().unwrap().to_string()
     };
-    refused(at, &["run", "ecosistem"], "one of: ecosystem, full-rows, telemetry");
+    refused(at, &["run", "ecosistem"], "one of: ecosystem, chaos, full-rows, telemetry");
     refused(at, &["run", "--entities", "lots"], "such as 250000, 10k or 1M");
     refused(at, &["run", "--entities", "2"], "at least 3");
     refused(at, &["run", "--ticks", "0"], "ticks: found 0, must be at least 1");
@@ -220,7 +220,10 @@ fn a_signal_ends_the_run_after_its_tick_with_everything_flushed() {
 fn scenarios_and_schema_can_be_read_by_programs_and_used() {
     let folder = tempfile::tempdir().unwrap();
     let list = String::from_utf8(corec(folder.path(), &["scenarios"]).stdout).unwrap();
-    assert!(["ecosystem", "full-rows", "telemetry"].iter().all(|name| list.contains(name)), "{list}");
+    assert!(
+        ["ecosystem", "chaos", "full-rows", "telemetry"].iter().all(|name| list.contains(name)),
+        "{list}"
+    );
     let text = corec(folder.path(), &["scenarios", "ecosystem"]).stdout;
     fs::write(folder.path().join("mine.json"), text).unwrap();
     let mine = json(folder.path(), &["run", "mine.json", "--entities", "5k", "--ticks", "20"], 0);

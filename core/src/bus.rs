@@ -131,6 +131,9 @@ pub enum BusError {
     /// A stream is read that nobody has subscribed to.
     #[error("stream '{0}': is polled, must be subscribed to first")]
     NotSubscribed(String),
+    /// An entry is to be put on a stream in the name of someone outside.
+    #[error("bus: takes entries in the name of others only in memory")]
+    NotPlanted,
     /// The lane's limits are reached: what is sent can't be kept any longer.
     #[error("bus: {0}")]
     Lane(String),
@@ -168,6 +171,14 @@ pub trait Bus: Send + Sync {
     /// See [`BusError`].
     fn publish(&mut self, stream: &str, id: OutputId, data: &[u8]) -> Result<(), BusError>;
 
+    /// Puts an entry on a stream as someone outside would: it is none of the run's own. Where that can't be had, it is an error.
+    ///
+    /// # Errors
+    /// A bus that takes no entries in the name of others; see [`BusError`].
+    fn plant(&mut self, _stream: &str, _data: &[u8]) -> Result<(), BusError> {
+        Err(BusError::NotPlanted)
+    }
+
     /// Gives what waits until the far side, or the disk, has all that was sent so far: a snapshot counts on it.
     fn keep(&mut self) -> Kept;
 
@@ -191,6 +202,11 @@ pub struct RunBus {
     first: u64,
 }
 
+/// Entries that are put on the run's input stream in the tick in hand as if they came from outside, before it is read: what a run
+/// does to itself on purpose. Nothing of them is saved: they come with the tick, or from the journal.
+#[derive(Resource, Debug, Default)]
+pub struct Planted(pub Vec<Vec<u8>>);
+
 /// Where the numbers begin of what a run says at its end: in the tick that would have been next, which a run that goes on has too.
 const AT_THE_END: u64 = 1 << 63;
 
@@ -211,11 +227,26 @@ impl RunBus {
     /// # Errors
     /// See [`BusError`].
     pub fn poll(&mut self, stream: &str, from: Cursor, max: usize) -> Result<Polled, BusError> {
+        self.subscribe(stream, from)?;
+        self.bus.poll(stream, max)
+    }
+
+    /// As [`Bus::plant`], on a stream that is read from the entry after `from` on.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub fn plant(&mut self, stream: &str, from: Cursor, data: &[u8]) -> Result<(), BusError> {
+        // First, so that a stream which begins with this goes on with the numbers that the reader has had.
+        self.subscribe(stream, from)?;
+        self.bus.plant(stream, data)
+    }
+
+    fn subscribe(&mut self, stream: &str, from: Cursor) -> Result<(), BusError> {
         if !self.subscribed.contains(stream) {
             self.bus.subscribe(stream, from)?;
             self.subscribed.insert(stream.into());
         }
-        self.bus.poll(stream, max)
+        Ok(())
     }
 
     /// As [`Bus::done`].

@@ -9,4 +9,5 @@ pub const REGISTRY: &[Registered] = &[
     Registered::of::<alerts::BlockAlerts>(),
     Registered::of::<analyzer::Analyzer>(),
     Registered::of::<communicator::Communicator>(),
+    Registered::of::<saboteur::Saboteur>(),
 ];

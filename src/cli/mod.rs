@@ -1,9 +1,11 @@
 //! Subcommands, and what they have in common: logs, exit codes.
 
 mod inspect;
+mod plot;
 mod progress;
 
 mod ask;
+mod chaos;
 mod diff;
 mod doctor;
 mod feed;
@@ -50,6 +52,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(Box<run::RunArgs>),
+    Chaos(chaos::ChaosArgs),
     Verify(verify::VerifyArgs),
     Replay(replay::ReplayArgs),
     Fork(fork::ForkArgs),
@@ -81,6 +84,7 @@ pub fn main(started: Instant) -> ExitCode {
     let done = match cli.command.unwrap_or_else(|| Command::Run(Box::new(run::RunArgs::parse_from(["run"]))))
     {
         Command::Run(args) => run::main(*args, started, stop),
+        Command::Chaos(args) => chaos::main(&args, started, stop),
         Command::Verify(args) => verify::main(&args, stop),
         Command::Replay(args) => replay::main(&args, stop),
         Command::Fork(args) => fork::main(&args, stop),

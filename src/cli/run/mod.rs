@@ -1,5 +1,7 @@
 //! `corec run`: a scenario, what the flags change of it, a progress bar, a summary.
 
+mod study;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -28,6 +30,7 @@ use super::progress::Bar;
   corec run --entities 10M --ticks 100 --load 1   ten times as many, all of them every tick
   corec run telemetry --input machine.csv.gz      replay a table and score its rows
   corec run telemetry --bus redis://localhost     rows as they come on the stream `telemetry`: corec feed --help
+  corec run chaos --plot chaos.svg                faults by seed, who noticed, what repair saved: corec chaos --help
   corec run --snapshot-interval 100               ready for a kill at any tick; then: corec run --restore runs/0001
   corec run my-scenario.json --json | jq .state_digest")]
 pub struct RunArgs {
@@ -128,6 +131,10 @@ pub struct RunArgs {
     #[arg(long)]
     journal_sync: bool,
 
+    /// A figure of a scenario with chaos: fitness and faults over time, with and without repair, and what went wrong when. SVG
+    #[arg(long, value_name = "FILE.svg", value_parser = super::path())]
+    plot: Option<PathBuf>,
+
     /// Kill the process before this tick, for `corec verify --kill`
     #[arg(long, value_name = "TICK", hide = true)]
     kill_at: Option<u64>,
@@ -202,6 +209,8 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
         }
     };
     let plugins = if args.plugins_read_only { plugins.read_only() } else { plugins };
+    study::check(&scenario, args.plot.as_deref())?;
+    let study = study::AfterRun { scenario: scenario.clone(), plugins: plugins.clone(), plot: args.plot };
     let app = plugins.app(&mut scenario);
     let mut bar = Bar::new("ticks", args.quiet || args.json);
     let mut plan = RunPlan::new(scenario, started);
@@ -229,6 +238,7 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
         bar.tell(p.ticks, p.of, p.seconds, || format!("{rate:.1} ticks/s, {} MB", rss_bytes() / 1_000_000));
     })?;
     bar.finish();
+    let summary = study.add_to(summary, stop, started, args.quiet || args.json)?;
     let printed = if args.json {
         let json = serde_json::to_string(&summary).expect("a summary is text and numbers");
         super::print(&format!("{json}\n"))

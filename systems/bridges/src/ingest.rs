@@ -2,11 +2,12 @@
 //!
 //! A record v1 names an entity by the low 32 bits of its stable id and sets its value and whether it is active. A frame, as another
 //! instance publishes its blocks, sets the values of all its entities that live here. One that can't be read, names no live entity or
-//! carries no number is counted and left out, and the first of a tick are told of on the stream `INPUT_dead`. Runs in `Phase::Ingest`, with the world to itself, and only when the scenario names an
-//! `input_stream`.
+//! carries no number is counted and left out, and the first of a tick are told of on the stream `INPUT_dead`; many in one tick raise the alert `messages_refused`, which ends when
+//! it has been calm for a while. Runs in `Phase::Ingest`, with the world to itself, and only when the scenario names an `input_stream`.
 
 use bevy_ecs::prelude::*;
-use corec_core::bus::{BusError, Cursor, Entry, Polled, RunBus};
+use corec_core::alert::Alerts;
+use corec_core::bus::{BusError, Cursor, Entry, Planted, Polled, RunBus};
 use corec_core::column::{Health, Signal, StableId};
 use corec_core::digest::Saved;
 use corec_core::journal::{Input, Journal};
@@ -28,6 +29,31 @@ const LETTER_BYTES: usize = 64;
 /// Bytes of messages in one record of the journal, below what that may have.
 const PART_BYTES_MAX: usize = 8 << 20;
 
+/// The alert of a flood of messages that could not be applied.
+pub const REFUSED_ALERT: &str = "messages_refused";
+/// So many in a tick are a flood: some bad ones come on any stream, and are told of on `INPUT_dead`.
+const FLOOD_MIN: u64 = 100;
+/// Ticks without a flood after which it is over, so that one that comes in gusts is one event.
+const CALM_TICKS: u64 = 10;
+/// How urgent it is.
+const FLOOD_SEVERITY: u8 = 2;
+
+/// The flood of refused messages that is going on.
+#[derive(Resource, Default, Serialize, Deserialize)]
+pub struct RefusedFlood {
+    /// The last tick that had too many; none while the alert is not up.
+    last: Option<u64>,
+}
+
+impl Saved for RefusedFlood {
+    const NAME: &'static str = "refused_flood";
+    const SINCE: u16 = 4;
+
+    fn is_part(&self) -> bool {
+        self.last.is_some()
+    }
+}
+
 /// How far the input stream has been read.
 #[derive(Resource, Default, Serialize, Deserialize)]
 pub struct InputCursor(Cursor);
@@ -39,19 +65,57 @@ impl Saved for InputCursor {
 /// Applies the messages that wait.
 pub fn ingest(world: &mut World) {
     let Some(stream) = world.resource::<RunScenario>().0.input_stream.clone() else { return };
+    let refused_before = world.resource::<Totals>().messages_refused;
+    take_in(world, &stream);
+    let refused = world.resource::<Totals>().messages_refused - refused_before;
+    tell_of_flood(world, &stream, refused);
+}
+
+/// Applies what the journal has of this tick, or else what waits on the stream.
+fn take_in(world: &mut World, stream: &str) {
+    let planted = std::mem::take(&mut world.resource_mut::<Planted>().0);
     let tick = world.resource::<Tick>().0;
     let is_entries: fn(&Input) -> bool = |input| matches!(input, Input::Entries { .. });
     let mut is_recorded = world.resource::<Journal>().is_replaying();
     while let Some(part) = world.resource_mut::<Journal>().replay(tick, is_entries) {
         is_recorded = true;
-        apply_all(world, &stream, &part);
+        apply_all(world, stream, &part);
     }
     if is_recorded {
+        // What was planted in this tick is in the journal.
         return;
     }
-    match read(world, &stream) {
-        Ok(parts) => parts.iter().for_each(|part| apply_all(world, &stream, part)),
+    match plant(world, stream, &planted).and_then(|()| read(world, stream)) {
+        Ok(parts) => parts.iter().for_each(|part| apply_all(world, stream, part)),
         Err(error) => world.resource_mut::<Ending>().fail(error),
+    }
+}
+
+/// Puts entries on the stream that someone outside could have.
+fn plant(world: &mut World, stream: &str, entries: &[Vec<u8>]) -> Result<(), BusError> {
+    let from = world.resource::<InputCursor>().0;
+    let mut bus = world.resource_mut::<RunBus>();
+    entries.iter().try_for_each(|entry| bus.plant(stream, from, entry))
+}
+
+/// Raises the alert of a flood of `refused` messages, and ends it when it has been calm.
+fn tell_of_flood(world: &mut World, stream: &str, refused: u64) {
+    let (tick, last) = (world.resource::<Tick>().0, world.resource::<RefusedFlood>().last);
+    let next = match last {
+        _ if refused >= FLOOD_MIN => {
+            let (value, severity) = (refused as f64, FLOOD_SEVERITY);
+            let mut alerts = world.resource_mut::<Alerts>();
+            alerts.publish("", REFUSED_ALERT, stream, value, severity, tick);
+            Some(tick)
+        }
+        Some(last) if tick - last >= CALM_TICKS => {
+            world.resource_mut::<Alerts>().clear("", REFUSED_ALERT, stream, refused as f64, tick);
+            None
+        }
+        other => other,
+    };
+    if next != last {
+        world.resource_mut::<RefusedFlood>().last = next;
     }
 }
 

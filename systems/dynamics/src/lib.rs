@@ -1,5 +1,6 @@
 //! Built-in behaviour, one file a system. A tick reads from top to bottom: [`process`], [`remember`], [`measure`], [`audit`],
-//! [`repair`], [`selection`], [`reshape`]; [`birth`] comes before the first. [`forest`] tells what stands apart, in a simulation or in any table.
+//! [`repair`], [`selection`], [`reshape`]; [`birth`] comes before the first, and [`chaos`] injects faults between them. [`forest`] tells what
+//! stands apart, in a simulation or in any table.
 //!
 //! [`DynamicsPlugin`] registers what they need; whoever builds the tick puts the systems in their phases.
 //!
@@ -21,6 +22,8 @@ pub mod process;
 pub mod remember;
 
 pub mod measure;
+
+pub mod chaos;
 
 pub mod forest;
 
@@ -60,6 +63,7 @@ impl Plugin for DynamicsPlugin {
         app.init_resource::<audit::Auditor>().save_resource::<audit::Auditor>();
         app.init_resource::<renewal::Renewals>().save_resource::<renewal::Renewals>();
         app.init_resource::<reshape::ReshapeTotals>().save_resource::<reshape::ReshapeTotals>();
+        app.add_section::<chaos::Chaos>().save_resource::<chaos::Ledger>();
     }
 }
 
@@ -72,4 +76,5 @@ pub fn prepare(world: &mut World) {
     world.init_resource::<selection::SelectionDraws>();
     world.init_resource::<reshape::ReshapeDraws>();
     world.init_resource::<Replacements>();
+    chaos::prepare(world);
 }

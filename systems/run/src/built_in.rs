@@ -2,20 +2,22 @@
 
 use bevy_app::{App, Plugin, Startup, Update};
 use bevy_ecs::schedule::IntoScheduleConfigs;
+use bevy_ecs::schedule::common_conditions::resource_exists;
 use bevy_ecs::system::Res;
 use bevy_ecs::world::World;
 use corec_api::channels;
 use corec_bridges::bus::MemoryBus;
-use corec_bridges::ingest::{self, InputCursor};
+use corec_bridges::ingest::{self, InputCursor, RefusedFlood};
 use corec_bridges::store::{MemoryStore, StoreLane};
 use corec_bridges::{frames, publish};
-use corec_core::bus::RunBus;
+use corec_core::bus::{Planted, RunBus};
 use corec_core::digest::SaveResource;
 use corec_core::observers;
 use corec_core::phase::{Close, Owner, Phase};
 use corec_core::replace::replace;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::store::{Batch, RunRecord};
+use corec_dynamics::chaos::{self, Ledger};
 use corec_dynamics::{DynamicsPlugin, audit, birth, measure, process, remember, repair, reshape, selection};
 use corec_telemetry::feed::{self, Feed};
 use corec_telemetry::{TelemetryPlugin, row_forest, scores, twin};
@@ -31,17 +33,25 @@ impl Plugin for CorecPlugin {
         observers::watch(app.world_mut());
         app.add_plugins((DynamicsPlugin, TelemetryPlugin));
         app.init_resource::<InputCursor>().save_resource::<InputCursor>();
-        app.init_resource::<Batch>();
+        app.init_resource::<RefusedFlood>().save_resource::<RefusedFlood>();
+        app.init_resource::<Batch>().init_resource::<Planted>();
         channels::prepare(app);
         let start = (corec_dynamics::prepare, connect, (birth::birth, twin::assign)).chain();
         app.add_systems(Startup, start.in_set(Owner::BuiltIn));
         let ingest = (
             channels::deliver.run_if(channels::are_any),
             feed::take_row,
+            chaos::flood.run_if(resource_exists::<Ledger>),
             ingest::ingest.run_if(takes_messages),
         )
             .chain();
-        let process = (process::process, remember::remember, twin::follow).chain();
+        let process = (
+            process::process,
+            remember::remember,
+            twin::follow,
+            chaos::inject.run_if(resource_exists::<Ledger>),
+        )
+            .chain();
         let measure = (
             measure::measure,
             row_forest::judge.run_if(row_forest::is_wanted),
@@ -53,6 +63,7 @@ impl Plugin for CorecPlugin {
             repair::repair,
             replace,
             selection::select.run_if(selection::is_on),
+            chaos::heal.run_if(resource_exists::<Ledger>),
             reshape::reshape.run_if(reshape::is_due),
         )
             .chain();

@@ -41,6 +41,8 @@ mod journal;
 mod origin;
 mod profile;
 
+pub mod chaos;
+
 mod summary;
 
 mod report;

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use corec_core::units::{counted, grouped};
 use corec_telemetry::table::TableReport;
 
+use crate::chaos::table as table_of_chaos;
 use crate::scenarios::BUILT_IN;
 use crate::summary::{Lanes, Summary};
 
@@ -35,6 +36,9 @@ fn text(s: &Summary) -> String {
         table(s, report, &mut text);
     }
     detection(s, &mut text);
+    for (at, line) in s.chaos.iter().flat_map(table_of_chaos).enumerate() {
+        text.line(if at == 0 { "chaos" } else { "" }, line);
+    }
     costs(s, &mut text);
     outcome(s, &mut text);
     text.line("next", next(s));

@@ -24,6 +24,12 @@ pub const BUILT_IN: &[BuiltIn] = &[
         text: include_str!("../../../assets/scenarios/ecosystem.json"),
     },
     BuiltIn {
+        name: "chaos",
+        about: "100,000 cells in which faults are injected by seed: who notices, how fast, and what repair saves (docs/chaos.md)",
+        // To be looked at by the audit as well, it needs `"audit_interval": 2`.
+        text: include_str!("../../../assets/scenarios/chaos.json"),
+    },
+    BuiltIn {
         name: "full-rows",
         about: "1,000,000 entities of 940 bytes each, all of which a kernel reads and writes every tick, in 1 GiB",
         text: include_str!("../../../assets/scenarios/full-rows.json"),
@@ -116,7 +122,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         let error = find("ecosistem", &|_| None).unwrap_err().to_string();
-        assert!(error.contains("ecosystem, full-rows, telemetry"), "{error}");
+        assert!(error.contains("ecosystem, chaos, full-rows, telemetry"), "{error}");
         assert!(find("/nowhere/x.json", &|_| None).unwrap_err().to_string().contains("could not be read"));
     }
 

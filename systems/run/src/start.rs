@@ -25,6 +25,7 @@ use corec_telemetry::feed::Feed;
 
 use crate::attendants::{Attendants, Digests, KEEP, KillAt, LastTick, Pace, Snapshots, Watched};
 use crate::built_in::CorecPlugin;
+use crate::chaos;
 use crate::clock::now;
 use crate::end::Started;
 use crate::error::{RunError, refusal};
@@ -53,6 +54,7 @@ pub(crate) fn start(mut app: App, mut plan: RunPlan, stop: &Stop) -> Result<(Sta
     }
     // Before anything is waited for.
     app.world().resource::<Sections>().complete(&mut plan.scenario)?;
+    chaos::check(&plan.scenario)?;
     let mut origin = Origin::of(&mut plan)?;
     let options = origin.options(&plan);
     let table = origin.table(&mut plan, &options, stop)?;
@@ -137,6 +139,7 @@ impl Start {
         let snapshots = self.snapshots(id, &out, place)?;
         self.open_bus(id, &out, &record)?;
         self.open_store(id, &out, record)?;
+        chaos::write_truth(self.simulation.world(), &out)?;
         self.write_manifest(&out)?;
         let attendants = self.attendants(snapshots, prefix);
         let first_updates = self.simulation.world().resource::<Totals>().entity_updates;

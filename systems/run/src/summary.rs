@@ -22,8 +22,12 @@ use corec_telemetry::scores::Scores;
 use corec_telemetry::table::TableReport;
 use serde::Serialize;
 
+use crate::SUMMARY;
 use crate::attendants::SnapshotReport;
+use crate::chaos::{Report, Studied, write_report};
 use crate::clock::per_second;
+use crate::error::RunError;
+use crate::manifest;
 
 /// A system's share of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -164,10 +168,29 @@ pub struct Summary {
     pub vus_pr: Option<f64>,
     /// Why there is no `vus_pr` where there are areas; null otherwise.
     pub vus_missing: Option<String>,
+    /// What became of the faults that the run injected into itself; null without any, and until [`Summary::with_chaos`].
+    pub chaos: Option<Report>,
     /// The signal that ended the run early; null if none did.
     pub interrupted_by: Option<usize>,
     /// Why the run failed; null if it did not.
     pub error: Option<String>,
+}
+
+impl Summary {
+    /// With the study of the run, written into its folder: `chaos.json`, and the summary again.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn with_chaos(mut self, studied: &Studied) -> Result<Self, RunError> {
+        let is_same_run = self.state_digest.as_ref() == Some(&studied.this.digest);
+        let report = Report { is_same_run, ..studied.report.clone() };
+        write_report(self.seed, &studied.truth, &report, &self.out)?;
+        self.chaos = Some(report);
+        let json = serde_json::to_vec_pretty(&self).expect("a summary is text and numbers");
+        manifest::replace(&self.out, SUMMARY, &json)
+            .map_err(|e| RunError::Failed(format!("{}: {e}", self.out.display())))?;
+        Ok(self)
+    }
 }
 
 /// The summary of a run that has ended, but for what the simulation does not know.
@@ -245,6 +268,7 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         pr_auc: areas.map(|a| a.1),
         vus_pr: volume.as_ref().ok().and_then(|volume| (*volume)?.map(|volume| volume.pr)),
         vus_missing: volume.err().filter(|_| areas.is_some()),
+        chaos: None,
         interrupted_by: None,
         error: None,
     }

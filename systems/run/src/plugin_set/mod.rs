@@ -10,6 +10,7 @@ use bevy_app::App;
 use corec_core::blocks::panic_message;
 use corec_core::config::{ConfigError, PluginConfig, Plugins, Scenario, load_plugin, redacted};
 use corec_core::plugin::{BuildFailures, NamedPlugin, PluginDirs, Registered};
+use corec_dynamics::chaos::Chaos;
 use serde_json::{Value, json};
 
 use crate::built_in::CorecPlugin;
@@ -21,6 +22,9 @@ pub use folder::{CONFIG, read};
 pub(crate) use folder::{Lookup, scan};
 
 use folder::{choose, default_folder, no_folder};
+
+/// The plugin that fails on purpose.
+const SABOTEUR: &str = "saboteur";
 
 /// Plugins with their settings, by name.
 #[derive(Clone, Default)]
@@ -47,15 +51,35 @@ impl PluginSet {
             Plugins::Named(names) if folder.is_none() => Some(&names[..]),
             _ => None,
         };
-        if names.is_some_and(<[String]>::is_empty) {
-            return Ok(Self::default());
-        }
         let set = match folder.map(Path::to_path_buf).or_else(|| default_folder(beside)) {
+            _ if names.is_some_and(<[String]>::is_empty) => Ok(Self::default()),
             Some(folder) => Self::of(choose(&folder, names, registry, lookup)?, registry),
             None => names.map_or_else(|| Ok(Self::default()), |names| Err(no_folder(names))),
         }?;
+        let set = set.with_saboteur(scenario, registry)?;
         set.fits(scenario)?;
         Ok(set)
+    }
+
+    /// The same, and the plugin that fails on purpose where the scenario's chaos asks for it: no folder need have it, for it has no settings.
+    fn with_saboteur(mut self, scenario: &Scenario, registry: &[Registered]) -> Result<Self, RunError> {
+        if scenario.section::<Chaos>()?.is_none_or(|chaos| chaos.plugin == 0) {
+            return Ok(self);
+        }
+        let Some(registered) = registry.iter().find(|registered| registered.is_called(SABOTEUR)) else {
+            return Err(RunError::Usage(format!(
+                "{}: chaos.plugin: found a number above 0, must be 0: this program was built without the plugin '{SABOTEUR}'",
+                scenario.source_name()
+            )));
+        };
+        match self.plugins.iter_mut().find(|(other, _)| other.name() == registered.name()) {
+            Some((_, config)) => config.enabled = true,
+            None => {
+                let config = json!({ "name": SABOTEUR }).to_string();
+                self.add(*registered, load_plugin(scenario.source_name(), &config, &|_| None)?)?;
+            }
+        }
+        Ok(self)
     }
 
     /// Whether the enabled ones fit a run of `scenario`.

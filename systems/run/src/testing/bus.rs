@@ -78,6 +78,10 @@ impl Bus for TestBus {
         self.streams.publish(stream, id, data)
     }
 
+    fn plant(&mut self, stream: &str, data: &[u8]) -> Result<(), BusError> {
+        self.streams.plant(stream, data)
+    }
+
     fn keep(&mut self) -> Kept {
         self.streams.keep()
     }
