@@ -1,8 +1,10 @@
-//! The isolation forest: growing it, scoring a million rows at both widths, ranking a thousand blocks.
+//! The isolation forest: growing it, scoring a million rows at both widths, ranking a thousand blocks, and a million entities one by one.
 
 use corec::forest::{IsolationForest, Rows, Settings};
+use corec_core::column::{Health, Signal, Trait};
 use corec_core::rng::{Draws, unit};
 use corec_core::width::Simd;
+use corec_dynamics::audit::{ENTITY_FEATURES, rank_entities};
 use criterion::{Criterion, Throughput};
 
 use crate::{MILLION, memcpy, team};
@@ -53,14 +55,14 @@ pub fn score(c: &mut Criterion) {
     }
 }
 
-/// Grows a hundred trees on a million rows.
+/// Grows a hundred trees on a million rows, and on as many as the audit has.
 pub fn fit(c: &mut Criterion) {
-    for columns in [2, 10] {
-        let mut group = c.benchmark_group(format!("forest/fit/rows={MILLION}/columns={columns}"));
+    for (rows, columns) in [(MILLION, 2), (MILLION, 10), (256, 6)] {
+        let mut group = c.benchmark_group(format!("forest/fit/rows={rows}/columns={columns}"));
         let mut made = None;
         for threads in THREADS {
             group.bench_function(format!("threads={threads}"), |b| {
-                let values = made.get_or_insert_with(|| table(MILLION, columns));
+                let values = made.get_or_insert_with(|| table(rows, columns));
                 let rows = Rows::new(values, columns).expect("numbers of the bench's own");
                 team(threads).enter(|| {
                     let grow =
@@ -72,4 +74,33 @@ pub fn fit(c: &mut Criterion) {
         }
         group.finish();
     }
+}
+
+/// Ranks a million entities: their rows, a forest on them, and a score for each.
+pub fn entities(c: &mut Criterion) {
+    let mut group = c.benchmark_group(format!("forest/entities/rows={MILLION}"));
+    group.throughput(Throughput::Elements(MILLION)).sample_size(10);
+    let mut made = None;
+    for threads in THREADS {
+        group.bench_function(format!("threads={threads}"), |b| {
+            let (signals, traits, healths) = made.get_or_insert_with(|| {
+                let rows = table(MILLION, 3);
+                let signals: Vec<Signal> = rows.chunks(3).map(|row| Signal { value: row[0] }).collect();
+                let traits: Vec<Trait> =
+                    rows.chunks(3).map(|row| Trait { gain: 0.05 + 0.2 * row[1], target: row[2] }).collect();
+                (signals, traits, vec![Health::FRESH; MILLION as usize])
+            });
+            team(threads).enter(|| {
+                let expected =
+                    rank_entities(signals, traits, healths, 7).expect("numbers of the bench's own");
+                b.iter(|| {
+                    let scores =
+                        rank_entities(signals, traits, healths, 7).expect("numbers of the bench's own");
+                    assert!(scores == expected, "the same bits");
+                });
+            });
+        });
+    }
+    memcpy(&mut group, 4 * ENTITY_FEATURES * MILLION as usize, 1);
+    group.finish();
 }

@@ -72,7 +72,7 @@ criterion_group!(
         plugins::hundred,
         blocks::scan, blocks::due, blocks::ordered_mean, blocks::sizes, blocks::spawn, blocks::free, blocks::moves,
         rng::philox, digest::digest, snapshot::snapshot, store::write,
-        forest::score, forest::fit, reshape::blocks,
+        forest::score, forest::fit, forest::entities, reshape::blocks,
         tick::ecosystem, tick::sizes, tick::full_rows, tick::telemetry
 );
 #[cfg(feature = "postgres")]

@@ -70,19 +70,23 @@ impl Renewals {
         }
         waiting.retain_mut(|(since, block, policy)| {
             let last = self.0.get(&block.id().0);
-            *since = last.map_or(*since, |last| last.tick.max(*since));
+            // After those that were flagged in the tick of its renewal.
+            *since = last.map_or(*since, |last| (last.tick + 1).max(*since));
             let is_over = last.is_none_or(|last| last.tick + cooldown(policy) <= tick);
             is_over && can_be_judged(&stats.of(block.id())) && inherits(population, block)
         });
         waiting.sort_unstable_by_key(|(since, block, _)| (*since, block.id()));
         let (mut admitted, mut full) = (Vec::new(), Vec::new());
         for (_, block, policy) in waiting {
+            // Who waits is not overtaken by a smaller one of its group.
+            if full.contains(&block.group()) {
+                continue;
+            }
             let spent = self.0.values().filter(|last| last.tick + cooldown(&policy) > tick);
             let spent: u64 = spent.map(|last| u64::from(last.entities)).sum();
-            let most = f64::from(policy.rate_max) * population.live() as f64;
-            let is_within = spent == 0 || (spent + u64::from(block.live())) as f64 <= most;
-            // Who waits is not overtaken by a smaller one of its group.
-            if full.contains(&block.group()) || !is_within {
+            // A share like 0.7 is a little less as an f32.
+            let most = f64::from(policy.rate_max) * population.live() as f64 * (1.0 + 1e-6);
+            if spent > 0 && (spent + u64::from(block.live())) as f64 > most {
                 full.push(block.group());
                 continue;
             }

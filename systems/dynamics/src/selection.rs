@@ -101,3 +101,41 @@ fn candidates(
     }
     Some(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::birth::GAIN;
+
+    proptest! {
+        #[test]
+        fn only_active_entities_change_and_only_towards_a_fitter_one(
+            n in 1usize..200, seed: u64, tick in 0u64..1 << 40, rate in 0f32..1.0, mutation in 0f32..0.2
+        ) {
+            let draws = SelectionDraws { blocks: Draws::new(seed, "a"), entities: Draws::new(seed, "b") };
+            let word = |i: usize, k: usize| draws.blocks.words(i as u64, 1 << 41, 7)[k];
+            let ids: Vec<StableId> = (0..n as u64).map(|i| StableId(i * 3)).collect();
+            let healths: Vec<Health> =
+                (0..n).map(|i| Health { state: (word(i, 0) & 1) as u16, failures: 0 }).collect();
+            let signals: Vec<Signal> = (0..n).map(|i| Signal { value: unit(word(i, 1)) }).collect();
+            let before: Vec<Trait> =
+                (0..n).map(|i| Trait { gain: 0.15, target: unit(word(i, 2)) }).collect();
+            let mut traits = before.clone();
+            let policy = SelectionPolicy { rate, mutation };
+            select_kernel(&policy, &draws, 5, tick, &ids, &healths, &signals, &mut traits);
+            let changed: Vec<usize> = (0..n).filter(|i| traits[*i] != before[*i]).collect();
+            prop_assert!(changed.len() as f32 <= rate * n as f32 + 1.0);
+            for i in changed {
+                prop_assert!(healths[i].is_active());
+                prop_assert!((0.0..=1.0).contains(&traits[i].target));
+                prop_assert!((GAIN.start..=GAIN.end).contains(&traits[i].gain));
+                // A parent that has itself been selected before has its new target.
+                let near = |target: f32| (traits[i].target - target).abs() <= mutation + 1e-6;
+                let fitter = (0..n).filter(|p| signals[*p].value > signals[i].value && healths[*p].is_active());
+                prop_assert!(fitter.into_iter().any(|p| near(before[p].target) || near(traits[p].target)));
+            }
+        }
+    }
+}

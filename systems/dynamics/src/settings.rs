@@ -165,7 +165,7 @@ impl Section for AuditInterval {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Audit {
-    /// The forest's score from which on a block stands apart, 0..=1. One that is as others has some 0.35.
+    /// The forest's score from which on a block stands apart, 0..=1. One that is as others has some 0.3.
     pub threshold: f32,
     /// The score below which it is as others again, 0..=`threshold`.
     pub leave: f32,
@@ -184,7 +184,7 @@ pub struct Audit {
 impl Default for Audit {
     fn default() -> Self {
         // 244 rows and the frame's 12 are the 256 of the paper.
-        Self { threshold: 0.5, leave: 0.45, hold: 2, warm_up: 4, window: 244, trees: 100, entities: false }
+        Self { threshold: 0.5, leave: 0.4, hold: 2, warm_up: 4, window: 244, trees: 100, entities: false }
     }
 }
 

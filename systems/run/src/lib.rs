@@ -119,7 +119,10 @@ pub mod plugins {
 pub mod settings {
     pub use corec_core::config::{Loaded, Threads, load};
     pub use corec_core::units::{counted, grouped, parse_count};
-    pub use corec_dynamics::settings::{Dynamics, Repair, RepairPolicy};
+    pub use corec_dynamics::reshape::{Reshape, ReshapePolicy, SyncInterval};
+    pub use corec_dynamics::settings::{
+        Audit, AuditInterval, Dynamics, Repair, RepairPolicy, Selection, SelectionPolicy,
+    };
     pub use corec_telemetry::settings::{Replicas, RowDetector, Telemetry};
 }
 

@@ -78,6 +78,7 @@ fn frame() -> [Row; FRAME] {
 #[cfg(test)]
 mod tests {
     use corec_core::rng::unit;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -118,6 +119,15 @@ mod tests {
             assert!(rising.is_sorted(), "feature {feature}: {rising:?}");
             assert!(rising[1] < 0.45 && rising[4] > 0.5 && rising[5] > 0.55, "feature {feature}: {rising:?}");
             assert!(out(8.0, 2) > rising[3], "feature {feature}: in two features it is more");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_seen_grows_with_distance_on_either_side_up_to_what_is_far(a in -200f32..200.0, b in -200f32..200.0) {
+            let [low, high, ..] = seen(&[a.abs().min(b.abs()), a.abs().max(b.abs()), a, b, 0.0, 0.0]);
+            prop_assert!(0.0 <= low && low <= high && high <= FAR - USUAL);
+            prop_assert_eq!(seen(&[a; FEATURES]), seen(&[-a; FEATURES]));
         }
     }
 

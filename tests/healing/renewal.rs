@@ -1,0 +1,125 @@
+//! Renewal: a flagged block begins anew, within limits that no auditor can pass.
+
+use std::collections::BTreeMap;
+
+use corec::prelude::*;
+use corec::testing::TestApp;
+use corec_core::block::Population;
+use corec_core::flags::{ALERT, Flags};
+use corec_core::repairs::{RepairCause, Repairs};
+use serde_json::json;
+
+use crate::harm::{scenario, with_section};
+
+/// An auditor that is wrong about every block in every tick.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default)]
+struct Alarmist {}
+corec::plugin!(Alarmist, name = "alarmist");
+
+impl Plugin for Alarmist {
+    fn build(&self, app: &mut App) {
+        app.add_systems(Update, flag_all.in_set(Phase::Audit));
+    }
+}
+
+fn flag_all(population: Res<Population>, mut out: Outbox<Alarmist>) {
+    for block in population.blocks() {
+        out.flag(block.id(), 1.0, "all is wrong");
+    }
+}
+
+/// Blocks that were renewed, by tick.
+fn renewals(scenario: corec_core::config::Scenario, ticks: u64) -> Vec<(u64, u32)> {
+    let app = TestApp::default().scenario(scenario).plugin::<Alarmist>(r#"{"name": "alarmist"}"#).unwrap();
+    let mut run = app.start().unwrap();
+    let mut all = Vec::new();
+    for _ in 0..ticks {
+        run.tick(1).unwrap();
+        let records = &run.world().resource::<Repairs>().0;
+        let of_flags = records.iter().filter(|record| record.cause == RepairCause::Flag);
+        all.extend(of_flags.map(|record| (record.tick, record.block)));
+    }
+    all
+}
+
+#[test]
+fn a_storm_of_false_flags_renews_no_more_than_the_stated_rate() {
+    let mut scenario = scenario(3, &[("swarm", 60_000, 0.5)]);
+    scenario.sections.insert("audit_interval".into(), json!(0));
+    let renewed = renewals(scenario.clone(), 200);
+    assert!(!renewed.is_empty());
+    for (tick, _) in &renewed {
+        let within = renewed.iter().filter(|(at, _)| (*tick..tick + 60).contains(at)).count();
+        assert!(within <= 3, "{within} of 60 blocks from tick {tick} on: {renewed:?}");
+    }
+    let mut last = BTreeMap::new();
+    for (tick, block) in &renewed {
+        let before = last.insert(*block, *tick);
+        assert!(before.is_none_or(|before| before + 60 <= *tick), "block {block} at {before:?} and {tick}");
+    }
+    assert_eq!(last.len(), renewed.len(), "those that wait come before those that were renewed: {renewed:?}");
+
+    let often = json!({"cooldown": 10, "rate_max": 0.1});
+    assert_eq!(renewals(with_section(scenario.clone(), "repair", &often), 30).len(), 3 * 6);
+    let one = json!({"rate_max": 0});
+    assert_eq!(renewals(with_section(scenario.clone(), "repair", &one), 61).len(), 2, "one block at least");
+    for off in [json!({"on_flag": false}), json!(false)] {
+        assert_eq!(renewals(with_section(scenario.clone(), "repair", &off), 30), []);
+    }
+}
+
+#[test]
+fn every_entity_of_a_renewed_block_inherits_under_its_own_id() {
+    let mut scenario = scenario(3, &[("swarm", 2_000, 0.5)]);
+    scenario.sections.insert("audit_interval".into(), json!(0));
+    scenario = with_section(scenario, "dynamics", &json!({"fault_rate": 0}));
+    let app = TestApp::default().scenario(scenario).plugin::<Alarmist>(r#"{"name": "alarmist"}"#).unwrap();
+    let mut run = app.start().unwrap();
+    // In the first tick one block at least, and the other when the first's cooldown is over: by then values tell who is fit.
+    for (ticks, block) in [(1, 0), (60, 1)] {
+        run.tick(ticks).unwrap();
+        let records = run.world().resource::<Repairs>().0.clone();
+        let [record] = &records[..] else { panic!("{} records", records.len()) };
+        assert_eq!((record.block, record.cause), (block, RepairCause::Flag));
+        let own = 1000 * u64::from(block)..1000 * u64::from(block + 1);
+        assert!(record.entities.iter().map(|entity| entity.entity).eq(own.clone()), "all, in row order");
+        let is_heir = |parent: Option<u64>| parent.is_some_and(|parent| own.contains(&parent));
+        assert!(record.entities.iter().all(|entity| entity.replaced.is_none() && is_heir(entity.parent)));
+    }
+    let mut query = run.world().query::<(&StableId, &Signal, &Trait)>();
+    let world = run.world();
+    let begun = query.iter(world).filter(|(id, ..)| id.0 >= 1000);
+    let (sum, count) = begun.fold((0.0, 0), |(sum, count), (_, signal, inherited)| {
+        assert_eq!(signal.value, inherited.target);
+        (sum + inherited.target, count + 1)
+    });
+    assert!(sum / count as f32 > 0.7, "the fittest of four have a mean of 0.8 where all have 0.5: {sum}");
+}
+
+/// From tick 60 on, lets the values of block 3 drift until the block is renewed.
+fn drift(blocks: Blocks<&mut Signal>, tick: Res<Tick>, repairs: Res<Repairs>, mut renewed: Local<bool>) {
+    *renewed |= repairs.0.iter().any(|r| r.block == 3 && r.cause == RepairCause::Flag);
+    blocks.for_each_block(|view, signals| {
+        if view.id() == BlockId(3) && tick.0 >= 60 && !*renewed {
+            signals.iter_mut().for_each(|signal| signal.value = (signal.value - 0.01).max(0.0));
+        }
+    });
+}
+
+#[test]
+fn what_a_renewal_changes_is_not_flagged_again() {
+    let app = TestApp::default().scenario(scenario(7, &[("swarm", 30_000, 0.5)])).with(|app| {
+        app.add_systems(Update, drift.in_set(Phase::Process));
+    });
+    let mut run = app.start().unwrap();
+    run.tick(300).unwrap();
+    let said: Vec<(String, &str)> = run
+        .alerts()
+        .iter()
+        .filter(|alert| alert.name == ALERT)
+        .map(|alert| (alert.subject.clone(), alert.state.as_str()))
+        .collect();
+    assert_eq!(said, [("swarm/3".into(), "raised"), ("swarm/3".into(), "cleared")]);
+    assert!(run.world().resource::<Flags>().is_empty());
+}
