@@ -10,6 +10,9 @@ use corec::prelude::*;
 use corec_bridges::bus::MemoryBus;
 use corec_bridges::publish::ALERT_STREAM;
 use corec_core::bus::RunBus;
+use corec_core::repairs::{RepairCause, RepairRecord, RepairedEntity, Repairs};
+use corec_dynamics::chaos::{self, Chaos, Ledger};
+use corec_dynamics::repair;
 use serde_json::Value;
 use support::{command, corec, json, number, read_json, refused};
 
@@ -36,7 +39,11 @@ fn a_run_writes_down_what_was_injected_and_what_became_of_it() {
     for event in &truth {
         let (first, last) = (number(event, "first_tick"), number(event, "last_tick"));
         assert!((40.0..=last).contains(&first) && last < 580.0, "{event}");
-        assert_eq!(event["block"].is_null(), ["plugin", "flood"].contains(&event["kind"].as_str().unwrap()), "{event}");
+        assert_eq!(
+            event["block"].is_null(),
+            ["plugin", "flood"].contains(&event["kind"].as_str().unwrap()),
+            "{event}"
+        );
     }
     // The parts add up to the whole.
     let kinds = report["kinds"].as_array().unwrap();
@@ -51,7 +58,10 @@ fn a_run_writes_down_what_was_injected_and_what_became_of_it() {
         assert!(number(kind(name), "ticks_to_detect") <= 1.0, "{name}: {report}");
     }
     // What is dead works again by repair alone, and at once.
-    assert!(number(kind("dead"), "ticks_to_heal") <= 1.0 && kind("dead")["ticks_to_heal_without_repair"].is_null());
+    assert!(
+        number(kind("dead"), "ticks_to_heal") <= 1.0
+            && kind("dead")["ticks_to_heal_without_repair"].is_null()
+    );
     assert!(number(kind("dead"), "saved") > 0.9, "{report}");
     let (alerts, wrong) = (number(report, "alerts"), number(report, "alerts_false"));
     assert!((number(report, "precision") - (1.0 - wrong / alerts)).abs() < 1e-9);
@@ -87,7 +97,8 @@ fn the_bits_are_the_same_at_any_thread_count_and_across_kills() {
     let at = folder.path();
     let verify = ["verify", "chaos", "--entities", "20k", "--threads", "1,2,8", "--kill", "4"];
     let output = corec(at, &verify);
-    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
     assert_eq!(output.status.code(), Some(0), "{said}");
 }
 
@@ -119,7 +130,10 @@ fn many_seeds_are_summed_up() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let all = json(at, &["chaos", "--seeds", "2", "--entities", "20k", "--ticks", "200"], 0);
-    assert_eq!((number(&all, "seeds"), number(&all, "ticks"), number(&all, "entities")), (2.0, 200.0, 20000.0));
+    assert_eq!(
+        (number(&all, "seeds"), number(&all, "ticks"), number(&all, "entities")),
+        (2.0, 200.0, 20000.0)
+    );
     let runs = all["runs"].as_array().unwrap();
     assert_eq!((&runs[0]["seed"], &runs[1]["seed"]), (&0.into(), &1.into()));
     let recalls = [0, 1].map(|run| number(&runs[run]["report"]["all"], "recall"));
@@ -129,7 +143,8 @@ fn many_seeds_are_summed_up() {
     let alone = json(at, &[&SMALL[..], &["--ticks", "200", "--seed", "1"]].concat(), 0);
     assert_eq!(alone["chaos"], runs[1]["report"], "a seed by itself has the same report");
     assert_eq!(alone["state_digest"], runs[1]["state_digest"]);
-    let text = command(at, &["chaos", "--seeds", "1", "--entities", "20k", "--ticks", "100"]).output().unwrap();
+    let text =
+        command(at, &["chaos", "--seeds", "1", "--entities", "20k", "--ticks", "100"]).output().unwrap();
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert!(text.contains("recall") && text.contains("dead") && text.contains("precision"), "{text}");
 }
@@ -181,4 +196,53 @@ fn a_flood_of_refused_messages_is_one_alert_until_it_is_calm() {
         .collect();
     assert_eq!(said, [(5, "raised", 100.0), (22, "cleared", 0.0), (40, "raised", 100.0)]);
     assert!(alerts.iter().all(|alert| alert["name"] == "messages_refused" && alert["subject"] == "in"));
+}
+
+/// Ids from this one on are repaired, in the fourth tick of the event.
+#[derive(Resource)]
+struct RepairedFrom(u64);
+
+fn mend(from: Res<RepairedFrom>, ledger: Res<Ledger>, tick: Res<Tick>, mut repairs: ResMut<Repairs>) {
+    let event = ledger.entries()[0].event;
+    if tick.0 == event.start + 3 {
+        let repaired = |id| RepairedEntity { entity: id, replaced: None, parent: None };
+        let entities = (from.0..100).map(repaired).collect();
+        let (block, cause) = (event.block.unwrap(), RepairCause::Flag);
+        repairs.0.push(RepairRecord { tick: tick.0, block, cause, entities });
+    }
+}
+
+#[test]
+fn who_was_repaired_is_afflicted_no_longer() {
+    let stuck = Chaos { dead: 0, stuck: 1, drift: 0, noise: 0, span: 100, ..Chaos::default() };
+    for from in [60, 0] {
+        let group = BlockGroup { id: "a".into(), entities: 100, load: 1.0, ..BlockGroup::default() };
+        let mut scenario = Scenario { blocks: vec![group], ..Scenario::default() };
+        scenario.blocks[0]
+            .set_section(&corec_dynamics::settings::Dynamics { fault_rate: 0.0, ..Default::default() });
+        scenario.set_section(&stuck);
+        let mut app = App::new();
+        app.add_plugins(CorecPlugin).insert_resource(RepairedFrom(from));
+        app.add_systems(Update, mend.after(repair::repair).before(chaos::heal).in_set(Phase::Repair));
+        let mut simulation = Simulation::new(app, scenario).unwrap();
+        simulation.step().unwrap();
+        let event = simulation.world().resource::<Ledger>().entries()[0].event;
+        let values = |simulation: &mut Simulation, tick: u64| -> Vec<f32> {
+            simulation.run(tick - simulation.tick()).unwrap();
+            let mut rows = Rows::new(simulation.world_mut());
+            (0..100).map(|id| rows.get(StableId(id)).unwrap().value::<Signal>().unwrap().value).collect()
+        };
+        let (before, begun) =
+            (values(&mut simulation, event.start), values(&mut simulation, event.start + 1));
+        assert!(before.iter().zip(&begun).all(|(a, b)| a != b), "all were moving");
+        let held = values(&mut simulation, event.start + 4);
+        assert_eq!(begun, held);
+        let later = values(&mut simulation, event.last());
+        let still = later.iter().zip(&held).filter(|(a, b)| a == b).count();
+        assert_eq!(still as u64, from, "those that were not repaired");
+        let over = values(&mut simulation, event.last() + 3);
+        assert!(over.iter().zip(&held).all(|(a, b)| a != b), "the event is over");
+        let healed = if from == 0 { event.start + 3 } else { event.last() };
+        assert_eq!(simulation.world().resource::<Ledger>().entries()[0].healed, Some(healed));
+    }
 }

@@ -20,7 +20,7 @@ use super::progress::Bar;
 ///
 /// A scenario with a section `chaos` is run with the seeds 0, 1, ..; each time also without repair, and without faults. What goes wrong (a share
 /// of a block fails, its values stand still, drift or jump, a plugin fails, bad messages come in) is drawn from the seed alone, so the same
-/// seed has the same faults whatever is there to notice them. Printed is the mean of each figure and what the runs have at least and at most:
+/// seed has the same faults whatever is there to notice them. Printed is the mean of each figure over the runs and their standard deviation; --json has the least and the most too:
 ///
 ///   recall          events on whose block, plugin or stream an alert was raised within 10 ticks, of all
 ///   detected        ticks from an event's first to the alert, the median of a run
@@ -102,7 +102,11 @@ pub fn main(args: &ChaosArgs, started: Instant, stop: &Stop) -> Result<ExitCode,
         // A run is told of its end too; what it did before its first tick is no tick.
         done = study.ticks_in_all() * (seed + 1);
         if let Some(path) = args.plot.as_deref().filter(|_| seed == 0) {
-            plot::write(path, &format!("{}, seed {seed}", study.scenario.name), &studied)?;
+            plot::write(
+                path,
+                &format!("{}, seed {seed}: faults injected, with and without repair", study.scenario.name),
+                &studied,
+            )?;
         }
         entities = studied.entities;
         runs.push(SeedRun { seed, state_digest: studied.this.digest, report: studied.report });

@@ -86,6 +86,7 @@ fn lines(
     // Nothing here is below 0.
     let range = (low - room).max(0.0)..high + room;
     let mut chart = ChartBuilder::on(area)
+        .margin_left(14)
         .margin_right(24)
         .margin_top(6)
         .x_label_area_size(26)
@@ -98,6 +99,7 @@ fn lines(
         .bold_line_style(BLACK.mix(0.12))
         .axis_style(BLACK.mix(0.6))
         .y_desc(what)
+        .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y:.3}"))
         .label_style((FONT, 14))
         .axis_desc_style((FONT, 16))
@@ -105,7 +107,7 @@ fn lines(
     let bands = studied.truth.iter().map(|at| {
         let (colour, _) = place(at.kind.as_str());
         let corners = [(at.first_tick as f64, range.start), (at.last_tick as f64 + 1.0, range.end)];
-        Rectangle::new(corners, colour.mix(0.1).filled())
+        Rectangle::new(corners, colour.mix(0.07).filled())
     });
     chart.draw_series(bands)?;
     for (name, colour, track) in series {
@@ -131,6 +133,7 @@ fn lines(
 /// When which kind of event went on: a row a kind, an event a bar; one that was not told of in time is hollow.
 fn strip(area: &Area, studied: &Studied) -> Drawn {
     let mut chart = ChartBuilder::on(area)
+        .margin_left(14)
         .margin_right(24)
         .margin_top(6)
         .x_label_area_size(44)
@@ -141,6 +144,7 @@ fn strip(area: &Area, studied: &Studied) -> Drawn {
         .disable_mesh()
         .axis_style(BLACK.mix(0.6))
         .y_labels(0)
+        .x_label_formatter(&|x| format!("{x:.0}"))
         .x_desc("tick (a bar is an event, hollow where no alert told of it within 10 ticks)")
         .label_style((FONT, 14))
         .axis_desc_style((FONT, 16))

@@ -13,7 +13,7 @@ use corec_run::plugins::PluginSet;
 use corec_run::recorded::Continuation;
 use corec_run::scenarios::{find, scale};
 use corec_run::settings::{RowDetector, Telemetry, Threads, parse_count};
-use corec_run::{InputChanged, Options, RunError, RunPlan, SnapshotInterval, rss_bytes, run};
+use corec_run::{InputChanged, Options, RunError, RunPlan, SnapshotInterval, Summary, rss_bytes, run};
 
 use super::progress::Bar;
 
@@ -239,20 +239,25 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
     })?;
     bar.finish();
     let summary = study.add_to(summary, stop, started, args.quiet || args.json)?;
-    let printed = if args.json {
-        let json = serde_json::to_string(&summary).expect("a summary is text and numbers");
+    Ok(tell(&summary, args.json, args.quiet))
+}
+
+/// Prints a summary, and gives the exit status that it comes to.
+fn tell(summary: &Summary, is_json: bool, is_quiet: bool) -> ExitCode {
+    let printed = if is_json {
+        let json = serde_json::to_string(summary).expect("a summary is text and numbers");
         super::print(&format!("{json}\n"))
-    } else if args.quiet {
+    } else if is_quiet {
         ExitCode::SUCCESS
     } else {
         super::print(&summary.to_string())
     };
     if let Some(error) = &summary.error {
         super::complain(error);
-        return Ok(ExitCode::FAILURE);
+        return ExitCode::FAILURE;
     }
     // A shell's convention: 128 and the signal's number.
-    Ok(summary.interrupted_by.map_or(printed, |signal| ExitCode::from(128 + signal as u8)))
+    summary.interrupted_by.map_or(printed, |signal| ExitCode::from(128 + signal as u8))
 }
 
 /// What a restored run's rows depend on is the snapshot's to say.

@@ -63,7 +63,14 @@ impl AfterRun {
             }
             Ok(studied) => {
                 if let Some(path) = &self.plot {
-                    plot::write(path, &format!("{}, seed {}", summary.scenario, summary.seed), &studied)?;
+                    plot::write(
+                        path,
+                        &format!(
+                            "{}, seed {}: faults injected, with and without repair",
+                            summary.scenario, summary.seed
+                        ),
+                        &studied,
+                    )?;
                 }
                 summary.with_chaos(&studied)
             }

@@ -6,9 +6,9 @@
 
 mod settings;
 
-mod kernel;
 mod plan;
 
+mod kernel;
 mod ledger;
 
 use bevy_ecs::prelude::*;

@@ -7,12 +7,15 @@ use corec_core::units::{counted, grouped};
 use super::judge::{HIT_TICKS, Report};
 use super::seeds::{Seeds, Spread};
 
+/// What the columns are.
+const NOTE: &str =
+    "detected, healed: ticks from an event's first, medians; fitness lost: below a calm run, times ticks";
 /// The columns of both tables.
 const HEAD: [&str; 8] =
     ["events", "hits", "recall", "detected", "healed", "fitness lost", "without repair", "saved"];
 const WIDTHS: [usize; 8] = [8, 6, 8, 10, 9, 14, 16, 8];
-/// Of many runs, where a cell has a mean and what the runs have at least and at most.
-const SPREAD_WIDTHS: [usize; 8] = [8, 6, 22, 22, 22, 24, 26, 22];
+/// Of many runs, where a cell is a mean and the deviation of the runs.
+const SPREAD_WIDTHS: [usize; 8] = [8, 6, 13, 12, 13, 16, 17, 12];
 
 fn row(name: &str, cells: [String; 8], widths: [usize; 8]) -> String {
     let mut row = format!("{name:<7}");
@@ -51,10 +54,7 @@ pub fn table(report: &Report) -> Vec<String> {
         ];
         lines.push(row(kind.kind, cells, WIDTHS));
     }
-    lines.push(
-        "detected, healed: ticks from an event's first, medians; fitness lost: below a calm run, times ticks"
-            .into(),
-    );
+    lines.push(NOTE.into());
     let precision =
         report.precision.map(|precision| format!(": precision {precision:.2}")).unwrap_or_default();
     lines.push(format!(
@@ -76,52 +76,36 @@ pub fn table(report: &Report) -> Vec<String> {
     lines
 }
 
-/// A table by kind, with the mean of each figure and what the runs have at least and at most.
+/// A table by kind, with the mean of each figure over the runs, and their standard deviation.
 impl fmt::Display for Seeds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spread = |of: Option<Spread>, scale: f64, digits: usize| match of {
+        let spread = |of: Option<Spread>, digits: usize| match of {
             None => "-".to_string(),
-            Some(s) => format!(
-                "{:.digits$} ({:.digits$}..{:.digits$})",
-                s.mean * scale,
-                s.min * scale,
-                s.max * scale
-            ),
+            Some(s) => format!("{:.digits$} ±{:.digits$}", s.mean, s.deviation),
         };
-        let seeds = counted(self.seeds, "seed");
         let left = if self.seeds < self.asked { format!(" of {}", self.asked) } else { String::new() };
-        let (entities, ticks) = (grouped(self.entities), grouped(self.ticks));
+        let (seeds, entities) = (counted(self.seeds, "seed"), grouped(self.entities));
+        let (name, ticks) = (&self.scenario, grouped(self.ticks));
         writeln!(
             f,
-            "{}, {seeds}{left}, {entities} entities, {ticks} ticks each: mean (least..most) of a run",
-            self.scenario
+            "{name}: {seeds}{left}, {entities} entities, {ticks} ticks; means over the runs ± their deviation"
         )?;
-        let head =
-            ["events", "hits", "recall", "detected", "healed", "fitness lost", "without repair", "saved %"];
-        writeln!(f, "{}", row("", head.map(String::from), SPREAD_WIDTHS))?;
+        writeln!(f, "{}", row("", HEAD.map(String::from), SPREAD_WIDTHS))?;
         for kind in self.kinds.iter().chain([&self.all]) {
             let cells = [
                 kind.events.to_string(),
                 kind.hits.to_string(),
-                spread(kind.recall, 1.0, 2),
-                spread(kind.ticks_to_detect, 1.0, 1),
-                spread(kind.ticks_to_heal, 1.0, 1),
-                spread(kind.fitness_lost, 1.0, 1),
-                spread(kind.fitness_lost_without_repair, 1.0, 1),
-                spread(kind.saved, 100.0, 0),
+                spread(kind.recall, 2),
+                spread(kind.ticks_to_detect, 1),
+                spread(kind.ticks_to_heal, 1),
+                spread(kind.fitness_lost, 1),
+                spread(kind.fitness_lost_without_repair, 1),
+                spread(kind.saved, 2),
             ];
             writeln!(f, "{}", row(kind.kind, cells, SPREAD_WIDTHS))?;
         }
-        writeln!(
-            f,
-            "detected, healed: ticks from an event's first, medians of a run; fitness lost: below a calm run, times ticks"
-        )?;
-        writeln!(
-            f,
-            "{}, {} false: precision {}",
-            counted(self.alerts, "alert"),
-            grouped(self.alerts_false),
-            spread(self.precision, 1.0, 2)
-        )
+        writeln!(f, "{NOTE}")?;
+        let (alerts, wrong) = (counted(self.alerts, "alert"), grouped(self.alerts_false));
+        writeln!(f, "{alerts}, {wrong} false: precision {}", spread(self.precision, 2))
     }
 }

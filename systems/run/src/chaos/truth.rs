@@ -1,6 +1,4 @@
-//! The truth: what goes wrong in a run, when and where, as a file in its folder.
-
-use std::path::Path;
+//! The truth: what goes wrong in a run, when and where.
 
 use bevy_ecs::world::World;
 use corec_core::block::{BlockId, Population};
@@ -8,14 +6,8 @@ use corec_core::config::Scenario;
 use corec_core::simulation::RunScenario;
 use corec_dynamics::chaos::{self, Chaos, Event, EventKind};
 use serde::Serialize;
-use serde_json::json;
 
-use super::judge::Report;
 use crate::error::RunError;
-use crate::manifest;
-
-/// The file with the injected faults, and with their report once the run has ended.
-pub const TRUTH: &str = "chaos.json";
 
 /// What a plugin's event is about.
 const SABOTEUR: &str = "saboteur";
@@ -80,29 +72,4 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), RunError> {
         }
         None => Ok(()),
     }
-}
-
-/// Writes the file of a run that begins or goes on; none for one without chaos.
-///
-/// # Errors
-/// What the system says.
-pub(crate) fn write_truth(world: &World, out: &Path) -> Result<(), RunError> {
-    match &truth(world)[..] {
-        [] => Ok(()),
-        events => write(out, &json!({ "seed": world.resource::<RunScenario>().0.seed, "events": events })),
-    }
-}
-
-/// Writes it again, with what came of it.
-///
-/// # Errors
-/// What the system says.
-pub(crate) fn write_report(seed: u64, events: &[Truth], report: &Report, out: &Path) -> Result<(), RunError> {
-    write(out, &json!({ "seed": seed, "events": events, "report": report }))
-}
-
-fn write(out: &Path, value: &serde_json::Value) -> Result<(), RunError> {
-    let json = serde_json::to_vec_pretty(value).expect("a report is text and numbers");
-    manifest::replace(out, TRUTH, &json)
-        .map_err(|e| RunError::Failed(format!("{}: {e}", out.join(TRUTH).display())))
 }
