@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use bevy_ecs::world::World;
 use corec_bridges::lane::LaneReport;
 use corec_bridges::store::StoreLane;
 use corec_core::alert::Alerts;
@@ -180,10 +181,7 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         })
         .collect();
     systems.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-    let scores = simulation.world().get_resource::<Scores>();
-    let volume =
-        scores.map(|scores| simulation.world().resource::<ScoreList>().volume(scores.rows())).transpose();
-    let (areas, rows_scored) = (scores.and_then(Scores::areas), scores.map_or(0, Scores::rows));
+    let areas = areas(simulation.world());
     let world = simulation.world();
     let totals = *world.resource::<Totals>();
     let population = world.resource::<Population>();
@@ -229,15 +227,39 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         snapshots: SnapshotReport::default(),
         table: world.get_resource::<Feed>().and_then(Feed::report),
         rows_repeated: world.get_resource::<Feed>().map_or(0, Feed::repeated),
-        rows_scored,
+        rows_scored: areas.rows,
         detector: world.get_resource::<Detectors>().and_then(Detectors::names),
-        roc_auc: areas.map(|a| a.0),
-        pr_auc: areas.map(|a| a.1),
-        vus_pr: volume.as_ref().ok().and_then(|volume| (*volume)?.map(|volume| volume.pr)),
-        vus_missing: volume.err().filter(|_| areas.is_some()),
+        roc_auc: areas.roc,
+        pr_auc: areas.pr,
+        vus_pr: areas.vus,
+        vus_missing: areas.vus_missing,
         interrupted_by: None,
         error: None,
     }
+}
+
+/// How well the scores of labelled rows told anomalies, and of how many rows.
+#[derive(Default)]
+struct Areas {
+    rows: u64,
+    roc: Option<f64>,
+    pr: Option<f64>,
+    vus: Option<f64>,
+    vus_missing: Option<String>,
+}
+
+fn areas(world: &World) -> Areas {
+    let (Some(scores), Some(list)) = (world.get_resource::<Scores>(), world.get_resource::<ScoreList>())
+    else {
+        return Areas::default();
+    };
+    let rows = scores.rows();
+    let Some((roc, pr)) = scores.areas() else { return Areas { rows, ..Areas::default() } };
+    let (vus, vus_missing) = match list.volume(rows) {
+        Ok(volume) => (volume.map(|volume| volume.pr), None),
+        Err(why) => (None, Some(why)),
+    };
+    Areas { rows, roc: Some(roc), pr: Some(pr), vus, vus_missing }
 }
 
 fn bytes_per_entity(peak: u64, live: u64) -> Option<f64> {
