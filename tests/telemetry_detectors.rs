@@ -159,7 +159,7 @@ fn made_tables_without_anomalies_raise_one_alert_at_most() {
     };
     let part = |i: u32| f64::from(i % 288) / 288.0;
     let is_day = |i: u32| (108..216).contains(&(i % 288));
-    let mut write = |name: &str, value: &mut dyn FnMut(u32) -> f64| {
+    let write = |name: &str, value: &mut dyn FnMut(u32) -> f64| {
         let rows: String = (0..4032).map(|i| format!("{}\n", value(i))).collect();
         let path = folder.path().join(name);
         fs::write(&path, format!("value\n{rows}")).unwrap();

@@ -6,11 +6,14 @@ use bevy_app::App;
 use proptest::prelude::*;
 
 use super::*;
+use crate::block::Directory;
 use crate::block::GroupId;
 use crate::column::Signal;
+use crate::column::{Health, StableId};
 use crate::config::{BlockGroup, Scenario};
 use crate::kind::{AddKind, Kind};
 use crate::populate::populate;
+use crate::raw;
 use crate::rows::Rows;
 
 fn world(entities: u64, per_block: u32) -> World {

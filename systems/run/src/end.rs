@@ -11,9 +11,10 @@ use corec_core::simulation::{Ending, Simulation, SimulationError};
 use crate::SUMMARY;
 use crate::attendants::{Attendants, fail_with_journal};
 use crate::clock::per_second;
+use crate::costs::PluginSummary;
 use crate::manifest::{self, Manifest, Status};
 use crate::profile::Profile;
-use crate::summary::{PluginSummary, Summary, summarise};
+use crate::summary::{Summary, summarise};
 use crate::view::View;
 
 /// A run that has been started.

@@ -43,6 +43,8 @@ mod profile;
 
 pub mod chaos;
 
+mod areas;
+mod costs;
 mod summary;
 
 mod report;
@@ -81,11 +83,12 @@ pub use attendants::{Progress, SnapshotReport};
 pub use built_in::CorecPlugin;
 pub use corec_core::stop::Stop;
 pub use corec_telemetry::catch_up::InputChanged;
+pub use costs::{PluginSummary, SystemSummary};
 pub use error::RunError;
 pub use options::{Options, SnapshotInterval};
 pub use plan::RunPlan;
 pub use run_loop::run;
-pub use summary::{Lanes, PluginSummary, Summary, SystemSummary, peak_rss_bytes, rss_bytes};
+pub use summary::{Lanes, Summary, peak_rss_bytes, rss_bytes};
 pub use view::{View, Watch};
 
 /// The journal's folder in a run's.

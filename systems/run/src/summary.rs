@@ -6,63 +6,25 @@ use std::path::PathBuf;
 use corec_bridges::lane::LaneReport;
 use corec_bridges::store::StoreLane;
 use corec_core::alert::Alerts;
-use corec_core::block::{KindTable, Population};
+use corec_core::block::Population;
 use corec_core::bus::{BusHealth, RunBus};
-use corec_core::digest::resource_bytes;
 use corec_core::outputs::OutputDigests;
-use corec_core::phase::Owner;
-use corec_core::plugin::Budgets;
 use corec_core::simulation::Simulation;
 use corec_core::stats::Totals;
 use corec_dynamics::reshape::ReshapeTotals;
 use corec_telemetry::detection::Detectors;
 use corec_telemetry::feed::Feed;
-use corec_telemetry::score_list::ScoreList;
-use corec_telemetry::scores::Scores;
 use corec_telemetry::table::TableReport;
 use serde::Serialize;
 
 use crate::SUMMARY;
+use crate::areas::areas;
 use crate::attendants::SnapshotReport;
 use crate::chaos::{Report, Studied, write_report};
 use crate::clock::per_second;
+use crate::costs::{PluginSummary, SystemSummary, plugins, systems};
 use crate::error::RunError;
 use crate::manifest;
-
-/// A system's share of a run.
-#[derive(Clone, Debug, Serialize)]
-pub struct SystemSummary {
-    /// The system's function.
-    pub name: String,
-    /// Its phase, or its schedule.
-    pub phase: String,
-    /// The plugin that it belongs to; null for the engine's and a plain Bevy plugin's.
-    pub plugin: Option<&'static str>,
-    /// Times it ran.
-    pub calls: u64,
-    /// Seconds it ran.
-    pub seconds: f64,
-}
-
-/// What a plugin has cost.
-#[derive(Clone, Debug, Serialize)]
-pub struct PluginSummary {
-    /// The plugin.
-    pub name: &'static str,
-    /// Its systems that ran.
-    pub systems: usize,
-    /// Milliseconds its systems took in a tick, on average over all ticks of this process. Systems may overlap.
-    pub ms_per_tick: f64,
-    /// What its config allows it; null for any time.
-    pub budget_ms: Option<f64>,
-    /// Bytes of the rows of the kinds that it registered, with what the world keeps for them.
-    pub kind_bytes: u64,
-    /// Bytes of the resources that it inserted: their own size, or their saved form where that is larger. Other memory
-    /// that they point to is not seen.
-    pub resource_bytes: u64,
-    /// Whether it was stopped by a failure.
-    pub is_stopped: bool,
-}
 
 /// What went to the outside, and for how long it could not be reached.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -195,23 +157,8 @@ impl Summary {
 
 /// The summary of a run that has ended, but for what the simulation does not know.
 pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_seconds: f64) -> Summary {
-    let mut systems: Vec<SystemSummary> = simulation
-        .timings()
-        .into_iter()
-        .filter(|t| t.calls > 0 && t.phase != "Main")
-        .map(|t| {
-            let plugin = match t.owner {
-                Some(Owner::Plugin(name)) => Some(name),
-                _ => None,
-            };
-            SystemSummary { name: t.name, phase: t.phase, plugin, calls: t.calls, seconds: t.seconds }
-        })
-        .collect();
-    systems.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
-    let scores = simulation.world().get_resource::<Scores>();
-    let volume =
-        scores.map(|scores| simulation.world().resource::<ScoreList>().volume(scores.rows())).transpose();
-    let (areas, rows_scored) = (scores.and_then(Scores::areas), scores.map_or(0, Scores::rows));
+    let systems = systems(simulation);
+    let areas = areas(simulation.world());
     let world = simulation.world();
     let totals = *world.resource::<Totals>();
     let population = world.resource::<Population>();
@@ -262,12 +209,12 @@ pub(crate) fn summarise(simulation: &mut Simulation, seconds: f64, startup_secon
         snapshots: SnapshotReport::default(),
         table: world.get_resource::<Feed>().and_then(Feed::report),
         rows_repeated: world.get_resource::<Feed>().map_or(0, Feed::repeated),
-        rows_scored,
+        rows_scored: areas.rows,
         detector: world.get_resource::<Detectors>().and_then(Detectors::names),
-        roc_auc: areas.map(|a| a.0),
-        pr_auc: areas.map(|a| a.1),
-        vus_pr: volume.as_ref().ok().and_then(|volume| (*volume)?.map(|volume| volume.pr)),
-        vus_missing: volume.err().filter(|_| areas.is_some()),
+        roc_auc: areas.roc,
+        pr_auc: areas.pr,
+        vus_pr: areas.vus,
+        vus_missing: areas.vus_missing,
         chaos: None,
         interrupted_by: None,
         error: None,
@@ -283,34 +230,6 @@ fn fitness_gain(totals: &Totals, ticks: u64) -> Option<f64> {
 
 fn bytes_per_entity(peak: u64, live: u64) -> Option<f64> {
     (peak > 0 && live > 0).then(|| peak as f64 / live as f64)
-}
-
-/// What each plugin has cost; of this process' ticks `systems` has the seconds of all.
-fn plugins(simulation: &Simulation, systems: &[SystemSummary]) -> Vec<PluginSummary> {
-    let world = simulation.world();
-    let budgets = world.get_resource::<Budgets>().cloned().unwrap_or_default().0;
-    let stopped = simulation.stopped_plugins();
-    let summary = |name, budget_ms| {
-        let own = systems.iter().filter(|system| system.plugin == Some(name));
-        let of_kinds = world.resource::<Population>().kinds().iter();
-        let of_kinds = of_kinds.filter(|kind| kind.owner() == Some(Owner::Plugin(name)));
-        PluginSummary {
-            name,
-            systems: own.clone().count(),
-            ms_per_tick: own.map(|system| system.seconds * 1e3).sum(),
-            budget_ms,
-            kind_bytes: of_kinds.map(KindTable::bytes).sum(),
-            resource_bytes: resource_bytes(world, Owner::Plugin(name)),
-            is_stopped: stopped.contains(name),
-        }
-    };
-    let mut all: Vec<PluginSummary> =
-        budgets.into_iter().map(|(name, budget)| summary(name, budget)).collect();
-    let unbuilt = stopped.iter().filter(|name| !all.iter().any(|plugin| plugin.name == **name));
-    let unbuilt: Vec<PluginSummary> = unbuilt.map(|name| summary(name, None)).collect();
-    all.extend(unbuilt);
-    all.sort_by_key(|plugin| plugin.name);
-    all
 }
 
 /// The most memory this process has held, in bytes; 0 where the system does not tell.

@@ -1,8 +1,8 @@
 //! Row forest: scores the table's rows by an isolation forest that is grown anew as they come.
 //!
-//! Reads the twins after they have followed the row. What it is shown of a column is how far, and to which side, its twins find
-//! the value from their mean, in their deviations: 0 for a gap. Of all that was tried this told anomalies best
-//! (docs/decisions.md); a column's own values mean something else as soon as it drifts.
+//! Reads the twins after they have followed the row. It is shown two numbers of each column: how far, and to which side, its twins
+//! find the value from their mean, in their deviations; and the value itself. A gap is as their mean. Of all that was
+//! tried both together told anomalies best (docs/decisions.md).
 //!
 //! A row is scored before it is learned. The forest is grown on the last [`ROWS`] rows, anew every [`EVERY`] rows, with draws of
 //! the scenario's seed and the number of the growth. So it is a function of the rows that are kept, which are the state; after a
@@ -20,7 +20,7 @@ use corec_core::digest::Saved;
 use corec_core::rng::Draws;
 use corec_core::section::ScenarioSettings;
 use corec_core::simulation::RunScenario;
-use corec_dynamics::forest::{IsolationForest, Rows, Settings, Walk};
+use corec_dynamics::forest::{self, IsolationForest, Rows, Settings, Walk};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -31,8 +31,15 @@ use crate::twin::Twin;
 pub const ROWS: usize = 1024;
 /// Rows between two forests; there is none before so many.
 pub const EVERY: usize = 128;
-/// The least deviation of a forest's scores, which lie within 0..=1: rows that are all alike have none.
-const DEVIATION_MIN: f64 = 0.01;
+/// Numbers that it is shown of a column.
+const PER_COLUMN: usize = 2;
+/// Columns of a table that a forest takes.
+pub const COLUMNS_MAX: usize = forest::COLUMNS_MAX / PER_COLUMN;
+/// The largest value that it is shown, either way: a range of such values is an f32 still.
+const VALUE_MAX: f64 = 1e37;
+/// The least deviation of a forest's scores, which lie within 0..=1. Rows that are alike have nearly none, and none of them would be
+/// ordinary. So eight is some 0.24 above the mean at least: about 0.7, which the paper calls clear.
+const DEVIATION_MIN: f64 = 0.04;
 
 /// The rows that a forest is grown on, and the forest.
 #[derive(Resource, Debug, Default, Serialize, Deserialize)]
@@ -137,6 +144,23 @@ impl Grown {
     }
 }
 
+/// What the twins of a column find, summed over them.
+#[derive(Clone, Copy, Default)]
+pub struct Found {
+    twins: u32,
+    distance: f32,
+    mean: f64,
+}
+
+impl Found {
+    /// What the forest is shown of a column whose value is this.
+    fn shown(&self, value: f64) -> [f32; PER_COLUMN] {
+        let twins = self.twins.max(1);
+        let value = if value.is_nan() { self.mean / f64::from(twins) } else { value };
+        [self.distance / twins as f32, value.clamp(-VALUE_MAX, VALUE_MAX) as f32]
+    }
+}
+
 /// Whether the scenario wants it.
 pub fn is_wanted(settings: Option<Res<ScenarioSettings<Telemetry>>>, row: Option<Res<TableRow>>) -> bool {
     let settings = settings.and_then(|settings| settings.0);
@@ -150,29 +174,29 @@ pub fn judge(
     settings: Res<ScenarioSettings<Telemetry>>,
     scenario: Res<RunScenario>,
     mut forest: ResMut<RowForest>,
-    mut sums: Local<Vec<(f32, u32)>>,
+    mut sums: Local<Vec<Found>>,
     mut shown: Local<Vec<f32>>,
 ) {
     let (Some(row), Some(settings)) = (row, settings.0.as_ref()) else { return };
     sums.clear();
-    sums.resize(row.values.len(), (0.0, 0));
+    sums.resize(row.values.len(), Found::default());
     let mut is_warm = false;
     blocks.for_each(|twins| {
         for twin in twins {
             is_warm |= twin.seen > u64::from(settings.warmup);
-            let value = row.values[twin.column as usize];
+            let (value, found) = (row.values[twin.column as usize], &mut sums[twin.column as usize]);
+            found.twins += 1;
+            found.mean += twin.mean;
             if !value.is_nan() {
-                let (sum, count) = &mut sums[twin.column as usize];
                 // What the twin has learned moved its mean towards the value, and not past it.
-                *sum += if value < twin.mean { -twin.score } else { twin.score };
-                *count += 1;
+                found.distance += if value < twin.mean { -twin.score } else { twin.score };
             }
         }
     });
     // What twins say that still warm up is nothing to learn from.
     if is_warm {
         shown.clear();
-        shown.extend(sums.iter().map(|(sum, count)| sum / (*count).max(1) as f32));
+        shown.extend(sums.iter().zip(&row.values).flat_map(|(found, value)| found.shown(*value)));
         forest.take(&shown, scenario.0.seed, settings.score_max);
     }
 }
