@@ -212,7 +212,7 @@ impl Auditor {
         }
         audited.sort_unstable_by_key(|block| (block.group, block.block));
         for group in audited.chunk_by_mut(|a, b| a.group == b.group) {
-            let memory = &self.groups[usize::from(group[0].group)];
+            let memory = &mut self.groups[usize::from(group[0].group)];
             standard::standardise(memory, group, &self.blocks, values);
         }
     }

@@ -1,7 +1,7 @@
 //! Standard: how far each block is from where it usually is beside its group, in units of how far blocks there usually are.
 //!
-//! A residual is the block's feature, less the median of its group in this audit, less the block's own usual. It is divided by what is
-//! usual for the group, or for the block if that is more. So a common trend is nobody's anomaly, nor is a block that has always been
+//! A group has a level, which moves in each audit by the median of how far its blocks are from their usual beside it. A residual is the
+//! block's feature, less the group's level, less the block's own usual. It is divided by what is usual for the group, or for the block if that is more. So a common trend is nobody's anomaly, nor is a block that has always been
 //! unlike the others, and groups of any size, load and kind become comparable.
 
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,10 @@ const LEARNED_MAX: f32 = 2.0;
 /// The largest difference that is told, in the same units.
 const FAR: f32 = 99.0;
 
-/// What is usual in a group: how far from their usual its blocks are.
+/// What is usual in a group: where its blocks are together, and how far from their usual each is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupMemory {
+    level: Row,
     spread: Row,
     learned: u32,
 }
@@ -43,8 +44,8 @@ pub struct Audited {
     pub live: u32,
     /// What it is judged by.
     pub features: Row,
-    /// Less the group's median.
-    centred: Row,
+    /// The features, less the group's level.
+    beside: Row,
     /// Less its usual.
     residual: Row,
     /// How far from it it is usually.
@@ -56,8 +57,8 @@ pub struct Audited {
 impl Audited {
     pub fn new(block: u32, group: u16, live: u32, features: Row) -> Self {
         let nothing = [0.0; FEATURES];
-        let (centred, residual, scale, standard) = (features, nothing, nothing, nothing);
-        Self { block, group, live, features, centred, residual, scale, standard }
+        let (beside, residual, scale, standard) = (nothing, nothing, nothing, nothing);
+        Self { block, group, live, features, beside, residual, scale, standard }
     }
 
     /// What a feature would be if nothing were the matter.
@@ -66,24 +67,36 @@ impl Audited {
     }
 }
 
-/// Standardises the blocks of one group.
-pub fn standardise(group: &GroupMemory, blocks: &mut [Audited], memories: &[Memory], scratch: &mut Vec<f32>) {
+/// Standardises the blocks of one group, and moves its level.
+pub fn standardise(
+    group: &mut GroupMemory,
+    blocks: &mut [Audited],
+    memories: &[Memory],
+    scratch: &mut Vec<f32>,
+) {
     let is_large = blocks.len() >= GROUP_MIN;
     let live = median(scratch, blocks.iter().map(|block| block.live as f32));
-    for feature in 0..FEATURES {
-        let common = if is_large { median(scratch, blocks.iter().map(|b| b.features[feature])) } else { 0.0 };
+    for (feature, floor) in FLOOR.iter().enumerate() {
+        if is_large {
+            // A block that has no usual yet tells nothing of the group.
+            let known = blocks.iter().map(|block| (block, &memories[block.block as usize]));
+            let known = known.filter(|(_, memory)| memory.learned > 0);
+            let level = group.level[feature];
+            let beside = known.map(|(block, memory)| block.features[feature] - level - memory.usual[feature]);
+            group.level[feature] += median(scratch, beside);
+        }
         for block in blocks.iter_mut() {
             let memory = &memories[block.block as usize];
-            block.centred[feature] = block.features[feature] - common;
-            let usual = if memory.learned > 0 { memory.usual[feature] } else { block.centred[feature] };
-            block.residual[feature] = block.centred[feature] - usual;
+            block.beside[feature] = block.features[feature] - group.level[feature];
+            let usual = if memory.learned > 0 { memory.usual[feature] } else { block.beside[feature] };
+            block.residual[feature] = block.beside[feature] - usual;
         }
         let now = if is_large {
             OF_MEDIAN * median(scratch, blocks.iter().map(|block| block.residual[feature].abs()))
         } else {
             0.0
         };
-        let of_group = (OF_MEAN * group.spread[feature]).max(now).max(FLOOR[feature]);
+        let of_group = (OF_MEAN * group.spread[feature]).max(now).max(*floor);
         for block in blocks.iter_mut() {
             let memory = &memories[block.block as usize];
             // The mean of fewer entities is less certain.
@@ -113,9 +126,9 @@ pub fn learn<'a>(
         let memory = &mut memories[block.block as usize];
         let first = 1.0 / (memory.learned + 1) as f32;
         let gain = first.max(if settles { SETTLING_GAIN } else { USUAL_GAIN });
-        for feature in 0..FEATURES {
+        for (feature, sum) in sums.iter_mut().enumerate() {
             if memory.learned == 0 {
-                memory.usual[feature] = block.centred[feature];
+                memory.usual[feature] = block.beside[feature];
                 continue;
             }
             let residual = block.residual[feature];
@@ -124,7 +137,7 @@ pub fn learn<'a>(
             memory.usual[feature] += gain * if is_known { residual.clamp(-most, most) } else { residual };
             if !settles {
                 let distance = residual.abs().min(most);
-                sums[feature] += distance;
+                *sum += distance;
                 memory.spread[feature] += first.max(SPREAD_GAIN) * (distance - memory.spread[feature]);
             }
         }
@@ -165,14 +178,14 @@ mod tests {
         for at in 0..count {
             audited = (0..BLOCKS)
                 .map(|block| {
-                    let wobble = ((block * 7 + at as u32 * 5) % 11) as f32 * 0.002;
+                    let wobble = ((block * 7 + at as u32 * 5) % 11) as f32 * 0.001;
                     let mut features = [0.5; FEATURES];
                     let more = if block == 3 && at + 1 == count { extra } else { 0.0 };
                     features[MEAN] = 0.3 + at as f32 * 0.01 + block as f32 * 0.02 + wobble + more;
                     Audited::new(block, 0, 1000, features)
                 })
                 .collect();
-            standardise(&group, &mut audited, &memories, &mut Vec::new());
+            standardise(&mut group, &mut audited, &memories, &mut Vec::new());
             if at + 1 < count {
                 learn(&mut group, audited.iter().map(|block| (block, false)), &mut memories);
             }
@@ -188,10 +201,14 @@ mod tests {
 
     #[test]
     fn a_block_that_leaves_its_place_is_told_by_how_far() {
-        let (audited, _) = audits(40, 0.1);
+        let (audited, _) = audits(40, 0.15);
         let block = &audited[3];
         assert!(block.standard[MEAN] > 8.0, "{:?}", block.standard);
-        assert!((block.features[MEAN] - block.expected(MEAN) - 0.1).abs() < 0.02, "{}", block.expected(MEAN));
+        assert!(
+            (block.features[MEAN] - block.expected(MEAN) - 0.15).abs() < 0.02,
+            "{}",
+            block.expected(MEAN)
+        );
         assert!(audited.iter().all(|other| other.block == 3 || other.standard[MEAN].abs() < 3.0));
     }
 
@@ -201,7 +218,7 @@ mod tests {
         audited[0].features[FAULTS] = 0.2;
         audited[1].features[FITNESS] = 0.9;
         audited[2].features[FAULTS] = 0.9;
-        standardise(&GroupMemory::default(), &mut audited, &memories, &mut Vec::new());
+        standardise(&mut GroupMemory::default(), &mut audited, &memories, &mut Vec::new());
         assert_eq!((audited[0].standard[FAULTS], audited[1].standard[FITNESS]), (0.0, 0.0));
         assert!(audited[2].standard[FAULTS] > 8.0);
         audited[2].standard[MEAN] = 9.0;
