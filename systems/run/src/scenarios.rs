@@ -26,7 +26,6 @@ pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "chaos",
         about: "100,000 cells in which faults are injected by seed: who notices, how fast, and what repair saves (docs/chaos.md)",
-        // To be looked at by the audit as well, it needs `"audit_interval": 2`.
         text: include_str!("../../../assets/scenarios/chaos.json"),
     },
     BuiltIn {
