@@ -69,6 +69,7 @@ fn what_differs_is_named_with_its_plugin_its_stream_and_its_tick() {
             ticks: 25,
             interval: 10,
             old_until: 0,
+            old_format: 0,
             app: &app,
             stop: &stop,
         };
@@ -89,6 +90,7 @@ fn what_differs_is_named_with_its_plugin_its_stream_and_its_tick() {
         ticks: 25,
         interval: 10,
         old_until: 0,
+        old_format: 0,
         app: &app,
         stop: &stop,
     };
@@ -114,6 +116,7 @@ fn what_waits_to_be_said_after_a_restore_is_said_by_who_has_said_it() {
         ticks: 12,
         interval: 10,
         old_until: 0,
+        old_format: 0,
         app: &app,
         stop: &stop,
     };

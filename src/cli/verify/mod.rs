@@ -102,7 +102,7 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
         return Err(RunError::Usage(message));
     }
     let journal = run.as_ref().map(RecordedRun::journal).filter(|_| extent.is_some());
-    let Recorded { digests: recorded, interval, old_until } =
+    let Recorded { digests: recorded, interval, old_until, old_format } =
         journal.as_deref().map_or(Ok(Recorded::default()), |of| recorded(of, ticks))?;
     let plugins = match &run {
         Some(run) => run.plugins(REGISTRY)?,
@@ -114,7 +114,8 @@ pub fn main(args: &VerifyArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     let plugins = plugins.read_only();
     let app = |scenario: &mut Scenario| plugins.app(scenario);
     let interval = interval.max(ticks / DIGESTS_MAX);
-    let again = Rerun { scenario, journal: journal.as_deref(), ticks, interval, old_until, app: &app, stop };
+    let journal = journal.as_deref();
+    let again = Rerun { scenario, journal, ticks, interval, old_until, old_format, app: &app, stop };
 
     let counts = thread_counts(args);
     let mut found = at_thread_counts(&again, &counts)?;

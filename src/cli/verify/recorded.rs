@@ -15,11 +15,13 @@ pub(super) struct Recorded {
     pub interval: u64,
     /// The last tick whose digest is of the format before.
     pub old_until: u64,
+    /// Their format.
+    pub old_format: u16,
 }
 
 impl Default for Recorded {
     fn default() -> Self {
-        Self { digests: Digests::new(), interval: 10, old_until: 0 }
+        Self { digests: Digests::new(), interval: 10, old_until: 0, old_format: DIGEST_FORMAT }
     }
 }
 
@@ -54,7 +56,7 @@ pub(super) fn recorded(journal: &Path, ticks: u64) -> Result<Recorded, RunError>
             found.digests.push(Mark { tick, state, said: None });
         }
         if inputs.digest_format() < DIGEST_FORMAT {
-            found.old_until = tick;
+            (found.old_until, found.old_format) = (tick, inputs.digest_format());
         }
     }
     Ok(found)

@@ -35,6 +35,8 @@ pub struct Rerun<'a> {
     pub interval: u64,
     /// The last tick whose recorded digest is of the format before: those up to there are made so.
     pub old_until: u64,
+    /// Their format.
+    pub old_format: u16,
     /// Makes an app with the run's plugins, and adds their groups of blocks to the scenario.
     pub app: &'a (dyn Fn(&mut Scenario) -> App + Sync),
     /// Ends it once it is set.
@@ -131,7 +133,7 @@ impl Rerun<'_> {
             }
             // An input that has ended ends the run before `next`.
             if now > tick {
-                let format = if now <= self.old_until { FORMAT - 1 } else { FORMAT };
+                let format = if now <= self.old_until { self.old_format } else { FORMAT };
                 let digest = simulation.in_pool(|world| Digest::of_format(world, format));
                 let said = (now > self.old_until).then(|| simulation.world().resource::<Outputs>().value());
                 digests.push(Mark { tick: now, state: digest.value, said });
@@ -290,7 +292,16 @@ mod tests {
     fn again<'a>(app: &'a (dyn Fn(&mut Scenario) -> App + Sync), stop: &'a Stop) -> Rerun<'a> {
         let group = BlockGroup { id: "cells".into(), entities: 3000, ..Default::default() };
         let scenario = Scenario { blocks: vec![group], ..Default::default() };
-        Rerun { scenario, journal: None, ticks: 25, interval: 10, old_until: 0, app, stop }
+        Rerun {
+            scenario,
+            journal: None,
+            ticks: 25,
+            interval: 10,
+            old_until: 0,
+            old_format: FORMAT,
+            app,
+            stop,
+        }
     }
 
     #[test]
