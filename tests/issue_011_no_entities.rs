@@ -60,6 +60,8 @@ fn a_run_whose_entities_have_died_out_has_no_bytes_an_entity() {
         ".restored_at",
         ".roc_auc",
         ".table",
+        ".vus_missing",
+        ".vus_pr",
     ];
     assert_eq!(without, expected);
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use bevy_ecs::world::World;
 use corec_core::config::redact_url;
+use corec_core::digest::Digest;
 use corec_core::journal::Journal;
 use corec_core::lock::Lock;
 use corec_core::outputs::Outputs;
@@ -55,7 +57,10 @@ impl Started {
         let snapshots =
             self.simulation.in_pool_mut(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
         // Of the state that the ticks have made: what plugins put away in Shutdown is not part of it.
-        let digest = self.simulation.check().is_ok().then(|| self.simulation.digest().to_string());
+        // A run that an older version began keeps the format of its digests, as its journal does.
+        let digest =
+            |world: &World| Digest::of_format(world, world.resource::<Journal>().digest_format()).to_string();
+        let digest = self.simulation.check().is_ok().then(|| self.simulation.in_pool(digest));
         let outputs = self.simulation.world().resource::<Outputs>().clone();
         let closed = self.simulation.shut_down();
         let seconds = pace.start.elapsed().as_secs_f64();
