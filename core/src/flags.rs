@@ -27,6 +27,8 @@ pub struct Flag {
     pub why: String,
     /// The tick in which it was raised.
     pub since: u64,
+    /// The last tick in which the auditor said so.
+    pub last: u64,
 }
 
 /// The flags that are up, by block and auditor: the name of a plugin, or empty for the engine's own.
@@ -60,7 +62,7 @@ impl Flags {
             return false;
         }
         let since = self.0.get(&(block.0, by.to_string())).map_or(tick, |flag| flag.since);
-        self.0.insert((block.0, by.to_string()), Flag { score, why: why.into(), since });
+        self.0.insert((block.0, by.to_string()), Flag { score, why: why.into(), since, last: tick });
         alerts.publish_why(by, ALERT, subject, f64::from(score), SEVERITY, tick, why);
         true
     }
@@ -78,6 +80,13 @@ impl Flags {
         if self.0.remove(&(block.0, by.to_string())).is_some() {
             alerts.clear(by, ALERT, subject, f64::from(score), tick);
         }
+    }
+
+    /// Lowers every flag of an auditor that judges no longer, and ends their alerts; `name` gives a block's.
+    pub fn silence(&mut self, alerts: &mut Alerts, by: &str, name: impl Fn(BlockId) -> String, tick: u64) {
+        let own = self.0.keys().filter(|(_, auditor)| auditor == by);
+        let own: Vec<BlockId> = own.map(|(block, _)| BlockId(*block)).collect();
+        own.into_iter().for_each(|block| self.lower(alerts, by, block, &name(block), 0.0, tick));
     }
 
     /// Lowers every flag of a block that is no more, and ends their alerts.

@@ -64,7 +64,7 @@ pub struct Totals {
     pub entity_updates: u64,
     /// Entities that became inactive.
     pub faults: u64,
-    /// Entities that were repaired.
+    /// Entities that were repaired: those that had failed, and those of flagged blocks that were renewed.
     pub repairs: u64,
     /// Messages taken from the input stream.
     pub messages: u64,

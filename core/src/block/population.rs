@@ -17,6 +17,8 @@ pub struct Population {
     pub(crate) groups: Vec<Group>,
     /// Block id -> (kind, place in the kind's list); none for one that has retired.
     pub(crate) by_id: Vec<Option<(KindId, u32)>>,
+    /// The blocks that have retired last, together: what is still to be said of them in that tick has their names.
+    pub(crate) retired: Vec<Block>,
     /// Archetypes of the world when it was populated: any later one with a `StableId` is someone else's doing.
     pub(crate) archetypes_known: usize,
     /// Bytes that the run may need, births included; none where the system does not tell.
@@ -95,9 +97,10 @@ impl Population {
         )
     }
 
-    /// A block's name: its group's and its place in it.
+    /// A block's name: its group's and its place in it; also of one that has retired in this tick.
     pub fn block_name(&self, id: BlockId) -> String {
-        match self.block(id) {
+        let retired = || self.retired.iter().find(|block| block.id == id);
+        match self.block(id).or_else(retired) {
             Some(block) => format!("{}/{}", self.group(block.group).settings.id, block.index),
             None => format!("block {}", id.0),
         }

@@ -50,6 +50,8 @@ pub enum Change {
 pub struct Reshaped {
     /// Blocks that have retired.
     pub retired: Vec<BlockId>,
+    /// Blocks that have taken in the rows of others.
+    pub fused: Vec<BlockId>,
     /// Blocks that were split, with the new ones.
     pub split: Vec<(BlockId, BlockId)>,
     /// Blocks that have grown, with the first of the new rows.
@@ -60,7 +62,8 @@ pub struct Reshaped {
     pub born: u64,
 }
 
-/// Changes blocks, all at once. Births and new blocks are numbered in the order of the blocks' ids, whatever the order of `changes`.
+/// Changes blocks, all at once. Births and new blocks are numbered kind by kind, in the order of the
+/// blocks' ids, whatever the order of `changes`.
 ///
 /// # Errors
 /// See [`ReshapeError`]; nothing has changed then.
@@ -74,6 +77,9 @@ pub fn reshape(world: &mut World, changes: &[Change]) -> Result<Reshaped, Reshap
             by_kind.into_iter().map(|(kind, changes)| Plan::new(&population, kind, &changes)).collect();
         check_sizes(&population, &plans)?;
         let mut reshaped = Reshaped::default();
+        let gone =
+            plans.iter().flat_map(Plan::retired).filter_map(|id| population.block(id)).copied().collect();
+        population.retired = gone;
         for plan in plans {
             plan.carry_out(world, &mut population, &mut reshaped);
         }
@@ -160,7 +166,7 @@ fn check_count(
 
 /// Whether the tables can have the rows, and the run the memory.
 fn check_sizes(population: &Population, plans: &[Plan]) -> Result<(), ReshapeError> {
-    let (mut bytes, mut rows, mut blocks) = (0, 0, 0);
+    let (mut bytes, mut rows, mut blocks, mut growing) = (0, 0, 0, None);
     for plan in plans {
         let table = &population.kinds[usize::from(plan.kind.0)];
         if plan.end >= u64::from(u32::MAX) {
@@ -170,15 +176,14 @@ fn check_sizes(population: &Population, plans: &[Plan]) -> Result<(), ReshapeErr
         bytes += table.bytes_of(more);
         rows += u64::from(more);
         blocks += plan.splits.len() as u64;
+        growing = growing.or((more > 0).then_some(&table.name));
     }
-    let (needed, limit) = (population.need_with(bytes, rows, blocks), population.bytes_max);
-    match limit {
-        Some(limit) if (rows > 0 || blocks > 0) && needed > limit => {
-            let kind = plans
-                .first()
-                .map_or(String::new(), |plan| population.kinds[usize::from(plan.kind.0)].name.clone());
+    let needed = population.need_with(bytes, rows, blocks);
+    // New blocks of rows that are there take next to nothing.
+    match growing.zip(population.bytes_max) {
+        Some((kind, limit)) if needed > limit => {
             let (needed, limit) = (needed.div_ceil(1_000_000), limit / 1_000_000);
-            Err(ReshapeError::MemoryMax { kind, needed, limit })
+            Err(ReshapeError::MemoryMax { kind: kind.clone(), needed, limit })
         }
         _ => Ok(()),
     }

@@ -90,6 +90,11 @@ impl Plan {
         plan
     }
 
+    /// The blocks that retire.
+    pub fn retired(&self) -> impl Iterator<Item = BlockId> {
+        self.retired.iter().copied()
+    }
+
     /// Gives a block the next rows.
     fn place(&mut self, block: &mut Block) {
         block.start = self.end as u32;
@@ -160,6 +165,7 @@ impl Plan {
     fn number(&mut self, population: &mut Population, reshaped: &mut Reshaped) {
         reshaped.retired.append(&mut self.retired);
         reshaped.grown.append(&mut self.grown);
+        reshaped.fused.extend(&self.fused);
         let first_new = self.blocks.len() - self.splits.len();
         for (block, of) in self.blocks[first_new..].iter_mut().zip(&self.splits) {
             let group = &mut population.groups[usize::from(block.group.0)];

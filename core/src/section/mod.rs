@@ -55,6 +55,10 @@ pub trait Section:
     /// is empty.
     const RANGES: &'static [(&'static str, &'static str)] = &[];
 
+    /// Whether a scenario that has none is written down with its default, so that a run which was recorded keeps it, whatever the default
+    /// of a later version is.
+    const IS_WRITTEN: bool = false;
+
     /// Whether its values make sense, beside what their types say.
     ///
     /// # Errors
@@ -117,6 +121,7 @@ struct Registered {
     name: &'static str,
     type_name: &'static str,
     is_of_groups: bool,
+    is_written: bool,
     /// Reads it, checks it, and gives it back as it is written with every key.
     complete: fn(&str, &str, &Value) -> Result<Value, ConfigError>,
     default: fn() -> Value,
@@ -134,6 +139,7 @@ impl Sections {
             name: T::NAME,
             type_name: type_name::<T>(),
             is_of_groups,
+            is_written: T::IS_WRITTEN,
             complete: |source, path, value| {
                 let section = read::<T>(source, path, value)?;
                 check_keys::<T>(source, path, value)?;
@@ -157,6 +163,12 @@ impl Sections {
         let source = scenario.source_name().to_string();
         self.check_names(&source)?;
         self.complete_level(&source, "", &SCENARIO_KEYS, false, &mut scenario.sections)?;
+        for section in self.known(false).filter(|section| section.is_written) {
+            let value = scenario.sections.entry(section.name).or_insert_with(section.default);
+            if value.is_null() {
+                *value = (section.default)();
+            }
+        }
         for (i, group) in scenario.blocks.iter_mut().enumerate() {
             let of_scenario = || (source.clone(), format!("blocks[{i}]."));
             let (source, path) = group.place.clone().unwrap_or_else(of_scenario);

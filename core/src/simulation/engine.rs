@@ -14,6 +14,7 @@ use crate::clock::{self, Clocks};
 use crate::config::OnPluginError;
 use crate::digest::{Digest, FORMAT, Saved};
 use crate::executor::Reports;
+use crate::flags::Flags;
 use crate::phase::{Close, Owner, Shutdown};
 use crate::plugin::Budgets;
 use crate::snapshot::Snapshot;
@@ -131,6 +132,7 @@ impl Engine {
                     self.reports.stop(plugin);
                     let mut stopped = self.main.world_mut().get_resource_or_init::<StoppedPlugins>();
                     stopped.0.insert(plugin.into());
+                    self.silence(plugin, tick);
                 }
                 // Nobody would hear of what a plain system did not do at the end.
                 _ if is_end => return Err(SimulationError::System { tick, failure }),
@@ -138,6 +140,16 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Lowers the flags of a plugin that was stopped: it can't do so any more.
+    fn silence(&mut self, plugin: &str, tick: u64) {
+        self.main.world_mut().resource_scope::<Alerts, _>(|world, mut alerts| {
+            world.resource_scope::<Flags, _>(|world, mut flags| {
+                let population = world.resource::<Population>();
+                flags.silence(&mut alerts, plugin, |block| population.block_name(block), tick);
+            });
+        });
     }
 
     fn failure(&self, tick: u64) -> Result<(), SimulationError> {

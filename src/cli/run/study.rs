@@ -62,17 +62,16 @@ impl AfterRun {
                 Ok(summary)
             }
             Ok(studied) => {
-                if let Some(path) = &self.plot {
-                    plot::write(
-                        path,
-                        &format!(
-                            "{}, seed {}: faults injected, with and without repair",
-                            summary.scenario, summary.seed
-                        ),
-                        &studied,
-                    )?;
-                }
-                summary.with_chaos(&studied)
+                let title = format!(
+                    "{}, seed {}: faults injected, with and without repair",
+                    summary.scenario, summary.seed
+                );
+                // The run has been: a figure that can't be written does not take its summary along.
+                let written = self.plot.as_ref().map_or(Ok(()), |path| plot::write(path, &title, &studied));
+                let told = written.err().map(|error| error.to_string());
+                let mut summary = summary.with_chaos(&studied)?;
+                summary.error = summary.error.or(told);
+                Ok(summary)
             }
         }
     }

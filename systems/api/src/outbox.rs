@@ -62,7 +62,7 @@ impl<P: NamedPlugin> Outbox<'_, P> {
     /// `anomalia_bloque` of severity 2, from the first flag until it is lowered; meanwhile the built-in repair puts the block to work
     /// again, where its group's `repair` lets it. A score that is no finite number, and a block that is not there, raise none.
     pub fn flag(&mut self, block: BlockId, score: f32, why: &str) {
-        self.said.push(Statement::Flag { block, score, why: cut(why) });
+        self.said.push(Statement::Flag { block, score, why: cut(&why.replace('\0', " ")) });
     }
 
     /// Lowers the plugin's flag of a block that is as others again.

@@ -57,27 +57,31 @@ impl Renewals {
         let policy = |block: &Block| settings.of(block.group()).0.filter(|policy| policy.on_flag);
         let longest = settings.iter().filter_map(|repair| repair.0.as_ref()).map(cooldown).max().unwrap_or(0);
         self.0.retain(|block, last| last.tick + longest > tick || flags.of(BlockId(*block)).next().is_some());
-        let mut waiting: Vec<(u64, &Block, RepairPolicy)> = Vec::new();
+        // Each with the tick of its oldest flag, and the last in which an auditor said so.
+        let mut waiting: Vec<(u64, u64, &Block, RepairPolicy)> = Vec::new();
         for (id, _, flag) in flags.iter() {
             let Some((block, policy)) = population.block(id).and_then(|block| Some((block, policy(block)?)))
             else {
                 continue;
             };
             match waiting.last_mut() {
-                Some((since, last, _)) if last.id() == id => *since = flag.since.min(*since),
-                _ => waiting.push((flag.since, block, policy)),
+                Some((since, said, last, _)) if last.id() == id => {
+                    (*since, *said) = (flag.since.min(*since), flag.last.max(*said));
+                }
+                _ => waiting.push((flag.since, flag.last, block, policy)),
             }
         }
-        waiting.retain_mut(|(since, block, policy)| {
+        waiting.retain_mut(|(since, said, block, policy)| {
             let last = self.0.get(&block.id().0);
             // After those that were flagged in the tick of its renewal.
             *since = last.map_or(*since, |last| (last.tick + 1).max(*since));
-            let is_over = last.is_none_or(|last| last.tick + cooldown(policy) <= tick);
+            // A flag that is older than the renewal says nothing of what came of it.
+            let is_over = last.is_none_or(|last| last.tick + cooldown(policy) <= tick && last.tick < *said);
             is_over && can_be_judged(&stats.of(block.id())) && inherits(population, block)
         });
-        waiting.sort_unstable_by_key(|(since, block, _)| (*since, block.id()));
+        waiting.sort_unstable_by_key(|(since, _, block, _)| (*since, block.id()));
         let (mut admitted, mut full) = (Vec::new(), Vec::new());
-        for (_, block, policy) in waiting {
+        for (.., block, policy) in waiting {
             // Who waits is not overtaken by a smaller one of its group.
             if full.contains(&block.group()) {
                 continue;

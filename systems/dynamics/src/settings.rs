@@ -151,6 +151,7 @@ impl Default for AuditInterval {
 
 impl Section for AuditInterval {
     const NAME: &'static str = "audit_interval";
+    const IS_WRITTEN: bool = true;
     const RANGES: &'static [(&'static str, &'static str)] = &[("", SECONDS_OR_NONE)];
 
     fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
@@ -190,6 +191,7 @@ impl Default for Audit {
 
 impl Section for Audit {
     const NAME: &'static str = "audit";
+    const IS_WRITTEN: bool = true;
     const RANGES: &'static [(&'static str, &'static str)] = &[
         ("threshold", "within 0..=1"),
         ("leave", "within 0..=threshold"),

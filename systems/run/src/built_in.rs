@@ -2,7 +2,6 @@
 
 use bevy_app::{App, Plugin, Startup, Update};
 use bevy_ecs::schedule::IntoScheduleConfigs;
-use bevy_ecs::schedule::common_conditions::resource_exists;
 use bevy_ecs::system::Res;
 use bevy_ecs::world::World;
 use corec_api::channels;
@@ -17,8 +16,9 @@ use corec_core::phase::{Close, Owner, Phase};
 use corec_core::replace::replace;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::store::{Batch, RunRecord};
-use corec_dynamics::chaos::{self, Ledger};
-use corec_dynamics::{DynamicsPlugin, audit, birth, measure, process, remember, repair, reshape, selection};
+use corec_dynamics::{
+    DynamicsPlugin, audit, birth, chaos, measure, process, remember, repair, reshape, selection,
+};
 use corec_telemetry::feed::{self, Feed};
 use corec_telemetry::{TelemetryPlugin, row_forest, scores, twin};
 
@@ -41,17 +41,12 @@ impl Plugin for CorecPlugin {
         let ingest = (
             channels::deliver.run_if(channels::are_any),
             feed::take_row,
-            chaos::flood.run_if(resource_exists::<Ledger>),
+            chaos::flood.run_if(chaos::is_on).run_if(takes_messages),
             ingest::ingest.run_if(takes_messages),
         )
             .chain();
-        let process = (
-            process::process,
-            remember::remember,
-            twin::follow,
-            chaos::inject.run_if(resource_exists::<Ledger>),
-        )
-            .chain();
+        let process =
+            (process::process, remember::remember, twin::follow, chaos::inject.run_if(chaos::is_on)).chain();
         let measure = (
             measure::measure,
             row_forest::judge.run_if(row_forest::is_wanted),
@@ -63,7 +58,7 @@ impl Plugin for CorecPlugin {
             repair::repair,
             replace,
             selection::select.run_if(selection::is_on),
-            chaos::heal.run_if(resource_exists::<Ledger>),
+            chaos::heal.run_if(chaos::is_on),
             reshape::reshape.run_if(reshape::is_due),
         )
             .chain();

@@ -54,7 +54,8 @@ impl Memory {
     /// Follows the block through a tick. `is_first` if the tick before was not followed.
     pub fn follow(&mut self, stats: &BlockStats, is_first: bool) {
         self.peak = if is_first { 0.0 } else { self.peak * PEAK_KEPT }.max(stats.fault_ratio);
-        if let Some((change, gain)) = self.change_to(stats).filter(|_| !is_first) {
+        let change = self.change_to(stats).filter(|(change, _)| change.is_finite());
+        if let Some((change, gain)) = change.filter(|_| !is_first) {
             let change = libm::logf(change.max(CHANGE_MIN));
             self.change += if self.change == 0.0 { 1.0 } else { gain } * (change - self.change);
         }

@@ -107,6 +107,11 @@ pub fn audit(
 ) {
     let AuditInterval(interval) = interval.0.unwrap_or_default();
     if interval == 0.0 {
+        // A run that goes on without its audit: nobody would lower what it has raised.
+        if !flags.is_empty() {
+            let population = blocks.population();
+            flags.silence(&mut alerts, BY, |block| population.block_name(block), tick.0);
+        }
         return;
     }
     let interval = seconds_to_ticks(interval, scenario.0.tick_seconds);
@@ -181,6 +186,11 @@ impl Auditor {
         if let Some(memory) = self.blocks.get_mut(block.0 as usize) {
             memory.renew(tick + SETTLING);
         }
+    }
+
+    /// Blocks have been fused, split or grown: what was learned of them is void, and of those that are no more.
+    pub fn reshaped(&mut self, blocks: impl Iterator<Item = BlockId>, tick: u64) {
+        blocks.for_each(|block| self.renewed(block, tick));
     }
 
     /// Many of a block's entities have been put to work again.

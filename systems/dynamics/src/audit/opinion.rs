@@ -32,6 +32,12 @@ pub struct Window {
 impl Window {
     /// Takes rows of an audit in, some drawn by chance where there are more than a share of the window.
     pub fn take(&mut self, size: usize, rows: &[Row], draws: &Draws, tick: u64) {
+        if self.rows.len() > size || (self.rows.len() < size && self.oldest > 0) {
+            // A fork may have a window of another size: the newest rows, in order.
+            self.rows.rotate_left(self.oldest as usize);
+            self.rows.drain(..self.rows.len().saturating_sub(size));
+            self.oldest = 0;
+        }
         let share = (size / AUDITS).max(1);
         for at in 0..rows.len().min(share) {
             let drawn = below(draws.words(at as u64, tick, 1)[0], rows.len() as u32) as usize;

@@ -69,6 +69,11 @@ pub(crate) fn prepare(world: &mut World) {
     }
 }
 
+/// Whether there are events: a fork may go on without them.
+pub fn is_on(ledger: Option<Res<Ledger>>, settings: Res<ScenarioSettings<Chaos>>) -> bool {
+    ledger.is_some() && settings.0.is_some()
+}
+
 /// Puts the messages of floods on the input stream.
 pub fn flood(ledger: Res<Ledger>, tick: Res<Tick>, mut planted: ResMut<Planted>) {
     let messages: u64 = ledger.events().map(|event| event.messages(tick.0)).sum();

@@ -70,6 +70,9 @@ impl Default for Chaos {
     }
 }
 
+/// Messages of a flood in a tick, on average: one that is half as strong again still is what a tick takes from a stream at once, 100,000.
+const FLOOD_PER_TICK_MAX: u64 = 50_000;
+
 impl Section for Chaos {
     const NAME: &'static str = "chaos";
     const RANGES: &'static [(&'static str, &'static str)] = &[
@@ -106,6 +109,15 @@ impl Section for Chaos {
         }
         if !(4..=1000).contains(&self.duration) {
             return Err(("duration", self.duration.to_string(), "within 4..=1000 ticks"));
+        }
+        // A fifth more messages in a fifth fewer ticks.
+        if self.flood > 0 && u64::from(self.flood_messages) / self.duration > FLOOD_PER_TICK_MAX {
+            let found = format!("{} in {} ticks", self.flood_messages, self.duration);
+            return Err((
+                "flood_messages",
+                found,
+                "at most 50000 for each tick of duration: what waits on the bus is in no snapshot",
+            ));
         }
         for (key, ticks) in [("calm", self.calm), ("span", self.span), ("gap", self.gap)] {
             if ticks > TICKS_MAX {

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use plan::{Decision, Facts, change, decide, ranks};
 
+use crate::audit::Auditor;
 use crate::inherit::{MUTATION, mutated};
 
 pub use settings::{Reshape, ReshapePolicy, SyncInterval};
@@ -114,6 +115,10 @@ pub fn reshape(
         Err(error) => return world.resource_mut::<Ending>().fail(error),
     };
     say_goodbye(world, &gone, tick);
+    let changed = reshaped.fused.iter().chain(&reshaped.retired).copied();
+    let changed = changed.chain(reshaped.split.iter().flat_map(|(old, new)| [*old, *new]));
+    let changed = changed.chain(reshaped.grown.iter().map(|(block, _)| *block));
+    world.resource_mut::<Auditor>().reshaped(changed, tick);
     match heirs.get_mut(world) {
         Ok(blocks) => mutate(blocks, &reshaped, &draws, tick),
         Err(error) => world.resource_mut::<Ending>().fail(error),

@@ -19,6 +19,7 @@ impl Default for SyncInterval {
 
 impl Section for SyncInterval {
     const NAME: &'static str = "sync_interval";
+    const IS_WRITTEN: bool = true;
     const RANGES: &'static [(&'static str, &'static str)] = &[("", SECONDS_OR_NONE)];
 
     fn check(&self) -> Result<(), (&'static str, String, &'static str)> {

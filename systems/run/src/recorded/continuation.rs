@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use corec_core::config::{Loaded, load, redact_url};
 use corec_core::snapshot::{Snapshot, SnapshotError, latest};
 
-use super::{RecordedRun, check_journal, environment, extent_of};
+use super::{RecordedRun, as_recorded, check_journal, environment, extent_of};
 use crate::JOURNAL;
 use crate::error::RunError;
 use crate::manifest::FILE;
@@ -37,6 +37,7 @@ impl Continuation {
             }
         };
         let mut loaded = load(&source, &settings, &environment)?;
+        loaded.scenario = as_recorded(loaded.scenario);
         if let Some(run) = &self.run {
             loaded.given = run.manifest().scenario_given.clone();
             // Passwords are in no file of a run; where they are to be had from is.

@@ -14,7 +14,10 @@ use corec_core::config::{Scenario, load};
 use corec_core::journal::{Extent, Journal, extent};
 use corec_core::lock;
 use corec_core::plugin::Registered;
+use corec_core::section::Section;
 use corec_core::snapshot::{Head, Snapshot, list};
+use corec_dynamics::reshape::SyncInterval;
+use corec_dynamics::settings::AuditInterval;
 use serde_json::Value;
 
 use crate::error::RunError;
@@ -36,6 +39,15 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The settings of a run as it had them: one of a version that neither audited nor reshaped goes on without, and is the same when it is
+/// done again. A later one has written down what it was to do.
+pub(crate) fn as_recorded(mut scenario: Scenario) -> Scenario {
+    for name in [AuditInterval::NAME, SyncInterval::NAME] {
+        scenario.sections.entry(name).or_insert_with(|| 0.into());
+    }
+    scenario
+}
+
 impl RecordedRun {
     /// Opens the run in `folder`.
     ///
@@ -44,7 +56,7 @@ impl RecordedRun {
     pub fn open(folder: &Path) -> Result<Self, RunError> {
         let manifest = Manifest::read(folder).map_err(RunError::Usage)?;
         let source = format!("{}: settings", folder.join(FILE).display());
-        let scenario = load(&source, &manifest.settings.to_string(), &environment)?.scenario;
+        let scenario = as_recorded(load(&source, &manifest.settings.to_string(), &environment)?.scenario);
         Ok(Self { folder: folder.into(), manifest, scenario })
     }
 
