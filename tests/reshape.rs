@@ -111,6 +111,23 @@ fn a_run_whose_blocks_are_reshaped_has_the_same_bits_at_any_number_of_threads_an
 }
 
 #[test]
+fn what_reshaping_changes_is_no_anomaly() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    scenario(at);
+    let mut audited: Value = serde_json::from_slice(&fs::read(at.join("colonies.json")).unwrap()).unwrap();
+    audited["audit_interval"] = json!(2);
+    fs::write(at.join("colonies.json"), audited.to_string()).unwrap();
+    let s = json(at, &["run", "colonies.json", "--out", "r"], 0);
+    assert_eq!(s["reshapes"]["split"], 5);
+    let db = rusqlite::Connection::open(at.join("r/store.db")).unwrap();
+    let query = "SELECT subject FROM alerts WHERE name = 'anomalia_bloque' AND subject NOT LIKE 'weak/%'";
+    let mut query = db.prepare(query).unwrap();
+    let flagged: Vec<String> = query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert!(flagged.is_empty(), "{flagged:?}");
+}
+
+#[test]
 fn settings_that_make_no_sense_are_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

@@ -123,3 +123,62 @@ fn what_a_renewal_changes_is_not_flagged_again() {
     assert_eq!(said, [("swarm/3".into(), "raised"), ("swarm/3".into(), "cleared")]);
     assert!(run.world().resource::<Flags>().is_empty());
 }
+
+/// An auditor that flags every block once, and fails in a later tick if it is told to.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default)]
+struct Hasty {
+    /// The tick in which it panics.
+    fails_at: Option<u64>,
+}
+corec::plugin!(Hasty, name = "hasty");
+
+impl Plugin for Hasty {
+    fn build(&self, app: &mut App) {
+        app.add_systems(Update, flag_once.in_set(Phase::Audit));
+    }
+}
+
+fn flag_once(
+    settings: Res<Settings<Hasty>>,
+    population: Res<Population>,
+    tick: Res<Tick>,
+    mut out: Outbox<Hasty>,
+) {
+    assert!(settings.fails_at != Some(tick.0), "as it was told to");
+    if tick.0 == 2 {
+        population.blocks().for_each(|block| out.flag(block.id(), 1.0, "a first impression"));
+    }
+}
+
+fn hasty(config: &str) -> corec::testing::TestRun {
+    let mut scenario = scenario(3, &[("swarm", 40_000, 0.5)]);
+    scenario.sections.insert("audit_interval".into(), json!(0));
+    TestApp::default().scenario(scenario).plugin::<Hasty>(config).unwrap().start().unwrap()
+}
+
+#[test]
+fn a_block_is_not_renewed_again_on_an_opinion_that_is_older_than_its_renewal() {
+    let mut run = hasty(r#"{"name": "hasty"}"#);
+    let mut renewed = BTreeMap::new();
+    for _ in 0..3000 {
+        run.tick(1).unwrap();
+        for record in run.world().resource::<Repairs>().0.iter().filter(|r| r.cause == RepairCause::Flag) {
+            *renewed.entry(record.block).or_insert(0) += 1;
+        }
+    }
+    assert!(renewed.len() == 40 && renewed.values().all(|times| *times == 1), "{renewed:?}");
+    assert_eq!(run.world().resource::<Flags>().iter().count(), 40, "they are its own to lower");
+}
+
+#[test]
+fn the_flags_of_an_auditor_that_has_failed_are_lowered() {
+    let mut run = hasty(r#"{"name": "hasty", "fails_at": 9}"#);
+    run.tick(9).unwrap();
+    assert_eq!(run.world().resource::<Flags>().iter().count(), 40);
+    run.tick(2).unwrap();
+    assert!(run.world().resource::<Flags>().is_empty());
+    let ends =
+        run.alerts().iter().filter(|alert| alert.name == ALERT && alert.state.as_str() == "cleared").count();
+    assert_eq!(ends, 40);
+}
