@@ -6,7 +6,7 @@ use corec::prelude::*;
 use corec::testing::{TestApp, TestRun};
 use corec_core::block::Population;
 use corec_core::config::{BlockGroup, Scenario, Threads};
-use corec_core::repairs::Repairs;
+use corec_core::repairs::{RepairRecord, Repairs};
 use corec_core::rng::{Draws, below, unit};
 use serde_json::{Value, json};
 
@@ -62,10 +62,20 @@ fn events(seed: u64, ticks: u64, count: u32) -> Events {
     Events((0..count).map(event).collect(), draws)
 }
 
+/// The repairs of the last tick: the run's own are gone once they are published.
+#[derive(Resource, Default)]
+pub struct SeenRepairs(pub Vec<RepairRecord>);
+
+/// Keeps them for a look after the tick.
+pub fn see_repairs(app: &mut App) {
+    let see = |repairs: Res<Repairs>, mut seen: ResMut<SeenRepairs>| seen.0.clone_from(&repairs.0);
+    app.init_resource::<SeenRepairs>().add_systems(Update, see.in_set(Phase::Repair));
+}
+
 fn harm(
     blocks: Blocks<(&StableId, &mut Signal, &mut Health)>,
     mut events: ResMut<Events>,
-    repairs: Res<Repairs>,
+    repairs: Res<SeenRepairs>,
     tick: Res<Tick>,
 ) {
     let Events(events, draws) = &mut *events;
@@ -137,6 +147,7 @@ impl Ledger {
     /// Runs a hundred blocks of which some are harmed, and notes what becomes of it.
     pub fn note(&mut self, seed: u64, ticks: u64, count: u32, groups: &[(&str, u64, f32)]) {
         let app = TestApp::default().scenario(scenario(seed, groups)).with(move |app| {
+            see_repairs(app);
             app.insert_resource(events(seed, ticks, count)).add_systems(Update, harm.in_set(Phase::Process));
         });
         let mut run = app.start().unwrap();

@@ -6,10 +6,10 @@ use corec::prelude::*;
 use corec::testing::TestApp;
 use corec_core::block::Population;
 use corec_core::flags::{ALERT, Flags};
-use corec_core::repairs::{RepairCause, Repairs};
+use corec_core::repairs::RepairCause;
 use serde_json::json;
 
-use crate::harm::{scenario, with_section};
+use crate::harm::{SeenRepairs, scenario, see_repairs, with_section};
 
 /// An auditor that is wrong about every block in every tick.
 #[derive(Deserialize, JsonSchema, Default)]
@@ -31,12 +31,16 @@ fn flag_all(population: Res<Population>, mut out: Outbox<Alarmist>) {
 
 /// Blocks that were renewed, by tick.
 fn renewals(scenario: corec_core::config::Scenario, ticks: u64) -> Vec<(u64, u32)> {
-    let app = TestApp::default().scenario(scenario).plugin::<Alarmist>(r#"{"name": "alarmist"}"#).unwrap();
+    let app = TestApp::default()
+        .scenario(scenario)
+        .with(see_repairs)
+        .plugin::<Alarmist>(r#"{"name": "alarmist"}"#)
+        .unwrap();
     let mut run = app.start().unwrap();
     let mut all = Vec::new();
     for _ in 0..ticks {
         run.tick(1).unwrap();
-        let records = &run.world().resource::<Repairs>().0;
+        let records = &run.world().resource::<SeenRepairs>().0;
         let of_flags = records.iter().filter(|record| record.cause == RepairCause::Flag);
         all.extend(of_flags.map(|record| (record.tick, record.block)));
     }
@@ -74,12 +78,16 @@ fn every_entity_of_a_renewed_block_inherits_under_its_own_id() {
     let mut scenario = scenario(3, &[("swarm", 2_000, 0.5)]);
     scenario.sections.insert("audit_interval".into(), json!(0));
     scenario = with_section(scenario, "dynamics", &json!({"fault_rate": 0}));
-    let app = TestApp::default().scenario(scenario).plugin::<Alarmist>(r#"{"name": "alarmist"}"#).unwrap();
+    let app = TestApp::default()
+        .scenario(scenario)
+        .with(see_repairs)
+        .plugin::<Alarmist>(r#"{"name": "alarmist"}"#)
+        .unwrap();
     let mut run = app.start().unwrap();
     // In the first tick one block at least, and the other when the first's cooldown is over: by then values tell who is fit.
     for (ticks, block) in [(1, 0), (60, 1)] {
         run.tick(ticks).unwrap();
-        let records = run.world().resource::<Repairs>().0.clone();
+        let records = run.world().resource::<SeenRepairs>().0.clone();
         let [record] = &records[..] else { panic!("{} records", records.len()) };
         assert_eq!((record.block, record.cause), (block, RepairCause::Flag));
         let own = 1000 * u64::from(block)..1000 * u64::from(block + 1);
@@ -98,7 +106,7 @@ fn every_entity_of_a_renewed_block_inherits_under_its_own_id() {
 }
 
 /// From tick 60 on, lets the values of block 3 drift until the block is renewed.
-fn drift(blocks: Blocks<&mut Signal>, tick: Res<Tick>, repairs: Res<Repairs>, mut renewed: Local<bool>) {
+fn drift(blocks: Blocks<&mut Signal>, tick: Res<Tick>, repairs: Res<SeenRepairs>, mut renewed: Local<bool>) {
     *renewed |= repairs.0.iter().any(|r| r.block == 3 && r.cause == RepairCause::Flag);
     blocks.for_each_block(|view, signals| {
         if view.id() == BlockId(3) && tick.0 >= 60 && !*renewed {
@@ -110,6 +118,7 @@ fn drift(blocks: Blocks<&mut Signal>, tick: Res<Tick>, repairs: Res<Repairs>, mu
 #[test]
 fn what_a_renewal_changes_is_not_flagged_again() {
     let app = TestApp::default().scenario(scenario(7, &[("swarm", 30_000, 0.5)])).with(|app| {
+        see_repairs(app);
         app.add_systems(Update, drift.in_set(Phase::Process));
     });
     let mut run = app.start().unwrap();
@@ -154,7 +163,7 @@ fn flag_once(
 fn hasty(config: &str) -> corec::testing::TestRun {
     let mut scenario = scenario(3, &[("swarm", 40_000, 0.5)]);
     scenario.sections.insert("audit_interval".into(), json!(0));
-    TestApp::default().scenario(scenario).plugin::<Hasty>(config).unwrap().start().unwrap()
+    TestApp::default().scenario(scenario).with(see_repairs).plugin::<Hasty>(config).unwrap().start().unwrap()
 }
 
 #[test]
@@ -163,7 +172,8 @@ fn a_block_is_not_renewed_again_on_an_opinion_that_is_older_than_its_renewal() {
     let mut renewed = BTreeMap::new();
     for _ in 0..3000 {
         run.tick(1).unwrap();
-        for record in run.world().resource::<Repairs>().0.iter().filter(|r| r.cause == RepairCause::Flag) {
+        for record in run.world().resource::<SeenRepairs>().0.iter().filter(|r| r.cause == RepairCause::Flag)
+        {
             *renewed.entry(record.block).or_insert(0) += 1;
         }
     }
