@@ -115,7 +115,7 @@ fn bad_usage_is_refused_before_anything_is_made() {
     refused(
         at,
         &["run", &config("b.json", r#"{"blocks": [{"id": "a", "entities": 5, "kind": "sell"}]}"#)],
-        "one of: cell, full, mirror, twin",
+        "one of: cell, colony, full, mirror, twin",
     );
     let big = r#"{"blocks": [{"id": "a", "entities": 5000, "block_bytes_max": 10}]}"#;
     refused(at, &["run", &config("c.json", big)], "block_bytes_max");

@@ -52,11 +52,14 @@ fn a_run_whose_entities_have_died_out_has_no_bytes_an_entity() {
     without.sort();
     let expected = [
         ".bytes_per_entity",
+        ".chaos",
         ".detector",
         ".error",
         ".fitness_end",
+        ".fitness_gain_per_1000_ticks",
         ".interrupted_by",
         ".pr_auc",
+        ".reshapes",
         ".restored_at",
         ".roc_auc",
         ".table",
