@@ -211,6 +211,10 @@ fn the_readmes_commands_give_its_figures_on_the_development_data() {
         }
         let out = shell(folder.path(), &commands().replace("machine-1-2", machine));
         assert_eq!(line(&out, "detector"), "analyzer (forecast)");
-        assert_eq!(line(&out, "detection"), format!("ROC-AUC {roc:.3}, PR-AUC {pr:.3}"), "{machine}");
+        let detection = line(&out, "detection");
+        assert!(
+            detection.starts_with(&format!("ROC-AUC {roc:.3}, PR-AUC {pr:.3}, VUS-PR 0.")),
+            "{machine}: {detection}"
+        );
     }
 }

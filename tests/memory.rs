@@ -6,12 +6,12 @@ mod support;
 use support::{json, number};
 
 #[test]
-fn a_million_default_entities_stay_below_130_mb() {
+fn a_million_default_entities_stay_below_140_mb() {
     let folder = tempfile::tempdir().unwrap();
     let s = json(folder.path(), &["run", "--ticks", "25"], 0);
     assert_eq!(number(&s, "entities"), 1e6);
-    // Promised are 200 MB. A resource inserted under a high entity would alone cost 4 MB, and there are many.
-    assert!(number(&s, "peak_rss_bytes") <= 130e6, "{} bytes", s["peak_rss_bytes"]);
+    // Promised are 200 MB; the program itself, of a debug build, is 23 of them. A resource inserted under a high entity would alone cost 4 MB, and there are many.
+    assert!(number(&s, "peak_rss_bytes") <= 140e6, "{} bytes", s["peak_rss_bytes"]);
 }
 
 #[test]
