@@ -86,7 +86,7 @@ fn a_server_that_is_away_is_waited_for_and_then_told_of() {
 /// Frames out, messages in.
 fn both_ways(folder: &Path, redis: &Redis) {
     let scenario = json!({"name": "s", "bus": redis.url(), "publish_interval": 1, "input_stream": "in",
-        "blocks": [{"id": "a", "entities": 200, "repair": false}]});
+        "blocks": [{"id": "a", "entities": 200, "dynamics": {"fault_rate": 0}}]});
     fs::write(folder.join("s.json"), scenario.to_string()).unwrap();
 }
 
@@ -148,7 +148,7 @@ fn a_server_that_stands_still_is_away_from_the_first_question_that_it_does_not_a
         let Some(redis) = Redis::start(Options::default()) else { return };
         let folder = tempfile::tempdir().unwrap();
         let scenario = format!(
-            r#"{{"name": "s", "bus": "{}", "publish_interval": 1, "input_stream": {input}, "blocks": [{{"id": "a", "entities": 200, "repair": false}}]}}"#,
+            r#"{{"name": "s", "bus": "{}", "publish_interval": 1, "input_stream": {input}, "blocks": [{{"id": "a", "entities": 200, "dynamics": {{"fault_rate": 0}}}}]}}"#,
             redis.url()
         );
         fs::write(folder.path().join("s.json"), scenario).unwrap();
@@ -196,7 +196,7 @@ fn a_run_in_use_is_refused_before_anything_is_said_of_it() {
 fn an_outage_is_in_the_summary_and_what_was_said_meanwhile_arrives() {
     let Some(redis) = Redis::start(Options::default()) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let scenario = json!({"name": "s", "bus": redis.url(), "publish_interval": 1, "blocks": [{"id": "a", "entities": 200, "repair": false}]});
+    let scenario = json!({"name": "s", "bus": redis.url(), "publish_interval": 1, "blocks": [{"id": "a", "entities": 200, "dynamics": {"fault_rate": 0}}]});
     fs::write(folder.path().join("s.json"), scenario.to_string()).unwrap();
     let asked = ["run", "s.json", "--out", "r", "--ticks", "400", "--tick-rate", "100", "--quiet"];
     let mut child = start(folder.path(), &asked);
