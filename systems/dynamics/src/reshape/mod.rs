@@ -88,12 +88,13 @@ pub fn is_due(
 }
 
 type RowsToRank = Blocks<'static, 'static, (&'static StableId, &'static Health, &'static Signal)>;
+type WhatToPlanBy = (RowsToRank, Res<'static, GroupSettings<Reshape>>, Res<'static, Stats>);
 type RowsToMutate = Blocks<'static, 'static, (&'static StableId, &'static mut Trait)>;
 
 /// Reshapes all blocks that need it.
 pub fn reshape(
     world: &mut World,
-    rows: &mut SystemState<(RowsToRank, Res<'static, GroupSettings<Reshape>>, Res<'static, Stats>)>,
+    rows: &mut SystemState<WhatToPlanBy>,
     heirs: &mut SystemState<RowsToMutate>,
 ) {
     let (draws, tick) = (world.resource::<ReshapeDraws>().0, world.resource::<Tick>().0);
