@@ -61,14 +61,14 @@ CARGO_TARGET_DIR=target/peers cargo run --release --locked --manifest-path bench
 if cargo +nightly --version >/dev/null 2>&1 && [ "$host" = x86_64-unknown-linux-gnu ]; then
     step "AddressSanitizer on the unsafe modules"
     RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/asan PROPTEST_CASES=32 \
-        cargo +nightly test -p corec_core --lib --locked --target "$host" -- blocks executor kind raw replace rows team
+        cargo +nightly test -p corec_core --lib --locked --target "$host" -- blocks executor kind raw replace reshape rows team
 else
     skip "AddressSanitizer (needs a nightly toolchain on x86-64 Linux)"
 fi
 if cargo +nightly miri --version >/dev/null 2>&1; then
     step "Miri on the unsafe modules"
     MIRIFLAGS=-Zmiri-disable-isolation CARGO_TARGET_DIR=target/miri PROPTEST_CASES=4 \
-        cargo +nightly miri test -p corec_core --lib --locked -- blocks executor replace rows team
+        cargo +nightly miri test -p corec_core --lib --locked -- blocks executor replace reshape rows team
 else
     skip "Miri (not installed)"
 fi
