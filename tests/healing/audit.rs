@@ -16,12 +16,12 @@ const MIXED: &[(&str, u64, f32)] =
     &[("swarm", 80_000, 0.5), ("one", 1000, 0.5), ("two", 2000, 1.0), ("more", 17_000, 1.0)];
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures of a run with --nocapture")]
 fn harmed_blocks_are_told_of_within_ten_ticks_and_no_others() {
     for groups in [ALIKE, MIXED] {
         let mut ledger = Ledger::default();
         (1..=SEEDS).for_each(|seed| ledger.note(seed, 400, 12, groups));
         let Ledger { events, told, alerts, right, wrong } = &ledger;
-        #[expect(clippy::print_stdout, reason = "the figures of a run with --nocapture")]
         println!("{told} of {events} told of, {right} of {alerts} alerts right: {wrong:#?}");
         assert!(*told as f64 >= 0.95 * *events as f64, "{told} of {events}: {wrong:#?}");
         assert!(*right as f64 >= 0.9 * *alerts as f64, "{right} of {alerts}: {wrong:#?}");
