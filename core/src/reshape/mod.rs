@@ -2,7 +2,7 @@
 //!
 //! A block that retires never comes back, nor does its id; entities keep theirs. The blocks of a kind stay in the order of their ids and follow
 //! each other without gaps, so that a pass over them is as before: what is left behind is free at the table's end, and taken first when more
-//! rows are needed. Rows move column by column, each on a thread of its own, in one order ([`moves`]).
+//! rows are needed. Rows move column by column, each on a thread of its own, in one order (`moves`).
 
 mod error;
 mod moves;
