@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use corec_run::RunError;
-use corec_run::chaos::{Studied, Track};
+use corec_run::chaos::{EventKind, Studied, Track};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -19,7 +19,7 @@ const WITH_REPAIR: RGBColor = RGBColor(0x1f, 0x5f, 0xb4);
 const WITHOUT_REPAIR: RGBColor = RGBColor(0xd6, 0x2f, 0x28);
 const CALM: RGBColor = RGBColor(0x80, 0x80, 0x80);
 /// By kind of event, in order: told apart by people who see no red and green too.
-const KINDS: [RGBColor; 6] = [
+const KINDS: [RGBColor; EventKind::ALL.len()] = [
     RGBColor(0x33, 0x33, 0x33),
     RGBColor(0x7b, 0x52, 0xab),
     RGBColor(0xe6, 0x8a, 0x00),
@@ -64,12 +64,9 @@ fn ticks(studied: &Studied) -> f64 {
 }
 
 /// The colour of a kind, and its row in the strip of events.
-fn place(kind: &str) -> (RGBColor, f64) {
-    let at = NAMES.iter().position(|name| *name == kind).unwrap_or(0);
-    (KINDS[at], (NAMES.len() - 1 - at) as f64)
+fn place(kind: EventKind) -> (RGBColor, f64) {
+    (KINDS[kind as usize], (KINDS.len() - 1 - kind as usize) as f64)
 }
-
-const NAMES: [&str; 6] = ["dead", "stuck", "drift", "noise", "plugin", "flood"];
 
 /// A panel of lines over the bands of all events.
 fn lines(
@@ -105,7 +102,7 @@ fn lines(
         .axis_desc_style((FONT, 16))
         .draw()?;
     let bands = studied.truth.iter().map(|at| {
-        let (colour, _) = place(at.kind.as_str());
+        let (colour, _) = place(at.kind);
         let corners = [(at.first_tick as f64, range.start), (at.last_tick as f64 + 1.0, range.end)];
         Rectangle::new(corners, colour.mix(0.07).filled())
     });
@@ -138,7 +135,7 @@ fn strip(area: &Area, studied: &Studied) -> Drawn {
         .margin_top(6)
         .x_label_area_size(44)
         .y_label_area_size(LABELS)
-        .build_cartesian_2d(0.0..ticks(studied), 0.0..NAMES.len() as f64)?;
+        .build_cartesian_2d(0.0..ticks(studied), 0.0..KINDS.len() as f64)?;
     chart
         .configure_mesh()
         .disable_mesh()
@@ -154,15 +151,16 @@ fn strip(area: &Area, studied: &Studied) -> Drawn {
         outcome.is_none_or(|outcome| outcome.alert.is_some())
     };
     for at in &studied.truth {
-        let (colour, row) = place(at.kind.as_str());
+        let (colour, row) = place(at.kind);
         let corners = [(at.first_tick as f64, row + 0.18), (at.last_tick as f64 + 1.0, row + 0.82)];
         let style = if is_hit(at) { colour.filled() } else { colour.stroke_width(2) };
         chart.draw_series([Rectangle::new(corners, style)])?;
     }
-    for name in NAMES {
-        let (colour, row) = place(name);
+    for kind in EventKind::ALL {
+        let (colour, row) = place(kind);
         let text = (FONT, 14).into_font().color(&colour);
-        chart.draw_series([EmptyElement::at((0.0, row + 0.5)) + Text::new(name, (-52, -7), text)])?;
+        chart
+            .draw_series([EmptyElement::at((0.0, row + 0.5)) + Text::new(kind.as_str(), (-52, -7), text)])?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::Alert;
 
 /// An alert, and what its older form has not.
 #[derive(Deserialize)]
-struct Told {
+struct Received {
     #[serde(flatten)]
     alert: Alert,
     #[serde(default)]
@@ -34,7 +34,7 @@ impl Alert {
     /// # Errors
     /// What is no alert.
     pub fn from_json(json: &[u8]) -> serde_json::Result<Self> {
-        let Told { alert, why } = serde_json::from_slice(json)?;
+        let Received { alert, why } = serde_json::from_slice(json)?;
         Ok(Self { why, ..alert })
     }
 }

@@ -3,9 +3,8 @@
 //! A rule raises an alert for a subject (a block, a column) when its value has been past `enter` for `hold`, and
 //! clears it when the value is past `leave` again. In between, nothing more is said: that is the de-duplication.
 
-mod authors;
+mod beside;
 mod json;
-mod reasons;
 mod signals;
 
 mod rules;
@@ -20,8 +19,7 @@ use crate::config::{AlertRule, Scenario};
 use crate::digest::Saved;
 use crate::units::{Epoch, seconds_to_ticks};
 
-pub(crate) use authors::AlertAuthors;
-pub(crate) use reasons::AlertReasons;
+pub(crate) use beside::{Author, Beside, Reason};
 pub use rules::{AddAlertRule, PluginRules};
 pub use signals::ToldSignals;
 

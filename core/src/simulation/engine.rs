@@ -7,7 +7,7 @@ use bevy_ecs::message::Messages;
 
 use super::ending::{Ending, StoppedPlugins};
 use super::error::SimulationError;
-use crate::alert::{AlertAuthors, AlertReasons, Alerts};
+use crate::alert::{Alerts, Author, Beside, Reason};
 use crate::block::Population;
 use crate::bus::RunBus;
 use crate::clock::{self, Clocks};
@@ -44,8 +44,8 @@ impl Engine {
         world.resource_mut::<Turns>().end();
         world.resource_mut::<Tick>().0 += 1;
         Clocks::note(world, tick + 1, self.step);
-        AlertAuthors::note(world);
-        AlertReasons::note(world);
+        Beside::<Author>::note(world);
+        Beside::<Reason>::note(world);
         let intact = world.resource::<Population>().check(world);
         intact.map_err(|error| SimulationError::Structure { tick, error })?;
         self.judge_failures(tick, false)?;
@@ -67,8 +67,8 @@ impl Engine {
         world.insert_resource(Tick(head.tick));
         clock::set_regular(world, head.tick, step);
         snapshot.fill(world)?;
-        AlertAuthors::set(world);
-        AlertReasons::set(world);
+        Beside::<Author>::set(world);
+        Beside::<Reason>::set(world);
         if snapshot.has_resource(Clocks::NAME) {
             Clocks::set(world).map_err(|message| snapshot.foreign(message))?;
         } else {

@@ -9,7 +9,7 @@ use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
 
 use super::ending::{Ending, StoppedPlugins};
 use super::error::SimulationError;
-use crate::alert::{AlertAuthors, AlertReasons, Alerts, PluginRules, ToldSignals};
+use crate::alert::{Alerts, Author, Beside, PluginRules, Reason, ToldSignals};
 use crate::block::{Directory, Population};
 use crate::clock::Clocks;
 use crate::config::{OnPluginError, Scenario};
@@ -112,8 +112,8 @@ pub(super) fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> 
     }
     let alerts = Alerts::new(scenario, &of_plugins);
     app.insert_resource(alerts)
-        .init_resource::<AlertAuthors>()
-        .init_resource::<AlertReasons>()
+        .init_resource::<Beside<Author>>()
+        .init_resource::<Beside<Reason>>()
         .init_resource::<Flags>()
         .init_resource::<Repairs>()
         .init_resource::<Journal>()
@@ -126,8 +126,8 @@ pub(super) fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> 
     saved.add::<Clocks>();
     saved.add::<Outputs>();
     saved.add::<Turns>();
-    saved.add::<AlertAuthors>();
-    saved.add::<AlertReasons>();
+    saved.add::<Beside<Author>>();
+    saved.add::<Beside<Reason>>();
     saved.add::<Flags>();
     match saved.taken_twice() {
         Some(name) => Err(SimulationError::SavedTwice(name)),

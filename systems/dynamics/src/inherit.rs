@@ -35,7 +35,8 @@ impl RepairDraws {
         signals: &[Signal],
     ) -> usize {
         let words = self.0.words(id.0, tick, 0);
-        fittest(words.map(|word| active[below(word, active.len() as u32) as usize] as usize), ids, signals)
+        let candidates = words.map(|word| active[below(word, active.len() as u32) as usize] as usize);
+        fittest(candidates, |row| (signals[row].value, ids[row]))
     }
 
     /// What an entity takes over.
@@ -44,11 +45,11 @@ impl RepairDraws {
     }
 }
 
-/// The row with the highest value; ties go to the lower id.
-pub fn fittest(rows: [usize; CANDIDATES], ids: &[StableId], signals: &[Signal]) -> usize {
+/// The row with the highest value; ties go to the lower id. `of` gives both.
+pub fn fittest(rows: [usize; CANDIDATES], of: impl Fn(usize) -> (f32, StableId)) -> usize {
     let fitter = |a: usize, b: usize| {
-        let (va, vb) = (signals[a].value, signals[b].value);
-        if vb > va || (vb == va && ids[b] < ids[a]) { b } else { a }
+        let ((one, id), (other, other_id)) = (of(a), of(b));
+        if other > one || (other == one && other_id < id) { b } else { a }
     };
     rows[1..].iter().fold(rows[0], |best, row| fitter(best, *row))
 }

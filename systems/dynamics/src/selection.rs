@@ -76,7 +76,7 @@ fn select_kernel(
             continue;
         }
         let Some(candidates) = candidates(&draws.entities, ids[row], tick, row, healths) else { continue };
-        let parent = fittest(candidates, ids, signals);
+        let parent = fittest(candidates, |row| (signals[row].value, ids[row]));
         if signals[parent].value > signals[row].value {
             traits[row] =
                 mutated(traits[parent], draws.entities.words(ids[row].0, tick, TRIES), policy.mutation);

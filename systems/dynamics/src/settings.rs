@@ -155,11 +155,16 @@ impl Section for AuditInterval {
     const RANGES: &'static [(&'static str, &'static str)] = &[("", SECONDS_OR_NONE)];
 
     fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        if self.0 == 0.0 || is_seconds(self.0) {
-            return Ok(());
-        }
-        Err(("", self.0.to_string(), SECONDS_OR_NONE))
+        seconds_or_none(self.0)
     }
+}
+
+/// Checks an interval that may be none.
+pub(crate) fn seconds_or_none(seconds: f64) -> Result<(), (&'static str, String, &'static str)> {
+    if seconds == 0.0 || is_seconds(seconds) {
+        return Ok(());
+    }
+    Err(("", seconds.to_string(), SECONDS_OR_NONE))
 }
 
 /// How blocks are audited.
@@ -222,7 +227,7 @@ impl Section for Audit {
 const SECONDS: &str = "within 1e-6..=1e9 seconds";
 pub(crate) const SECONDS_OR_NONE: &str = "0, or within 1e-6..=1e9 seconds";
 
-pub(crate) fn is_seconds(found: f64) -> bool {
+fn is_seconds(found: f64) -> bool {
     (1e-6..=1e9).contains(&found)
 }
 
@@ -232,12 +237,12 @@ fn seconds(key: &'static str, found: f64) -> Result<(), (&'static str, String, &
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum OrFalse<T> {
+pub(crate) enum OrFalse<T> {
     Policy(T),
     Off(bool),
 }
 
-mod or_false {
+pub(crate) mod or_false {
     use std::fmt;
     use std::marker::PhantomData;
 

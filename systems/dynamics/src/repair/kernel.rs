@@ -43,54 +43,26 @@ pub fn is_replaced(health: Health) -> bool {
 }
 
 impl RepairKernel<'_> {
-    /// Brings every inactive entity back.
+    /// Brings every inactive entity back. If the block is renewed, the others begin anew as well: heirs of the fittest of what was there, at
+    /// their new targets; whose kind has no traits there is nothing to inherit.
     pub fn repair(
         &mut self,
-        new_id: &mut dyn FnMut() -> StableId,
-        tell: &mut dyn FnMut(u32, RepairedEntity),
-    ) {
-        let active = self.active();
-        self.bring_back(&active, new_id, tell);
-    }
-
-    /// Brings every inactive entity back, and lets the others begin anew: heirs of the fittest among them, at their new targets. Whose
-    /// kind has no traits there is nothing to inherit.
-    pub fn renew(&mut self, new_id: &mut dyn FnMut() -> StableId, tell: &mut dyn FnMut(u32, RepairedEntity)) {
-        let active = self.active();
-        self.bring_back(&active, new_id, tell);
-        let Self { rows: BlockRows { ids, healths, signals, traits }, draws, tick, .. } = self;
-        let Some(traits) = traits else { return };
-        // All inherit from what was there, not from each other's heirs.
-        let (values, before) = (signals.to_vec(), traits.to_vec());
-        for row in active.iter().map(|row| *row as usize) {
-            let parent = draws.parent(ids[row], *tick, &active, ids, &values);
-            traits[row] = draws.heir(ids[row], *tick, before[parent]);
-            signals[row].value = traits[row].target;
-            healths[row].state = Health::ACTIVE;
-            let entity = RepairedEntity { entity: ids[row].0, replaced: None, parent: Some(ids[parent].0) };
-            tell(row as u32, entity);
-        }
-    }
-
-    fn active(&self) -> Vec<u32> {
-        let healths = &self.rows.healths;
-        (0..healths.len() as u32).filter(|&row| healths[row as usize].is_active()).collect()
-    }
-
-    fn bring_back(
-        &mut self,
-        active: &[u32],
+        is_renewed: bool,
         new_id: &mut dyn FnMut() -> StableId,
         tell: &mut dyn FnMut(u32, RepairedEntity),
     ) {
         let Self { rows: BlockRows { ids, healths, signals, traits }, mean, draws, births, tick } = self;
+        let active: Vec<u32> =
+            (0..healths.len() as u32).filter(|&row| healths[row as usize].is_active()).collect();
+        // All inherit from what was there, not from each other's heirs: only a renewal changes who is drawn from.
+        let before = is_renewed.then(|| (signals.to_vec(), traits.as_ref().map(|traits| traits.to_vec())));
         for row in 0..healths.len() {
             let health = healths[row];
-            if health.is_active() {
+            if health.is_active() && !(is_renewed && traits.is_some()) {
                 continue;
             }
             let mut id = ids[row];
-            if health.failures >= FAILURES_MAX || active.is_empty() {
+            if is_replaced(health) || active.is_empty() {
                 // A block that died out entirely starts anew under the ids it has.
                 let replaced = is_replaced(health).then(|| std::mem::replace(&mut id, new_id()).0);
                 healths[row] = Health::FRESH;
@@ -104,11 +76,18 @@ impl RepairKernel<'_> {
             }
             let mut of = None;
             if let Some(traits) = traits {
-                let parent = draws.parent(id, *tick, active, ids, signals);
-                traits[row] = draws.heir(id, *tick, traits[parent]);
-                of = Some(ids[parent].0);
+                let (values, from) = match &before {
+                    Some((values, Some(traits))) => (&values[..], &traits[..]),
+                    _ => (&**signals, &**traits),
+                };
+                let parent = draws.parent(id, *tick, &active, ids, values);
+                let heir = draws.heir(id, *tick, from[parent]);
+                (traits[row], of) = (heir, Some(ids[parent].0));
             }
-            signals[row].value = *mean;
+            signals[row].value = match traits {
+                Some(traits) if health.is_active() => traits[row].target,
+                _ => *mean,
+            };
             healths[row].state = Health::ACTIVE;
             tell(row as u32, RepairedEntity { entity: id.0, replaced: None, parent: of });
         }

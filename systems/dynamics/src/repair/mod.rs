@@ -75,7 +75,7 @@ pub fn repair(
             StableId(*next_id - 1)
         };
         let mut tell = |row: u32, entity: RepairedEntity| {
-            entities.push((row, entity));
+            entities.push(entity);
             if let Some(old) = entity.replaced {
                 let (kind, row) = (view.group.kind(), view.block.start() + row);
                 replaced.push(Replaced { kind, row, old: StableId(old), new: StableId(entity.entity) });
@@ -83,13 +83,7 @@ pub fn repair(
         };
         let rows = BlockRows { ids, healths, signals, traits };
         let mut kernel = RepairKernel { rows, mean, draws: &draws, births: &births, tick: tick.0 };
-        if cause == RepairCause::Flag {
-            kernel.renew(&mut new_id, &mut tell);
-        } else {
-            kernel.repair(&mut new_id, &mut tell);
-        }
-        entities.sort_unstable_by_key(|(row, _)| *row);
-        let entities: Vec<RepairedEntity> = entities.into_iter().map(|(_, entity)| entity).collect();
+        kernel.repair(cause == RepairCause::Flag, &mut new_id, &mut tell);
         if entities.is_empty() {
             return;
         }

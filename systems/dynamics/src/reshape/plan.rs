@@ -8,7 +8,7 @@ use corec_core::reshape::Change;
 use corec_core::rng::{Draws, below};
 
 use super::settings::ReshapePolicy;
-use crate::inherit::CANDIDATES;
+use crate::inherit::fittest;
 
 /// A block as the rules see it.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ pub(super) fn ranks(ids: &[StableId], healths: &[Health], signals: &[Signal]) ->
 }
 
 /// The fittest rows of two blocks, as many as `capacity`: active before inactive, then by value, then the lower id.
-pub(super) fn fittest(into: &[Rank], from: &[Rank], capacity: u32) -> (Vec<u32>, Vec<u32>) {
+pub(super) fn survivors(into: &[Rank], from: &[Rank], capacity: u32) -> (Vec<u32>, Vec<u32>) {
     let mut all: Vec<(Rank, bool, u32)> =
         into.iter().zip(0..).map(|(rank, row)| (*rank, true, row)).collect();
     all.extend(from.iter().zip(0..).map(|(rank, row)| (*rank, false, row)));
@@ -110,14 +110,10 @@ pub(super) fn fittest(into: &[Rank], from: &[Rank], capacity: u32) -> (Vec<u32>,
 /// Parents of so many new entities: each the fittest of four active rows drawn.
 pub(super) fn parents(block: BlockId, rows: &[Rank], count: u32, draws: &Draws, tick: u64) -> Vec<u32> {
     let active: Vec<u32> = (0..rows.len() as u32).filter(|row| rows[*row as usize].is_active).collect();
-    let fitter = |a: u32, b: u32| {
-        let (one, other) = (rows[a as usize], rows[b as usize]);
-        if other.value > one.value || (other.value == one.value && other.id < one.id) { b } else { a }
-    };
     let parent = |birth: u32| {
         let words = draws.words(u64::from(block.0) << 32 | u64::from(birth), tick, 0);
-        let candidate = |k: usize| active[below(words[k], active.len() as u32) as usize];
-        (1..CANDIDATES).fold(candidate(0), |best, k| fitter(best, candidate(k)))
+        let candidates = words.map(|word| active[below(word, active.len() as u32) as usize] as usize);
+        fittest(candidates, |row| (rows[row].value, rows[row].id)) as u32
     };
     (0..count).map(parent).collect()
 }
@@ -133,7 +129,7 @@ pub(super) fn change(
     let of = |block: BlockId| &ranks[block.0 as usize][..];
     match decision {
         Decision::Fuse { into, from } => {
-            let (kept, moved) = fittest(of(into), of(from), capacity(into));
+            let (kept, moved) = survivors(of(into), of(from), capacity(into));
             Change::Fuse { into, kept, from, moved }
         }
         Decision::Split(block) => Change::Split(block),
@@ -198,8 +194,8 @@ mod tests {
         let row = |value: f32, id: u64, is_active: bool| Rank { is_active, value, id: StableId(id) };
         let into = [row(0.5, 7, true), row(0.9, 8, false), row(0.2, 9, true)];
         let from = [row(0.5, 1, true), row(0.1, 2, true), row(0.8, 3, true)];
-        assert_eq!(fittest(&into, &from, 3), (vec![0], vec![0, 2]));
-        assert_eq!(fittest(&into, &from, 2), (vec![], vec![0, 2]), "ties go to the lower id");
-        assert_eq!(fittest(&into, &from, 6), (vec![0, 1, 2], vec![0, 1, 2]));
+        assert_eq!(survivors(&into, &from, 3), (vec![0], vec![0, 2]));
+        assert_eq!(survivors(&into, &from, 2), (vec![], vec![0, 2]), "ties go to the lower id");
+        assert_eq!(survivors(&into, &from, 6), (vec![0, 1, 2], vec![0, 1, 2]));
     }
 }

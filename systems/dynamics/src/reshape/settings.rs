@@ -4,7 +4,7 @@ use corec_core::section::Section;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{SECONDS_OR_NONE, is_seconds, within_one};
+use crate::settings::{OrFalse, SECONDS_OR_NONE, or_false, seconds_or_none, within_one};
 
 /// Simulated seconds between two reshapings; 0 for none.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,10 +23,7 @@ impl Section for SyncInterval {
     const RANGES: &'static [(&'static str, &'static str)] = &[("", SECONDS_OR_NONE)];
 
     fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        if self.0 == 0.0 || is_seconds(self.0) {
-            return Ok(());
-        }
-        Err(("", self.0.to_string(), SECONDS_OR_NONE))
+        seconds_or_none(self.0)
     }
 }
 
@@ -63,25 +60,25 @@ impl Default for ReshapePolicy {
 
 /// Whether, and when, the blocks of a group are reshaped: an object of limits; `true` for the old program's, `false` for never; null for
 /// those of the kind `colony` alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema)]
-#[schemars(with = "ReshapeSetting")]
-pub enum Reshape {
-    /// If the kind is `colony`.
-    #[default]
-    OfColonies,
-    /// Never.
-    Off,
-    /// By these limits.
-    On(ReshapePolicy),
-}
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Reshape(Option<Switch>);
+
+/// What a group says for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Switch(
+    #[serde(with = "or_false")]
+    #[schemars(with = "OrFalse<ReshapePolicy>")]
+    Option<ReshapePolicy>,
+);
 
 impl Reshape {
     /// The limits for a group; none if its blocks are not reshaped.
     pub fn policy(&self, is_colony: bool) -> Option<ReshapePolicy> {
-        match self {
-            Self::On(policy) => Some(*policy),
-            Self::OfColonies if is_colony => Some(ReshapePolicy::default()),
-            Self::OfColonies | Self::Off => None,
+        match self.0 {
+            Some(Switch(policy)) => policy,
+            None => is_colony.then(ReshapePolicy::default),
         }
     }
 }
@@ -99,7 +96,7 @@ impl Section for Reshape {
     ];
 
     fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        let Self::On(policy) = self else { return Ok(()) };
+        let Self(Some(Switch(Some(policy)))) = self else { return Ok(()) };
         within_one([
             ("fitness_min", policy.fitness_min),
             ("host_fitness_min", policy.host_fitness_min),
@@ -122,64 +119,5 @@ impl Section for Reshape {
             ));
         }
         Ok(())
-    }
-}
-
-/// As a scenario has it, for the schema.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "stands for what is read")]
-enum ReshapeSetting {
-    Limits(ReshapePolicy),
-    Switch(bool),
-    Open(()),
-}
-
-mod policy_or_switch {
-    use std::fmt;
-
-    use serde::de::value::MapAccessDeserializer;
-    use serde::de::{Error, MapAccess, Visitor};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::{Reshape, ReshapePolicy};
-
-    impl Serialize for Reshape {
-        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-            match self {
-                Self::On(policy) => policy.serialize(to),
-                Self::Off => to.serialize_bool(false),
-                Self::OfColonies => to.serialize_unit(),
-            }
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Reshape {
-        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            from.deserialize_any(PolicyOrSwitch)
-        }
-    }
-
-    /// Visits the object in place, so that an error knows which of its keys it is about.
-    struct PolicyOrSwitch;
-
-    impl<'de> Visitor<'de> for PolicyOrSwitch {
-        type Value = Reshape;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("true, false, null or an object of limits")
-        }
-
-        fn visit_bool<E: Error>(self, is_on: bool) -> Result<Reshape, E> {
-            Ok(if is_on { Reshape::On(ReshapePolicy::default()) } else { Reshape::Off })
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Reshape, E> {
-            Ok(Reshape::OfColonies)
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, limits: A) -> Result<Reshape, A::Error> {
-            ReshapePolicy::deserialize(MapAccessDeserializer::new(limits)).map(Reshape::On)
-        }
     }
 }

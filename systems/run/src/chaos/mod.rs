@@ -16,6 +16,7 @@ mod study;
 
 mod text;
 
+pub use corec_dynamics::chaos::EventKind;
 pub use file::TRUTH;
 pub(crate) use file::{write_report, write_truth};
 pub use judge::{HIT_TICKS, KindReport, Outcome, QUIET_TICKS, Report, judge};

@@ -8,9 +8,7 @@ use corec_dynamics::chaos::{self, Chaos, Event, EventKind};
 use serde::Serialize;
 
 use crate::error::RunError;
-
-/// What a plugin's event is about.
-const SABOTEUR: &str = "saboteur";
+use crate::plugin_set::SABOTEUR;
 
 /// An injected fault, as it is written down.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -24,7 +24,7 @@ pub(crate) use folder::{Lookup, scan};
 use folder::{choose, default_folder, no_folder};
 
 /// The plugin that fails on purpose.
-const SABOTEUR: &str = "saboteur";
+pub(crate) const SABOTEUR: &str = "saboteur";
 
 /// Plugins with their settings, by name.
 #[derive(Clone, Default)]
