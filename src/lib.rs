@@ -4,6 +4,9 @@
 pub use corec_api::{channels, plugin};
 pub use corec_core::config::{Loaded, OnPluginError, Plugins, Threads, load};
 pub use corec_core::snapshot::{About, Snapshot, SnapshotError, SnapshotFolder, latest, write_in_place};
+#[cfg(feature = "http")]
+#[doc(no_inline)]
+pub use corec_live as live;
 #[doc(no_inline)]
 pub use corec_run as run;
 #[doc(no_inline)]

@@ -26,7 +26,7 @@
 //! - The same bits: [`maths`], [`width`] and [`rng`] compute them, at any vector width and on any thread.
 //! - The tick: [`phase`] divides it, and says who a system belongs to.
 //! - Rows: [`guard`] watches over them, [`mod@column`] and [`kind`] are what they are made of, [`location`] and [`block`] are where
-//!   they are; `raw` copies them, and [`replace`] puts one entity in another's place.
+//!   they are; `raw` copies them, [`look`] reads those of a block, and [`replace`] puts one entity in another's place.
 //! - Threads: [`trace`] keeps what each did, [`team`] shares work between them.
 //! - State: [`digest`] sums it up, with `clock`, [`outputs`] and `turns` as parts of it.
 //! - Access: [`rows`] is for one entity at a time, [`reshape`] for whole blocks, [`blocks`] for all rows, with `interval` for those that are due.
@@ -69,6 +69,8 @@ pub mod section;
 
 #[expect(unsafe_code, reason = "copies rows inside a table, which bevy_ecs has no safe call for")]
 mod raw;
+
+pub mod look;
 pub mod replace;
 
 pub mod trace;

@@ -19,7 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bridges", &["core"]),
     ("run", &["core", "api", "dynamics", "telemetry", "bridges"]),
     ("plugins", &["api", "dynamics", "telemetry"]),
-    ("corec", &["core", "api", "dynamics", "telemetry", "bridges", "run", "plugins"]),
+    ("live", &["core", "run"]),
+    ("corec", &["core", "api", "dynamics", "telemetry", "bridges", "run", "live", "plugins"]),
 ];
 
 /// A file that can be read in one sitting, and a function that is seen whole on a screen.

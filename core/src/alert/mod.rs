@@ -5,6 +5,7 @@
 
 mod beside;
 mod json;
+mod log;
 mod signals;
 
 mod rules;
@@ -20,6 +21,7 @@ use crate::digest::Saved;
 use crate::units::{Epoch, seconds_to_ticks};
 
 pub(crate) use beside::{Author, Beside, Reason};
+pub use log::{AlertLog, SEVERITY_UNKNOWN};
 pub use rules::{AddAlertRule, PluginRules};
 pub use signals::ToldSignals;
 
@@ -27,7 +29,7 @@ pub use signals::ToldSignals;
 const SEVERITY_CLEARED: u8 = 5;
 
 /// An alert as it goes out. (epoch, tick, sequence) is unique in its run: a replay gives the same.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// The instance that raised it.
     pub instance: String,
@@ -59,10 +61,11 @@ pub struct Alert {
 }
 
 /// Whether an alert begins or ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertState {
     /// It begins.
+    #[default]
     Raised,
     /// It ends.
     Cleared,
@@ -97,6 +100,9 @@ pub struct Alerts {
     sequence: u64,
     raised: u64,
     outbox: Vec<Alert>,
+    /// For who watches; none where nobody does.
+    #[serde(skip)]
+    log: Option<Box<AlertLog>>,
 }
 
 /// Where the numbers of what is said at a run's end begin; databases have numbers up to 2^63.
@@ -213,23 +219,17 @@ impl Alerts {
     ) {
         if self.told.insert((by.to_string(), name.to_string(), subject.to_string())) {
             self.raised += 1;
-            self.push(by, name.to_string(), subject.to_string(), value, severity, tick, AlertState::Raised);
-            self.outbox.last_mut().expect("it was just put there").why = why.into();
+            let (by, name, subject, why) = (by.into(), name.into(), subject.into(), why.into());
+            self.push(Alert { by, name, subject, value, severity, tick, why, ..Alert::default() });
         }
     }
 
     /// Clears an alert that has no rule, if `by` has raised it.
     pub fn clear(&mut self, by: &str, name: &str, subject: &str, value: f64, tick: u64) {
         if self.told.remove(&(by.to_string(), name.to_string(), subject.to_string())) {
-            self.push(
-                by,
-                name.to_string(),
-                subject.to_string(),
-                value,
-                SEVERITY_CLEARED,
-                tick,
-                AlertState::Cleared,
-            );
+            let (by, name, subject) = (by.into(), name.into(), subject.into());
+            let (severity, state) = (SEVERITY_CLEARED, AlertState::Cleared);
+            self.push(Alert { by, name, subject, value, severity, tick, state, ..Alert::default() });
         }
     }
 
@@ -266,50 +266,43 @@ impl Alerts {
         self.outbox.drain(..)
     }
 
+    /// From now on it is kept which alerts are up and which came last. Those that are up already are found as far as they are known:
+    /// `name` gives the subjects of rules, by signal and number.
+    pub fn keep_log(&mut self, name: impl Fn(&str, u32) -> String) {
+        let mut log = AlertLog::default();
+        for (by, name, subject) in self.told.iter().cloned() {
+            log.found(Alert { by, name, subject, severity: SEVERITY_UNKNOWN, ..Alert::default() });
+        }
+        for ((rule, subject), state) in self.states.iter().filter(|(_, state)| state.is_raised) {
+            let AlertRule { signal, name: alert, severity, enter, .. } = &self.rules[usize::from(*rule)].rule;
+            let (name, subject) = (alert.clone(), name(signal, *subject));
+            let (value, severity, tick) = (*enter, *severity, state.since);
+            log.found(Alert { name, subject, value, severity, tick, ..Alert::default() });
+        }
+        self.log = Some(Box::new(log));
+    }
+
+    /// Which alerts are up and which came last; none unless [`Alerts::keep_log`] was asked for.
+    pub fn log(&self) -> Option<&AlertLog> {
+        self.log.as_deref()
+    }
+
     fn send(&mut self, rule: usize, subject: String, value: f64, tick: u64, is_raised: bool) {
         let AlertRule { name, severity, .. } = &self.rules[rule].rule;
         let (name, severity) = (name.clone(), *severity);
         self.raised += u64::from(is_raised);
-        self.push(
-            "",
-            name,
-            subject,
-            value,
-            severity,
-            tick,
-            if is_raised { AlertState::Raised } else { AlertState::Cleared },
-        );
+        let state = if is_raised { AlertState::Raised } else { AlertState::Cleared };
+        self.push(Alert { name, subject, value, severity, tick, state, ..Alert::default() });
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what an alert is made of")]
-    fn push(
-        &mut self,
-        by: &str,
-        name: String,
-        subject: String,
-        value: f64,
-        severity: u8,
-        tick: u64,
-        state: AlertState,
-    ) {
-        let sequence = self.sequence;
+    fn push(&mut self, alert: Alert) {
+        let (instance, epoch, sequence) = (self.instance.clone(), self.epoch.0, self.sequence);
         self.sequence += 1;
-        let instance = self.instance.clone();
-        let epoch = self.epoch.0;
-        let by = by.to_string();
-        self.outbox.push(Alert {
-            instance,
-            epoch,
-            tick,
-            sequence,
-            name,
-            subject,
-            value,
-            severity,
-            state,
-            by,
-            why: String::new(),
-        });
+        let alert = Alert { instance, epoch, sequence, ..alert };
+        if let Some(log) = &mut self.log {
+            log.note(alert.clone());
+        }
+        self.outbox.push(alert);
     }
 }
 
@@ -317,8 +310,8 @@ impl Saved for Alerts {
     const NAME: &'static str = "alerts";
 
     fn restore(&mut self, saved: Self) {
-        let Self { instance, rules, signals, epoch, .. } = std::mem::take(self);
-        *self = Self { instance, rules, signals, epoch, ..saved };
+        let Self { instance, rules, signals, epoch, log, .. } = std::mem::take(self);
+        *self = Self { instance, rules, signals, epoch, log, ..saved };
     }
 }
 
@@ -384,6 +377,32 @@ mod tests {
         restored.begin_end(8);
         let second = say(&mut restored, 8);
         assert!(then < first && first < second && i64::try_from(second).is_ok());
+    }
+
+    #[test]
+    fn a_log_has_what_is_up_and_what_came_last_and_finds_what_was_up_before() {
+        let mut alerts = alerts(0.5, 0.3, 0.0);
+        feed(&mut alerts, &[0.6]);
+        alerts.publish("a", "odd", "x", 1.0, 2, 1);
+        alerts.keep_log(|signal, subject| format!("{signal}/{subject}"));
+        let up = |alerts: &Alerts| -> Vec<_> {
+            alerts.log().unwrap().open(10).iter().map(|a| (a.severity, a.subject.clone())).collect()
+        };
+        let (odd, hot) = ((SEVERITY_UNKNOWN, "x".to_string()), (1, "fault_ratio/7".to_string()));
+        assert_eq!(up(&alerts), [odd, hot.clone()]);
+        alerts.clear("a", "odd", "x", 0.0, 2);
+        alerts.publish_why("a", "bad", "y", 1.0, 3, 3, "because");
+        assert_eq!(up(&alerts), [hot, (3, "y".into())]);
+        let log = alerts.log().unwrap();
+        assert_eq!(log.counts(), [0, 1, 0, 1, 0, 0]);
+        let recent: Vec<_> = log.recent().map(|a| (a.tick, a.why.as_str(), a.state)).collect();
+        assert_eq!(recent, [(3, "because", AlertState::Raised), (2, "", AlertState::Cleared)]);
+        for n in 0..20_000 {
+            alerts.publish("a", "many", &n.to_string(), 1.0, 5, 4);
+        }
+        let log = alerts.log().unwrap();
+        assert_eq!((log.open(usize::MAX).len(), log.recent().count()), (10_000, 100));
+        assert_eq!(log.counts().iter().sum::<u64>(), 20_002);
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl Default for ToldSignals {
 
 impl ToldSignals {
     /// Whether a signal's subjects are blocks: those that need a section of the scenario are about what that section describes.
-    pub(super) fn is_of_blocks(&self, signal: &str) -> bool {
+    pub fn is_of_blocks(&self, signal: &str) -> bool {
         self.0.get(signal).is_some_and(Option::is_none)
     }
 

@@ -30,7 +30,7 @@ use bevy_ecs::intern::Interned;
 use bevy_ecs::schedule::{Schedule, ScheduleLabel};
 
 pub(crate) use report::Touched;
-pub use report::{Ambiguity, Failure, FailureKind, Reports};
+pub use report::{Ambiguity, Failure, FailureKind, PluginErrors, Reports};
 pub use timing::{Running, SystemTiming};
 
 use build::{BuildPass, BuiltSchedule, SharedSchedule};

@@ -1,6 +1,6 @@
 //! The report: tells what each system can touch, how long it ran, and which of them failed or have no declared order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -23,8 +23,10 @@ struct Inner {
     schedules: Mutex<Vec<Arc<Mutex<ScheduleReport>>>>,
     failures: Mutex<Vec<Failure>>,
     stopped: Mutex<BTreeSet<&'static str>>,
-    /// How many have been stopped: rises with `stopped`.
-    stops: AtomicUsize,
+    paused: Mutex<BTreeSet<&'static str>>,
+    /// Rises whenever `stopped` or `paused` changes.
+    holds: AtomicUsize,
+    errors: Mutex<BTreeMap<&'static str, PluginErrors>>,
     max_failures: AtomicU64,
     trace: OnceLock<Trace>,
 }
@@ -87,6 +89,15 @@ pub struct Failure {
     pub writes: bool,
 }
 
+/// The failures of a plugin's systems.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PluginErrors {
+    /// How many.
+    pub count: u64,
+    /// The last one, for people.
+    pub last: String,
+}
+
 /// How a system failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
@@ -141,7 +152,7 @@ impl Reports {
     /// Stops all systems of a plugin from the next run of their schedules on.
     pub fn stop(&self, plugin: &'static str) {
         if lock(&self.0.stopped).insert(plugin) {
-            self.0.stops.fetch_add(1, Ordering::Release);
+            self.0.holds.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -150,16 +161,41 @@ impl Reports {
         lock(&self.0.stopped).clone()
     }
 
-    /// How many plugins have been stopped.
-    pub(super) fn stops(&self) -> usize {
-        self.0.stops.load(Ordering::Acquire)
+    /// Holds the systems of these plugins, and of no others, from the next run of their schedules on.
+    pub fn set_paused(&self, plugins: BTreeSet<&'static str>) {
+        let mut paused = lock(&self.0.paused);
+        if *paused != plugins {
+            *paused = plugins;
+            self.0.holds.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// The plugins that are paused.
+    pub fn paused(&self) -> BTreeSet<&'static str> {
+        lock(&self.0.paused).clone()
+    }
+
+    /// How often what is stopped or paused has changed.
+    pub(super) fn holds(&self) -> usize {
+        self.0.holds.load(Ordering::Acquire)
     }
 
     /// The failures since the last call, ordered by system.
     pub fn take_failures(&self) -> Vec<Failure> {
         let mut failures = std::mem::take(&mut *lock(&self.0.failures));
         failures.sort_by(|a, b| a.system.cmp(&b.system));
+        for failure in &failures {
+            let Some(Owner::Plugin(plugin)) = failure.owner else { continue };
+            let mut errors = lock(&self.0.errors);
+            let of_plugin = errors.entry(plugin).or_default();
+            (of_plugin.count, of_plugin.last) = (of_plugin.count + 1, failure.to_string());
+        }
         failures
+    }
+
+    /// The failures of each plugin that has had any in this process, as far as they were taken.
+    pub fn errors(&self) -> BTreeMap<&'static str, PluginErrors> {
+        lock(&self.0.errors).clone()
     }
 
     /// Every system's timing, schedule by schedule, in the order they run.

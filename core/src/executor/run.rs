@@ -88,19 +88,21 @@ impl TeamExecutor {
         }
     }
 
-    /// Stops the systems of plugins that have been stopped since the last run. Between two runs, so that the tick in
-    /// which a plugin fails is the same at any thread count.
-    fn stop_plugins(&mut self, built: &BuiltSchedule) {
-        let stops = built.reports.stops();
-        if stops == self.state.stops {
+    /// Stops the systems of plugins that have been stopped since the last run, and holds those of plugins that are paused. Between two runs,
+    /// so that the tick in which a plugin fails is the same at any thread count.
+    fn hold_plugins(&mut self, built: &BuiltSchedule) {
+        let holds = built.reports.holds();
+        if holds == self.state.holds {
             return;
         }
-        self.state.stops = stops;
-        let stopped = built.reports.stopped();
-        for (owner, flag) in built.owners.iter().zip(&self.state.stopped) {
-            if matches!(owner, Some(Owner::Plugin(plugin)) if stopped.contains(plugin)) {
-                flag.store(true, Ordering::Release);
+        self.state.holds = holds;
+        let (stopped, paused) = (built.reports.stopped(), built.reports.paused());
+        for (at, owner) in built.owners.iter().enumerate() {
+            let Some(Owner::Plugin(plugin)) = owner else { continue };
+            if stopped.contains(plugin) {
+                self.state.stopped[at].store(true, Ordering::Release);
             }
+            self.state.paused[at].store(paused.contains(plugin), Ordering::Release);
         }
     }
 }
@@ -135,7 +137,7 @@ impl SystemExecutor for TeamExecutor {
         if self.plan.version != built.version {
             self.rebuild(built, systems);
         }
-        self.stop_plugins(built);
+        self.hold_plugins(built);
         self.find_short_segments(&built.timings);
         built.clamp_change_ticks();
         let (plan, state, runs) = (&self.plan, &self.state, self.runs);

@@ -247,7 +247,7 @@ impl SegmentRun<'_> {
     /// As for [`SegmentRun::node`].
     unsafe fn should_run(&self, index: usize) -> bool {
         let Supervisor { plan, state, .. } = self.supervisor;
-        if state.stopped[index].load(Ordering::Acquire) {
+        if state.stopped[index].load(Ordering::Acquire) || state.paused[index].load(Ordering::Acquire) {
             return false;
         }
         let sets = plan.sets_of[index].iter().all(|&set| state.set_holds[set].load(Ordering::Acquire));

@@ -25,12 +25,14 @@ pub(super) struct State {
     pub ran: Vec<AtomicBool>,
     /// System -> whether it will never run again.
     pub stopped: Vec<AtomicBool>,
+    /// System -> whether its plugin is paused.
+    pub paused: Vec<AtomicBool>,
     /// System -> errors it returned.
     pub errors: Vec<AtomicU32>,
     /// System -> its key, to know it again when the schedule is built anew.
     pub keys: Vec<SystemKey>,
-    /// Stopped plugins that this schedule has heard of.
-    pub stops: usize,
+    /// How many changes of which plugins are stopped or paused this schedule has heard of.
+    pub holds: usize,
 }
 
 impl State {
@@ -44,9 +46,10 @@ impl State {
             set_holds: (0..built.set_conditions.len()).map(flag).collect(),
             ran: (0..systems).map(flag).collect(),
             stopped: (0..systems).map(flag).collect(),
+            paused: (0..systems).map(flag).collect(),
             errors: (0..systems).map(|_| AtomicU32::new(0)).collect(),
             keys: built.order.clone(),
-            stops: 0,
+            holds: 0,
         };
         // What was stopped stays so.
         for (at, key) in last.keys.iter().enumerate() {

@@ -44,6 +44,13 @@ pub enum Input {
     Outputs(u64),
     /// Nothing more came in the tick, of which something is said outside: see [`Journal::seal`](super::Journal::seal).
     Sealed,
+    /// Somebody outside has paused a plugin, or let it go on, before the tick.
+    Paused {
+        /// The plugin.
+        plugin: String,
+        /// Whether it is paused from now on.
+        is_paused: bool,
+    },
 }
 
 impl Input {
@@ -62,6 +69,7 @@ impl Input {
             Self::Messages { .. } => "messages",
             Self::Outputs(_) => "output digest",
             Self::Sealed => "sealed",
+            Self::Paused { .. } => "paused",
         }
     }
 }

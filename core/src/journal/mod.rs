@@ -126,7 +126,11 @@ impl Journal {
                 }
                 Input::Row { sequence, .. } => taken.last_row = sequence,
                 Input::Columns(columns) => taken.columns = Some(columns),
-                Input::Entries { .. } | Input::Messages { .. } | Input::Outputs(_) | Input::Sealed => {}
+                Input::Entries { .. }
+                | Input::Messages { .. }
+                | Input::Outputs(_)
+                | Input::Sealed
+                | Input::Paused { .. } => {}
             }
             journal.sequence = at;
             journal.look_ahead()?;

@@ -21,7 +21,7 @@ pub struct Summary {
 /// What a journal holds of one sort of input.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InputSummary {
-    /// "columns", "row", "entries", "digest", "messages", "output digest" or "sealed".
+    /// "columns", "row", "entries", "digest", "messages", "output digest", "sealed" or "paused".
     pub input: &'static str,
     /// How many records.
     pub records: u64,

@@ -1,5 +1,6 @@
 //! The engine: what a simulation runs on its team, a tick, a restore and the end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bevy_app::{AppExit, MainScheduleOrder, SubApp};
@@ -7,6 +8,7 @@ use bevy_ecs::message::Messages;
 
 use super::ending::{Ending, StoppedPlugins};
 use super::error::SimulationError;
+use super::pauses;
 use crate::alert::{Alerts, Author, Beside, Reason};
 use crate::block::Population;
 use crate::bus::RunBus;
@@ -38,6 +40,7 @@ impl Engine {
     pub fn step(&mut self) -> Result<(), SimulationError> {
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
+        pauses::take(world, &self.reports, tick);
         Turns::begin(world, tick);
         self.meter.meter(|| self.main.update());
         let world = self.main.world_mut();
@@ -81,6 +84,8 @@ impl Engine {
         for (plugin, _) in plugins.iter().filter(|(plugin, _)| stopped.contains(*plugin)) {
             self.reports.stop(plugin);
         }
+        pauses::hold(self.main.world(), &self.reports);
+        let world = self.main.world_mut();
         // What is saved now and was not then, by a newer version or a plugin that the run had not, begins anew.
         let found =
             Digest::of_those(world, &|saved| saved.since <= FORMAT && snapshot.has_resource(saved.name))
@@ -102,6 +107,8 @@ impl Engine {
         }
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
+        // A plugin that is paused puts away what it has, as any other.
+        self.reports.set_paused(BTreeSet::new());
         world.get_resource_mut::<RunBus>().into_iter().for_each(|mut bus| bus.begin_end());
         world.resource_mut::<Alerts>().begin_end(tick);
         _ = world.try_run_schedule(Shutdown);

@@ -2,6 +2,7 @@
 
 mod ending;
 mod error;
+mod pauses;
 mod schedules;
 
 mod engine;
@@ -34,6 +35,7 @@ use crate::units::Tick;
 
 pub use ending::{Ending, StoppedPlugins};
 pub use error::SimulationError;
+pub use pauses::{PauseWishes, PausedPlugins};
 
 use engine::Engine;
 use schedules::build_schedules;

@@ -9,6 +9,7 @@ use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy, Virtual};
 
 use super::ending::{Ending, StoppedPlugins};
 use super::error::SimulationError;
+use super::pauses::{PauseWishes, PausedPlugins};
 use crate::alert::{Alerts, Author, Beside, PluginRules, Reason, ToldSignals};
 use crate::block::{Directory, Population};
 use crate::clock::Clocks;
@@ -117,7 +118,9 @@ pub(super) fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> 
         .init_resource::<Flags>()
         .init_resource::<Repairs>()
         .init_resource::<Journal>()
-        .init_resource::<Outputs>();
+        .init_resource::<Outputs>()
+        .init_resource::<PausedPlugins>()
+        .init_resource::<PauseWishes>();
     let mut saved = app.world_mut().get_resource_or_init::<SavedResources>();
     saved.add::<Stats>();
     saved.add::<Totals>();
@@ -129,6 +132,7 @@ pub(super) fn prepare(app: &mut App, scenario: &Scenario, reports: &Reports) -> 
     saved.add::<Beside<Author>>();
     saved.add::<Beside<Reason>>();
     saved.add::<Flags>();
+    saved.add::<PausedPlugins>();
     match saved.taken_twice() {
         Some(name) => Err(SimulationError::SavedTwice(name)),
         None => Ok(()),

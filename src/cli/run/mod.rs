@@ -1,6 +1,7 @@
 //! `corec run`: a scenario, what the flags change of it, a progress bar, a summary.
 
 mod flags;
+mod show;
 mod study;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ use flags::{check_same, with_flags};
   corec run telemetry --input machine.csv.gz      replay a table and score its rows
   corec run telemetry --bus redis://localhost     rows as they come on the stream `telemetry`: corec feed --help
   corec run chaos --plot chaos.svg                faults by seed, who noticed, what repair saved: corec chaos --help
+  corec run --http --ticks 100k                   watch it at http://127.0.0.1:8000/, or with: corec top
   corec run --snapshot-interval 100               ready for a kill at any tick; then: corec run --restore runs/0001
   corec run my-scenario.json --json | jq .state_digest")]
 pub struct RunArgs {
@@ -165,6 +167,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE.json", value_parser = super::path())]
     profile: Option<PathBuf>,
 
+    /// Show the run over HTTP as it goes: a page at /, /metrics for Prometheus, /api/v1. 127.0.0.1:8000 if no address is given; another machine
+    /// sees it only at an address that is named (0.0.0.0:8000). Whoever changes something needs a token: COREC_HTTP_TOKEN, or the one that
+    /// is in http.json in the run's folder
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8000")]
+    http: Option<String>,
+
     /// Refuse to start if more memory would be needed: 800MB, 1GiB, 90%
     #[arg(long, value_name = "SIZE")]
     memory_max: Option<String>,
@@ -229,16 +237,19 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
         journal: args.journal,
         connect_timeout: args.connect_timeout,
         journal_sync: args.journal_sync.then_some(true),
+        http: args.http,
     };
     plan.input_changed =
         if args.input_changed.is_some() { InputChanged::Accept } else { InputChanged::Refuse };
     (plan.out, plan.input, plan.is_input_recorded) = (args.out, args.input, args.input_recorded);
     (plan.profile, plan.kill_at, plan.kill_in) = (args.profile, args.kill_at, args.kill_in);
+    let server = show::start(&plan, args.quiet || args.json)?;
     let summary = run(app, plan, stop, &mut |p| {
         let rate = p.ticks_here as f64 / p.seconds.max(1e-9);
         bar.tell(p.ticks, p.of, p.seconds, || format!("{rate:.1} ticks/s, {} MB", rss_bytes() / 1_000_000));
     })?;
     bar.finish();
+    drop(server);
     let summary = study.add_to(summary, stop, started, args.quiet || args.json)?;
     Ok(tell(&summary, args.json, args.quiet))
 }

@@ -14,6 +14,7 @@ use corec_core::digest::SaveResource;
 use corec_core::observers;
 use corec_core::phase::{Close, Owner, Phase};
 use corec_core::replace::replace;
+use corec_core::section::AddSection;
 use corec_core::simulation::{Ending, RunScenario};
 use corec_core::store::{Batch, RunRecord};
 use corec_dynamics::{
@@ -21,6 +22,8 @@ use corec_dynamics::{
 };
 use corec_telemetry::feed::{self, Feed};
 use corec_telemetry::{TelemetryPlugin, row_forest, scores, twin};
+
+use crate::http::Http;
 
 /// The built-in kinds and systems, in their phases.
 ///
@@ -31,7 +34,7 @@ pub struct CorecPlugin;
 impl Plugin for CorecPlugin {
     fn build(&self, app: &mut App) {
         observers::watch(app.world_mut());
-        app.add_plugins((DynamicsPlugin, TelemetryPlugin));
+        app.add_plugins((DynamicsPlugin, TelemetryPlugin)).add_section::<Http>();
         app.init_resource::<InputCursor>().save_resource::<InputCursor>();
         app.init_resource::<RefusedFlood>().save_resource::<RefusedFlood>();
         app.init_resource::<Batch>().init_resource::<Planted>();

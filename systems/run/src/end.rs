@@ -17,7 +17,7 @@ use crate::costs::PluginSummary;
 use crate::manifest::{self, Manifest, Status};
 use crate::profile::Profile;
 use crate::summary::{Summary, summarise};
-use crate::view::View;
+use crate::view::Ended;
 
 /// A run that has been started.
 pub(crate) struct Started {
@@ -52,8 +52,9 @@ impl Started {
         });
         let ended = self.simulation.world().resource::<Ending>().failure.clone();
         let (is_sound, is_interrupted) = (is_sound && ended.is_none(), signal.is_some());
-        let Attendants { digests, snapshots, pace, watched, .. } = attendants;
-        watched.watch.show(View::of(self.simulation.world()));
+        let marks = attendants.marks();
+        let Attendants { digests, snapshots, pace, mut watched, .. } = attendants;
+        watched.show(self.simulation.world(), marks, Some(Ended::of(is_sound, is_interrupted)));
         let snapshots =
             self.simulation.in_pool_mut(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
         // Of the state that the ticks have made: what plugins put away in Shutdown is not part of it.

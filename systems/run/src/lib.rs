@@ -17,6 +17,7 @@
 
 mod clock;
 mod error;
+mod http;
 pub mod scenarios;
 pub mod signals;
 
@@ -27,7 +28,7 @@ pub mod manifest;
 mod plugin_set;
 pub mod recorded;
 
-mod view;
+pub mod view;
 
 mod attendants;
 mod plan;
@@ -85,6 +86,7 @@ pub use corec_core::stop::Stop;
 pub use corec_telemetry::catch_up::InputChanged;
 pub use costs::{PluginSummary, SystemSummary};
 pub use error::RunError;
+pub use http::Http;
 pub use options::{Options, SnapshotInterval};
 pub use plan::RunPlan;
 pub use run_loop::run;

@@ -37,6 +37,8 @@ pub struct Options {
     pub connect_timeout: Option<f64>,
     /// Whether what the journal has committed also survives a loss of power.
     pub journal_sync: Option<bool>,
+    /// Where the run is shown over HTTP: an address and a port.
+    pub http: Option<String>,
 }
 
 impl Options {
@@ -55,6 +57,7 @@ impl Options {
             journal: self.journal.or(other.journal),
             connect_timeout: self.connect_timeout.or(other.connect_timeout),
             journal_sync: self.journal_sync.or(other.journal_sync),
+            http: self.http.or(other.http),
         }
     }
 
@@ -66,7 +69,7 @@ impl Options {
     /// Without the places that belong to one run: for another that goes on from it elsewhere.
     #[must_use]
     pub fn without_places(self) -> Self {
-        Self { ack: None, snapshot: None, journal: None, ..self }
+        Self { ack: None, snapshot: None, journal: None, http: None, ..self }
     }
 
     /// With `change` done to every path.

@@ -7,7 +7,7 @@ use corec_core::executor::Reports;
 use corec_core::stop::Stop;
 use corec_core::units::Tick;
 
-use crate::attendants::{Attendants, Moment, Progress};
+use crate::attendants::{Attendants, Progress};
 use crate::end::Started;
 use crate::error::RunError;
 use crate::plan::RunPlan;
@@ -38,7 +38,7 @@ pub fn run(
     let beat = |tick| _ = watchdog.as_ref().map(|watchdog| watchdog.beat(tick));
     let ran = run.simulation.run_while(|world| {
         beat(None);
-        let go_on = attendants.attend(world, &mut Moment { stop, progress });
+        let go_on = attendants.attend(world, stop, progress);
         beat(Some(world.resource::<Tick>().0));
         go_on
     });

@@ -9,12 +9,13 @@ use corec_bridges::bus::{self, BusOptions, BusUrl};
 use corec_bridges::frames::DATA_STREAM;
 use corec_bridges::lane::SpoolOptions;
 use corec_bridges::store::{self, StoreLane};
-use corec_core::block::Population;
+use corec_core::alert::{Alerts, ToldSignals};
+use corec_core::block::{BlockId, Population};
 use corec_core::bus::RunBus;
 use corec_core::config::{Scenario, redact_url};
 use corec_core::journal::JournalPrefix;
 use corec_core::section::Sections;
-use corec_core::simulation::{RunScenario, Simulation};
+use corec_core::simulation::{PauseWishes, RunScenario, Simulation};
 use corec_core::snapshot::{About, SnapshotFolder};
 use corec_core::stats::Totals;
 use corec_core::stop::Stop;
@@ -26,7 +27,7 @@ use corec_telemetry::feed::Feed;
 use crate::attendants::{Attendants, Digests, KEEP, KillAt, LastTick, Pace, Snapshots, Watched};
 use crate::built_in::CorecPlugin;
 use crate::chaos;
-use crate::clock::now;
+use crate::clock::{now, wall_clock};
 use crate::end::Started;
 use crate::error::{RunError, refusal};
 use crate::folder::RunFolder;
@@ -37,6 +38,7 @@ use crate::options::{self, Options, absolute};
 use crate::origin::Origin;
 use crate::plan::RunPlan;
 use crate::profile::Profile;
+use crate::view::{Painter, RunInfo};
 use crate::{DIGEST_INTERVAL, SNAPSHOTS, SUMMARY};
 
 /// Where a run's folder has what waits for a server, and how much of it for each: an hour of a run that says 300 KB a second.
@@ -141,7 +143,8 @@ impl Start {
         self.open_store(id, &out, record)?;
         chaos::write_truth(self.simulation.world(), &out)?;
         self.write_manifest(&out)?;
-        let attendants = self.attendants(snapshots, prefix);
+        let watched = self.watched(id, &out, &recording);
+        let attendants = self.attendants(snapshots, prefix, watched);
         let first_updates = self.simulation.world().resource::<Totals>().entity_updates;
         let restored_at = self.origin.restored_at();
         let Self { simulation, manifest, urls: [bus, store], folder, .. } = self;
@@ -220,7 +223,39 @@ impl Start {
             .map_err(|e| RunError::Failed(format!("{}: {e}", out.join(manifest::FILE).display())))
     }
 
-    fn attendants(&self, snapshots: Snapshots, prefix: JournalPrefix) -> Attendants {
+    /// What shows the run, and what must be kept from now on for those who watch it.
+    fn watched(&mut self, id: RunId, out: &Path, recording: &Recording) -> Watched {
+        let world = self.simulation.world_mut();
+        if self.plan.watch.is_open() {
+            world.resource_mut::<PauseWishes>().is_open = true;
+            world.resource_scope::<Alerts, _>(|world, mut alerts| {
+                let (told, population) = (world.resource::<ToldSignals>(), world.resource::<Population>());
+                let columns = world.get_resource::<Feed>().map(Feed::columns).unwrap_or_default();
+                alerts.keep_log(|signal, subject| match columns.get(subject as usize) {
+                    _ if told.is_of_blocks(signal) => population.block_name(BlockId(subject)),
+                    Some(column) => column.clone(),
+                    None => subject.to_string(),
+                });
+            });
+        }
+        let scenario = &world.resource::<RunScenario>().0;
+        let info = RunInfo {
+            id: id.to_string(),
+            scenario: scenario.name.clone(),
+            instance: scenario.instance_id.clone(),
+            seed: scenario.seed,
+            folder: out.into(),
+            journal: recording.folder.clone(),
+            tick_seconds: scenario.tick_seconds,
+            bus: redact_url(&self.urls[0]),
+            store: redact_url(&self.urls[1]),
+            threads: self.simulation.threads(),
+            started: Some(wall_clock()),
+        };
+        Watched { watch: self.plan.watch.clone(), painter: Painter::new(info), last: None, begun: None }
+    }
+
+    fn attendants(&self, snapshots: Snapshots, prefix: JournalPrefix, watched: Watched) -> Attendants {
         let (first_tick, of, start) = (self.simulation.tick(), self.last_tick, now());
         if self.origin.restored_at().is_some() && of.is_some_and(|of| first_tick >= of) {
             tracing::warn!(
@@ -234,8 +269,8 @@ impl Start {
             snapshots,
             kill_at: KillAt(self.plan.kill_at),
             last_tick: LastTick(of),
-            pace: Pace { start, told: start, tick_rate: self.options.tick_rate, first_tick, of },
-            watched: Watched { watch: self.plan.watch.clone(), last: None },
+            pace: Pace { start, told: start, tick_rate: self.options.tick_rate, first_tick, misses: 0, of },
+            watched,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! column are counted on. One that was taken before is left out. Every row is in the journal before it is applied.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bevy_ecs::prelude::*;
 use corec_api::row::TableRow;
@@ -13,9 +14,13 @@ use corec_core::stop::Stop;
 use corec_core::units::Tick;
 
 use crate::ack::Ack;
+use crate::live::Waited;
 use crate::table::{TableReader, TableReport};
 use crate::table_error::TableError;
 use crate::windows::Windows;
+
+/// How long one wait for a row takes at most.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The table that a run replays, and how far it has come in it.
 #[derive(Resource)]
@@ -108,27 +113,31 @@ impl Feed {
         self.repeated
     }
 
-    /// Waits for the next row; says whether there is one before the table ends or `stop` is set. Only a pipe's has to be waited for.
+    /// Waits for the next row, a tenth of a second at most: only a pipe's has to be waited for. It is the end too when `stop` is set.
     ///
     /// # Errors
     /// See [`TableError`].
-    pub fn wait(&mut self, stop: &Stop) -> Result<bool, TableError> {
+    pub fn wait(&mut self, stop: &Stop) -> Result<Waited, TableError> {
         while self.ahead.is_none() && self.is_live() {
             let Some(table) = &mut self.table else { break };
             // A line may hold no row: an empty one has none, and one that was taken before has none that is new.
-            let is_there = table.wait()?;
+            let waited = table.wait_for(PATIENCE)?;
             if stop.is_set() {
-                return Ok(false);
+                return Ok(Waited::End);
             }
-            if !is_there {
-                return self.windows.as_ref().map_or(Ok(()), Windows::judge_closed).map(|()| false);
+            match waited {
+                Waited::Row => self.look_ahead(),
+                Waited::InVain => return Ok(Waited::InVain),
+                Waited::End => {
+                    let judged = self.windows.as_ref().map_or(Ok(()), Windows::judge_closed);
+                    return judged.map(|()| Waited::End);
+                }
             }
-            self.look_ahead();
         }
         if self.ahead.is_none() {
             self.look_ahead();
         }
-        Ok(self.ahead.is_some())
+        Ok(if self.ahead.is_some() { Waited::Row } else { Waited::End })
     }
 
     pub(crate) fn is_live(&self) -> bool {

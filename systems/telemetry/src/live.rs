@@ -10,6 +10,20 @@ use std::time::Duration;
 use corec_core::stop::Stop;
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 
+/// How often who waits for a line looks whether the run is to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What came of waiting for a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// It is there.
+    Row,
+    /// There will be none: the pipe was closed, or the run is to stop.
+    End,
+    /// Not yet.
+    InVain,
+}
+
 /// Bytes a row may have.
 pub(crate) const ROW_BYTES_MAX: usize = 4 << 20;
 /// Lines that may wait: the writer of the pipe waits when there are more.
@@ -152,36 +166,43 @@ impl Lines {
         &self.0.counts
     }
 
-    /// Waits until a line is there; says whether one came before the pipe was closed or the run is to stop.
+    /// Waits until a line is there, for about `patience` at most.
     ///
     /// # Errors
     /// What the system says.
-    pub fn wait(&self) -> io::Result<bool> {
-        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).wait(&self.0.counts.taken)
+    pub fn wait(&self, patience: Duration) -> io::Result<Waited> {
+        let mut inner = self.0.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.wait(&self.0.counts.taken, Some(patience))
     }
 }
 
 impl Inner {
-    fn wait(&mut self, taken: &AtomicU64) -> io::Result<bool> {
+    fn wait(&mut self, taken: &AtomicU64, patience: Option<Duration>) -> io::Result<Waited> {
+        let mut waited = Duration::ZERO;
         while self.at == self.line.len() {
-            match self.lines.recv_timeout(Duration::from_millis(20)) {
+            match self.lines.recv_timeout(LOOK_EVERY) {
                 Ok(line) => {
                     (self.line, self.at) = (line?, 0);
                     taken.fetch_add(1, Ordering::Relaxed);
                 }
-                Err(RecvTimeoutError::Disconnected) => return Ok(false),
-                Err(RecvTimeoutError::Timeout) if self.stop.is_set() => return Ok(false),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(Waited::End),
+                Err(RecvTimeoutError::Timeout) if self.stop.is_set() => return Ok(Waited::End),
+                Err(RecvTimeoutError::Timeout) => {
+                    waited += LOOK_EVERY;
+                    if patience.is_some_and(|patience| waited >= patience) {
+                        return Ok(Waited::InVain);
+                    }
+                }
             }
         }
-        Ok(true)
+        Ok(Waited::Row)
     }
 }
 
 impl Read for Lines {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let mut inner = self.0.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if !inner.wait(&self.0.counts.taken)? {
+        if inner.wait(&self.0.counts.taken, None)? != Waited::Row {
             return Ok(0);
         }
         let count = to.len().min(inner.line.len() - inner.at);

@@ -63,6 +63,9 @@ pub struct Auditor {
     window: Window,
     #[serde(skip)]
     scratch: Scratch,
+    /// Those of this process.
+    #[serde(skip)]
+    audits: u64,
 }
 
 /// Memory of an audit that is used again.
@@ -127,6 +130,7 @@ pub fn audit(
     if left > 0 {
         return;
     }
+    auditor.audits += 1;
     auditor.standardise(population, &stats);
     if let Err(error) = auditor.judge(&settings, &draws.0, tick.0) {
         ending.fail(format!("the audit: {error}"));
@@ -181,6 +185,17 @@ fn is_flagged(flags: &Flags, block: BlockId) -> bool {
 }
 
 impl Auditor {
+    /// How far each block stood apart in the last audit of this process, 0..=1.
+    pub fn scores(&self) -> impl Iterator<Item = (BlockId, f32)> {
+        let Scratch { audited, scores, .. } = &self.scratch;
+        audited.iter().zip(scores).map(|(block, score)| (BlockId(block.block), *score as f32))
+    }
+
+    /// Audits of this process.
+    pub fn audits(&self) -> u64 {
+        self.audits
+    }
+
     /// A block's entities have all been given new traits.
     pub fn renewed(&mut self, block: BlockId, tick: u64) {
         if let Some(memory) = self.blocks.get_mut(block.0 as usize) {

@@ -12,6 +12,8 @@ use std::ops::ControlFlow;
 use bevy_ecs::world::World;
 use corec_core::stop::Stop;
 
+use crate::view::Marks;
+
 pub(crate) use digests::Digests;
 pub(crate) use ending::{Failures, KillAt, LastTick, fail_with_journal};
 pub(crate) use pace::Pace;
@@ -37,6 +39,8 @@ pub struct Progress {
 pub(crate) struct Moment<'a> {
     pub stop: &'a Stop,
     pub progress: &'a mut (dyn FnMut(Progress) + Send),
+    /// What goes on while one of them waits.
+    pub meanwhile: &'a mut dyn FnMut(&mut World),
 }
 
 /// One of them.
@@ -56,11 +60,43 @@ pub(crate) struct Attendants {
 }
 
 impl Attendants {
-    /// Asks them one after the other, until one breaks.
-    pub fn attend(&mut self, world: &mut World, moment: &mut Moment) -> ControlFlow<()> {
+    /// Asks them one after the other, until one breaks. The last two may wait, and the run is shown meanwhile.
+    pub fn attend(
+        &mut self,
+        world: &mut World,
+        stop: &Stop,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> ControlFlow<()> {
+        self.watched.end();
         let Self { digests, snapshots, kill_at, last_tick, pace, watched } = self;
-        let all: [&mut dyn Attendant; 8] =
-            [digests, &mut Failures, snapshots, kill_at, last_tick, pace, watched, &mut NextRow];
-        all.into_iter().try_for_each(|attendant| attendant.attend(world, moment))
+        let first: [&mut dyn Attendant; 5] = [digests, &mut Failures, snapshots, kill_at, last_tick];
+        let mut moment = Moment { stop, progress: &mut *progress, meanwhile: &mut |_| {} };
+        first.into_iter().try_for_each(|attendant| attendant.attend(world, &mut moment))?;
+        pace.note_lateness(world);
+        let (of, tick_rate, deadline_misses) = (pace.of, pace.tick_rate, pace.misses);
+        let marks = || marks(of, tick_rate, deadline_misses, snapshots, digests);
+        let mut meanwhile = |world: &mut World| watched.look(world, &marks);
+        meanwhile(world);
+        let mut moment = Moment { stop, progress, meanwhile: &mut meanwhile };
+        let last: [&mut dyn Attendant; 2] = [pace, &mut NextRow];
+        last.into_iter().try_for_each(|attendant| attendant.attend(world, &mut moment))?;
+        self.watched.begin();
+        ControlFlow::Continue(())
     }
+
+    /// What a picture has of them.
+    pub fn marks(&self) -> Marks {
+        let Self { digests, snapshots, pace, .. } = self;
+        marks(pace.of, pace.tick_rate, pace.misses, snapshots, digests)
+    }
+}
+
+fn marks(
+    ticks_to_do: Option<u64>,
+    tick_rate: Option<f64>,
+    deadline_misses: u64,
+    snapshots: &Snapshots,
+    digests: &Digests,
+) -> Marks {
+    Marks { ticks_to_do, tick_rate, deadline_misses, snapshots: snapshots.mark(), digest: digests.last }
 }

@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::{Attendant, Moment};
 use crate::clock::now;
 use crate::options::SnapshotInterval;
+use crate::view::SnapshotMark;
 
 /// Snapshots kept unless asked otherwise.
 pub const KEEP: usize = 3;
@@ -92,6 +93,10 @@ pub(crate) struct Snapshots {
     /// One is due; it waits for the one before to be written.
     is_due: bool,
     report: SnapshotReport,
+    /// The tick of the one that is being written, and when it was made; of the last that was written.
+    making: (u64, Instant),
+    made: Option<(u64, Instant)>,
+    is_failing: bool,
 }
 
 impl Attendant for Snapshots {
@@ -152,6 +157,9 @@ impl Snapshots {
             last_wall: now(),
             is_due: false,
             report: SnapshotReport { in_place, ..Default::default() },
+            making: (0, now()),
+            made: None,
+            is_failing: false,
         })
     }
 
@@ -178,6 +186,7 @@ impl Snapshots {
 
     fn save(&mut self, world: &mut World) {
         let start = now();
+        self.making = (world.resource::<Tick>().0, start);
         if let Some(mut capture) = self.empty.take() {
             match CountsOn::of(world) {
                 Ok(counts_on) => {
@@ -217,14 +226,26 @@ impl Snapshots {
         match result {
             Ok(written) => {
                 self.report.written += 1;
+                (self.made, self.is_failing) = (Some(self.making), false);
                 self.report.write_seconds_max = self.report.write_seconds_max.max(took.as_secs_f64());
                 (self.report.last, self.report.last_bytes) = (Some(written.path), written.bytes);
             }
             Err(error) => {
                 // The run goes on, and the snapshots before this one are whole.
                 tracing::error!("no snapshot: {error}");
+                self.is_failing = true;
                 self.report.error = Some(error);
             }
+        }
+    }
+
+    /// What a picture has of them.
+    pub fn mark(&self) -> SnapshotMark {
+        let last = self.made.map(|(tick, at)| (tick, at, self.report.last_bytes));
+        SnapshotMark {
+            written: self.report.written,
+            last,
+            error: self.report.error.clone().filter(|_| self.is_failing),
         }
     }
 

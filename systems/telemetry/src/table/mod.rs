@@ -13,13 +13,14 @@ mod times;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use corec_core::stop::Stop;
 use csv::{ByteRecord, ReaderBuilder};
 
 use crate::cell::{is_gap, number, shown, trimmed};
 use crate::header::{check_header, delimiter_of};
-use crate::live::Lines;
+use crate::live::{Lines, Waited};
 use crate::source::{RowLimit, is_pipe, open_file};
 use crate::table_error::TableError;
 
@@ -259,11 +260,25 @@ impl TableReader {
     /// # Errors
     /// See [`TableError`].
     pub fn wait(&mut self) -> Result<bool, TableError> {
-        match &self.live {
-            Some(lines) if self.ahead.is_empty() => {
-                lines.wait().map_err(|e| TableError::Io { path: self.path.clone(), message: e.to_string() })
+        loop {
+            match self.wait_for(Duration::from_secs(1))? {
+                Waited::Row => return Ok(true),
+                Waited::End => return Ok(false),
+                Waited::InVain => {}
             }
-            _ => Ok(true),
+        }
+    }
+
+    /// The same, for about `patience` at most.
+    ///
+    /// # Errors
+    /// See [`TableError`].
+    pub fn wait_for(&mut self, patience: Duration) -> Result<Waited, TableError> {
+        match &self.live {
+            Some(lines) if self.ahead.is_empty() => lines
+                .wait(patience)
+                .map_err(|e| TableError::Io { path: self.path.clone(), message: e.to_string() }),
+            _ => Ok(Waited::Row),
         }
     }
 

@@ -1,0 +1,90 @@
+//! What all parts of the server share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use corec_run::view::{View, Watch};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+
+use super::connections::Connections;
+use super::events::Events;
+use super::token::Token;
+use crate::metrics::HttpCounts;
+use crate::process::folder_bytes;
+
+/// How old a picture may be that answers a request.
+const AGE_MAX: Duration = Duration::from_millis(150);
+/// How long a request waits for a newer one: a run in a long tick has none to give.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub watch: Watch,
+    pub token: Token,
+    pub address: SocketAddr,
+    pub connections: Connections,
+    pub events: watch::Receiver<Events>,
+    pub viewers: AtomicU64,
+    pub requests: AtomicU64,
+    pub refused: AtomicU64,
+    pub came: Notify,
+    pub is_over: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// A picture of now, or the newest there is.
+    pub async fn fresh(&self) -> Arc<View> {
+        let (asked, is_new) = (Instant::now(), |view: &View| {
+            view.ended.is_some() || view.made.is_some_and(|made| made.elapsed() < AGE_MAX)
+        });
+        loop {
+            let view = self.watch.view();
+            if is_new(&view) || asked.elapsed() >= PATIENCE || self.is_over() {
+                return view;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    pub fn counts(&self) -> HttpCounts {
+        HttpCounts {
+            viewers: self.viewers(),
+            connections: self.connections.count(),
+            requests: self.requests.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    pub fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn journal_bytes(&self, view: &View) -> u64 {
+        folder_bytes(&view.run.journal)
+    }
+
+    pub fn viewers(&self) -> u64 {
+        self.viewers.load(Ordering::Relaxed)
+    }
+
+    pub fn tell_viewer_came(&self) {
+        self.came.notify_one();
+    }
+
+    pub async fn viewer_came(&self) {
+        self.came.notified().await;
+    }
+
+    pub fn is_over(&self) -> bool {
+        *self.is_over.borrow()
+    }
+
+    /// Waits until the server is to end.
+    pub async fn over(&self) {
+        // Who would say so is gone: it is over too.
+        _ = self.is_over.clone().wait_for(|is_over| *is_over).await;
+    }
+}

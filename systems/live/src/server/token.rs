@@ -1,0 +1,68 @@
+//! The token: who has it may change something. It is given as a variable of the environment, or made up for the run.
+
+use std::fmt;
+
+/// The variable that it may be given as.
+pub const VARIABLE: &str = "COREC_HTTP_TOKEN";
+
+/// A token. Nothing shows it.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// The one that was given, or a new one of 128 random bits.
+    ///
+    /// # Errors
+    /// One that is no token, or a system without randomness. A text.
+    pub fn of(given: Option<String>) -> Result<Self, String> {
+        let Some(given) = given else {
+            let mut bytes = [0; 16];
+            getrandom::fill(&mut bytes).map_err(|e| format!("no token for --http: {e}"))?;
+            return Ok(Self(format!("{:032x}", u128::from_le_bytes(bytes))));
+        };
+        let is_fit = (16..=256).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_graphic());
+        let wrong =
+            || format!("{VARIABLE}: found {} bytes, must be 16 to 256 visible ASCII characters", given.len());
+        if is_fit { Ok(Self(given)) } else { Err(wrong()) }
+    }
+
+    /// Its text, for the file that only the run's owner reads.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a header `Authorization` has it. Takes as long whatever is wrong.
+    pub fn is_in(&self, authorization: Option<&[u8]>) -> bool {
+        let given = authorization.and_then(|header| header.strip_prefix(b"Bearer ")).unwrap_or_default();
+        let differs = given.iter().zip(self.0.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
+        given.len() == self.0.len() && differs == 0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_token_opens() {
+        let token = Token::of(Some("0123456789abcdef".into())).unwrap();
+        assert!(token.is_in(Some(b"Bearer 0123456789abcdef")));
+        for wrong in ["", "Bearer ", "Bearer 0123456789abcde", "Bearer 0123456789abcdef0", "0123456789abcdef"]
+        {
+            assert!(!token.is_in(Some(wrong.as_bytes())), "{wrong}");
+        }
+        assert!(!token.is_in(None));
+        assert_eq!(format!("{token:?}"), "Token(***)");
+        let [a, b] = [(); 2].map(|()| Token::of(None).unwrap());
+        assert!(a.text().len() == 32 && a.text() != b.text());
+        for wrong in ["short", "with a blank inside", "ñandú-ñandú-ñandú"] {
+            assert!(Token::of(Some(wrong.into())).unwrap_err().contains(VARIABLE), "{wrong}");
+        }
+    }
+}
