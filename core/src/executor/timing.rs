@@ -26,6 +26,15 @@ pub struct SystemTiming {
     pub seconds: f64,
 }
 
+impl SystemTiming {
+    /// Whether all it does is to run other schedules, whose systems are timed themselves.
+    pub fn runs_others(&self) -> bool {
+        ["::run_main", "::run_fixed_main", "::run_fixed_main_schedule"]
+            .iter()
+            .any(|end| self.name.ends_with(end))
+    }
+}
+
 /// A system that is running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {

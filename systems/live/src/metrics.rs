@@ -109,10 +109,10 @@ fn ticks(view: &View, to: &mut Families) -> fmt::Result {
     let buckets: Vec<(f64, u64)> = BUCKETS.into_iter().zip(times.buckets).collect();
     let help = "How long ticks took, without what is done between them";
     to.histogram("corec_tick_duration_seconds", help, &buckets, times.count, times.sum)?;
-    let quantiles = [("0.5", times.p50), ("0.95", times.p95), ("0.99", times.p99)];
-    let quantiles = quantiles.map(|(quantile, seconds)| ([("quantile", quantile)], seconds));
+    let percentiles = [("50", times.p50), ("95", times.p95), ("99", times.p99)];
+    let percentiles = percentiles.map(|(percentile, seconds)| ([("percentile", percentile)], seconds));
     let help = "What a share of the last 1024 ticks took at most";
-    to.gauges("corec_tick_duration_quantile_seconds", help, &quantiles)?;
+    to.gauges("corec_tick_duration_recent_seconds", help, &percentiles)?;
     if let Some(rate) = view.tick_rate {
         to.gauge("corec_tick_rate_target_hertz", "Ticks a second that the run is paced to", rate)?;
     }

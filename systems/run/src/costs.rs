@@ -27,7 +27,7 @@ pub(crate) fn systems(simulation: &mut Simulation) -> Vec<SystemSummary> {
     let mut systems: Vec<SystemSummary> = simulation
         .timings()
         .into_iter()
-        .filter(|t| t.calls > 0 && t.phase != "Main")
+        .filter(|t| t.calls > 0 && !t.runs_others())
         .map(|t| {
             let plugin = match t.owner {
                 Some(Owner::Plugin(name)) => Some(name),

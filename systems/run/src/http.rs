@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What an address must be.
-const ALLOWED: &str = "must be an address and a port: 127.0.0.1:8000, localhost:8000, 0.0.0.0:8000, 8000";
+const ALLOWED: &str = "an address and a port: 127.0.0.1:8000, localhost:8000, 0.0.0.0:8000, 8000";
 const PORT: u16 = 8000;
 
 /// The address and the port at which a run is shown over HTTP. Off this machine only if it is named.
@@ -47,7 +47,7 @@ impl Http {
                 on_port.or_else(|| rest.parse().ok()).or(on_host)
             }
         };
-        address.ok_or_else(|| format!("found '{}', {ALLOWED}", text.escape_debug()))
+        address.ok_or_else(|| format!("found '{}', must be {ALLOWED}", text.escape_debug()))
     }
 }
 

@@ -10,6 +10,8 @@ mod token;
 mod shared;
 mod stream;
 
+mod answers;
+mod page;
 mod routes;
 
 use std::fs::{self, OpenOptions};

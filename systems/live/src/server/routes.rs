@@ -13,11 +13,13 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use corec_core::block::BlockId;
 use corec_run::view::PluginState;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::answers::{error, json_of, ok};
 use super::connections::Worth;
+use super::page;
 use super::shared::Shared;
 use super::stream;
 use crate::metrics::{self, Form};
@@ -35,6 +37,8 @@ type Run = State<Arc<Shared>>;
 /// All routes.
 pub(super) fn routes(shared: &Arc<Shared>) -> Router {
     Router::new()
+        .route("/", get(page::index))
+        .route("/assets/{name}", get(page::asset))
         .route("/health", get(|| async { json_of(StatusCode::OK, &json!({ "status": "alive" })) }))
         .route("/ready", get(ready))
         .route("/metrics", get(scrape))
@@ -111,19 +115,6 @@ fn is_here(host: &str) -> bool {
     };
     let name = name.unwrap_or_default();
     name == "localhost" || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
-fn json_of(status: StatusCode, what: &impl Serialize) -> Response {
-    let json = serde_json::to_vec(what).expect("what is told is text and numbers");
-    (status, [(header::CONTENT_TYPE, "application/json")], json).into_response()
-}
-
-fn ok(what: &impl Serialize) -> Response {
-    json_of(StatusCode::OK, what)
-}
-
-fn error(status: StatusCode, message: &str) -> Response {
-    json_of(status, &json!({ "error": message }))
 }
 
 async fn ready(State(run): Run) -> Response {

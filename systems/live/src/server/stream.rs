@@ -37,11 +37,13 @@ pub(super) async fn paint(shared: Arc<Shared>, to: Sender<Events>) {
     let (mut events, mut last, mut raw) = (Events::default(), None::<Arc<View>>, Vec::new());
     let mut summarised: Option<Instant> = None;
     while !shared.is_over() {
+        let mut view = shared.watch.view();
         if shared.viewers() == 0 {
             summarised = None;
             tokio::select! { () = shared.viewer_came() => {}, () = shared.over() => break }
+            // The newest picture may be as old as the last viewer.
+            view = shared.fresh().await;
         }
-        let view = shared.watch.view();
         if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &view)) {
             frame::write(&view, wall_clock(), &mut raw);
             events.frame = (events.frame.0 + 1, event("frame", view.tick, &STANDARD.encode(&raw)));

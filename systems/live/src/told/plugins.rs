@@ -65,7 +65,7 @@ pub struct PluginsTold {
 
 /// The systems that ran, the slowest first; `max` at most.
 pub(crate) fn systems(view: &View, max: usize) -> Vec<SystemTold> {
-    let ran = view.systems.iter().filter(|system| system.calls > 0 && system.phase != "Main");
+    let ran = view.systems.iter().filter(|system| system.calls > 0 && !system.runs_others());
     let mut systems: Vec<_> = ran.collect();
     systems.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let told = systems.into_iter().take(max).map(|system| SystemTold {
