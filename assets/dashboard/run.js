@@ -26,7 +26,7 @@ export class Figures {
   drawSummary(summary) {
     const budget = summary.tick_rate ? 1e3 / summary.tick_rate : null;
     const notes = {
-      tick: summary.ticks_to_do ? t('ofTicks', { ticks: fixed(summary.ticks_to_do) }) : '',
+      tick: summary.ticks_to_do ? t('ofTicks', { ticks: (summary.ticks_to_do < 1e7 ? fixed : short)(summary.ticks_to_do) }) : '',
       rate: summary.tick_rate ? t('target', { rate: fixed(summary.tick_rate, summary.tick_rate % 1 ? 1 : 0) }) : t('noTarget'),
       p95: budget ? t('ofBudget', { share: percent(summary.tick_ms.p95 / budget, 0), ms: short(budget) }) : `max ${short(summary.tick_ms.max)} ms`,
       entities: t('inBlocks', { blocks: fixed(summary.blocks) }),

@@ -44,7 +44,7 @@ const WORDS = {
     ended: 'Ejecución terminada: {how}', done: 'completa', interrupted: 'interrumpida', failed: 'fallida', newRun: 'Ha empezado una ejecución nueva',
     figures: 'Cifras principales', tick: 'Tick', ofTicks: 'de {ticks}', rate: 'Ticks/s', target: 'objetivo {rate}', noTarget: 'sin ritmo fijo', p95: 'Tick p95', ofBudget: '{share} de {ms} ms',
     entities: 'Entidades', inBlocks: '{blocks} bloques', fitness: 'Aptitud', faults: 'Fallos/s', repairs: 'Reparaciones/s', total: '{count} en total', openAlerts: 'Alertas abiertas', raised: '{count} emitidas',
-    memory: 'Memoria', perEntity: '{bytes} por entidad', misses: 'Plazos perdidos', missesRate: '{rate}/s',
+    memory: 'Memoria', perEntity: '{bytes}/entidad', misses: 'Plazos perdidos', missesRate: '{rate}/s',
     blocks: 'Bloques', blocksShown: '{shown} de {total} a la vista', colourBy: 'Color según', fitRange: 'Ajustar rango', fitRangeHint: 'Repartir los colores entre los valores en pantalla', noValue: 'sin valor',
     faultRatio: 'Tasa de fallo', mean: 'Media', deviation: 'Desviación', score: 'Auditoría',
     mapLabel: 'Mapa de bloques: las flechas mueven, Intro abre un bloque', mapHint: 'Señale un bloque o use las flechas; Intro lo abre.', mapEmpty: 'Aún no hay bloques.', noBlock: 'El bloque {id} no está en esta ejecución',
@@ -64,7 +64,7 @@ const WORDS = {
     tokenTitle: 'Token', tokenText: 'Pausar y reanudar requiere el token de este proceso: COREC_HTTP_TOKEN, o el de http.json en la carpeta de la ejecución. Se guarda hasta cerrar esta pestaña.', tokenLabel: 'Token', tokenRefused: 'Ese token fue rechazado (401).', send: 'Continuar', cancel: 'Cancelar',
     lanes: 'Vías', lane: 'Vía', up: 'activa', away: 'caída', url: 'URL', sent: 'Enviados', waiting: 'En espera', dropped: 'Descartados', lostItems: 'Perdidos', lag: 'Retraso', pending: 'Pendientes', spool: 'En disco', outages: '{count} cortes, {span}',
     run: 'Ejecución', scenario: 'Escenario', instance: 'Instancia', seed: 'Semilla', runId: 'Id', version: 'Versión', threads: 'Hilos', folder: 'Carpeta', uptime: 'En marcha', digest: 'Huella', atTick: 'en el tick {tick}', snapshot: 'Instantánea', ago: 'hace {span}', never: 'ninguna aún', journal: 'Diario', records: '{count} registros',
-    messages: 'Mensajes', refused: '{refused} rechazados, {lost} perdidos', audits: 'Auditorías', flags: '{count} bloques marcados', births: 'Nacimientos rechazados',
+    messages: 'Mensajes', refused: '{refused} rechazados, {lost} perdidos', audits: 'Auditorías', flags: '{count} marcados', births: 'Nacimientos rechazados',
     shortcuts: 'Atajos de teclado', k_space: 'Pausar o reanudar la vista', k_digits: 'Color según aptitud, tasa de fallo, media, desviación, auditoría', k_arrows: 'Moverse por el mapa, la cuadrícula o la barra de sistemas', k_enter: 'Abrir el bloque, elegir la entidad', k_escape: 'Volver al mapa', k_help: 'Esta lista', unreachable: 'El motor no respondió',
   },
 };

@@ -81,6 +81,7 @@ pub mod digest;
 
 mod clock;
 pub mod outputs;
+pub mod place;
 mod turns;
 
 #[expect(unsafe_code, reason = "a parameter of a system that accesses nothing")]

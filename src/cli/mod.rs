@@ -1,6 +1,7 @@
 //! Subcommands, and what they have in common: logs, exit codes.
 
 mod inspect;
+mod log;
 mod plot;
 mod progress;
 
@@ -21,7 +22,7 @@ mod tail;
 mod verify;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -30,9 +31,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use corec_run::RunError;
 use corec_run::signals::Listener;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+
+use log::LogFormat;
 
 /// CoreC: a million small entities, headless, the same bits from the same seed at any thread count.
 ///
@@ -46,6 +46,10 @@ struct Cli {
     /// What is logged to stderr: error, warn, info, debug, trace, or `target=level,..`, a plugin's name being its target; RUST_LOG if not given
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
+
+    /// How it is logged, and whatever else is told on stderr
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
 }
 
 /// What each is for stands above its arguments: said here as well, it would take the place of all that `--help` tells there.
@@ -73,9 +77,10 @@ enum Command {
 /// Parses the command line and does what it says.
 pub fn main(started: Instant) -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = start_log(cli.log.as_deref()) {
-        return usage(format!("--log: {error}"));
-    }
+    let _log = match log::start(cli.log.as_deref(), cli.log_format) {
+        Ok(log) => log,
+        Err(error) => return usage(format!("--log: {error}")),
+    };
     let signals = match Listener::start() {
         Ok(signals) => signals,
         Err(error) => return fail(&error),
@@ -103,57 +108,19 @@ pub fn main(started: Instant) -> ExitCode {
     done.unwrap_or_else(|error| fail(&error))
 }
 
-fn start_log(filter: Option<&str>) -> anyhow::Result<()> {
-    let filter: Targets = match filter {
-        Some(filter) => targets(filter)?,
-        None => std::env::var("RUST_LOG").ok().and_then(|filter| targets(&filter).ok()).unwrap_or_default(),
-    };
-    // What a filter says nothing of is logged from warnings on: `--log my_plugin=debug` adds to that.
-    let default = filter.default_level().unwrap_or(LevelFilter::WARN);
-    let log = tracing_subscriber::fmt::layer().with_writer(|| Unfailing(std::io::stderr()));
-    let log = log.log_internal_errors(false).without_time().with_target(false);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
-    tracing_subscriber::registry().with(log).with(filter.with_default(default)).init();
-    Ok(())
-}
-
-/// `level` and `target=level`, with commas between them. Not `EnvFilter`: that brings regular expressions along, for
-/// the fields of spans that nobody here has.
-fn targets(filter: &str) -> Result<Targets, tracing_subscriber::filter::ParseError> {
-    // An empty one would be taken for `error`.
-    let given: Vec<&str> =
-        filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
-    if given.is_empty() { Ok(Targets::new()) } else { given.join(",").parse() }
-}
-
 /// A variable of the environment, for a config.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Stderr that is lost, full or gone, is no reason for a run to end: what can't be written is left out.
-struct Unfailing(std::io::Stderr);
-
-impl Write for Unfailing {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        _ = self.0.write_all(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        _ = self.0.flush();
-        Ok(())
-    }
-}
-
 /// Tells of something on stderr.
 fn tell(text: &str) {
-    _ = writeln!(Unfailing(std::io::stderr()), "{}", harmless(text));
+    log::say(false, text);
 }
 
 /// Tells of an error on stderr.
 fn complain(error: &str) {
-    tell(&format!("error: {error}"));
+    log::say(true, error);
 }
 
 /// Tells of an error, and gives its status.

@@ -1,6 +1,5 @@
 //! Progress, for whoever waits.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,7 +16,7 @@ pub(super) struct Bar {
 
 impl Bar {
     pub fn new(unit: &'static str, is_quiet: bool) -> Self {
-        Self { bar: None, unit, is_quiet, is_terminal: std::io::stderr().is_terminal(), next_line: 10.0 }
+        Self { bar: None, unit, is_quiet, is_terminal: super::log::is_for_people(), next_line: 10.0 }
     }
 
     fn draw(&self, of: Option<u64>) -> ProgressBar {

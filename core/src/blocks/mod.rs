@@ -23,6 +23,7 @@ use bevy_ecs::system::SystemParam;
 use crate::block::Population;
 use crate::interval::Interval;
 use crate::kind::Recycled;
+use crate::place;
 use crate::team;
 use crate::trace::{SpanLabel, Trace};
 use crate::turns::Turns;
@@ -187,11 +188,13 @@ fn serial<D: Columns, F: ArchetypeFilter>(
     let mut kinds: Vec<_> = kinds_of::<D, F>(query, &population).collect();
     kinds.sort_by_key(|(kind, _)| *kind);
     for (kind, mut slices) in kinds {
-        for block in &population.kinds[kind].blocks {
-            let (own, rest) = D::cut(slices, block.capacity as usize);
-            slices = rest;
-            pieces::<D>(&rows, block, own, &mut *f);
-        }
+        place::at(place::here(), || {
+            for block in &population.kinds[kind].blocks {
+                let (own, rest) = D::cut(slices, block.capacity as usize);
+                slices = rest;
+                pieces::<D>(&rows, block, own, &mut *f);
+            }
+        });
     }
 }
 
@@ -205,7 +208,7 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
     assert_eq!(out.len(), population.block_count(), "one item of `out` for each block");
     let rows =
         RowSelection { population: &population, turns: &turns, row_set, interval: interval.0, tick: tick.0 };
-    let pass = Pass { rows, panic: Mutex::new(None) };
+    let (pass, place) = (Pass { rows, panic: Mutex::new(None) }, place::here());
     // What each block gives is in a place of its own: the order of kinds is no matter.
     for (kind, slices) in kinds_of::<D, F>(query, &population) {
         let table = &population.kinds[kind].blocks[..];
@@ -215,10 +218,10 @@ fn parallel<D: Columns, F: ArchetypeFilter, R: Send>(
         let leaves = Leaves::<D, R>::of(table, slices, out, team::threads());
         team::for_each(leaves, |leaf| {
             let label = || SpanLabel::Blocks(leaf.blocks[0].id, leaf.blocks[leaf.blocks.len() - 1].id);
-            match trace.as_deref() {
+            place::at(place, || match trace.as_deref() {
                 None => run_leaf(&pass, leaf, f),
                 Some(trace) => trace.span(label, || run_leaf(&pass, leaf, f)),
-            }
+            });
         });
     }
     let panic = pass.panic.into_inner().expect("nothing panics while it holds the lock");

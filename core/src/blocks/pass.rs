@@ -14,6 +14,7 @@ use super::leaf::Leaf;
 use super::view::BlockView;
 use crate::block::{Block, BlockId, KindTable, Population};
 use crate::kind::Recycled;
+use crate::place;
 use crate::turns::Turns;
 
 /// Which rows of its blocks a pass meets.
@@ -104,6 +105,7 @@ pub(super) fn pieces<'w, D: Columns>(
     own: D::Slices<'w>,
     f: &mut dyn FnMut(&BlockView, D::Slices<'w>),
 ) {
+    place::at_block(block.id);
     let group = selection.population.group(block.group);
     let [back, front] = selection.of(block);
     let (before, from_back) = D::cut(own, back.start as usize);

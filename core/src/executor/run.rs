@@ -18,6 +18,7 @@ use super::state::State;
 use super::supervisor::Supervisor;
 use super::timing::{TIME_EVERY, TimingCell};
 use crate::phase::{Close, Owner, Shutdown};
+use crate::place;
 
 /// Runs of a schedule between two looks at how long its systems take, once it has run for a while.
 const LOOK_EVERY: u64 = 64;
@@ -152,6 +153,7 @@ impl SystemExecutor for TeamExecutor {
             plan,
             state,
             is_timed: true,
+            place: place::here(),
         };
         let mut parts = ScheduleParts {
             systems,

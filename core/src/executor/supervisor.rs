@@ -14,6 +14,7 @@ use super::timing::{IdleSince, TimingCell};
 use crate::blocks::panic_message;
 use crate::interval;
 use crate::phase::Owner;
+use crate::place::{self, Place};
 use crate::trace::Trace;
 
 /// Calls systems: times them, and stops or reports those that fail.
@@ -30,6 +31,8 @@ pub(super) struct Supervisor<'a> {
     pub state: &'a State,
     /// Whether calls are timed, and not only counted.
     pub is_timed: bool,
+    /// Where the schedule is run.
+    pub place: Place,
 }
 
 impl Supervisor<'_> {
@@ -40,7 +43,12 @@ impl Supervisor<'_> {
         idle: IdleSince,
         call: impl FnOnce() -> Result<(), RunSystemError>,
     ) -> IdleSince {
+        let plugin = match self.owners[index] {
+            Some(Owner::Plugin(name)) => Some(name),
+            _ => None,
+        };
         let call = || interval::run_every(self.intervals[index], || catch_unwind(AssertUnwindSafe(call)));
+        let call = || place::at(Place { plugin, ..self.place }, call);
         let timing = &self.timings[index];
         let start = if self.is_timed { Some(idle) } else { timing.is_due().then(IdleSince::now) };
         let result = timing.count(idle.thread(), call);

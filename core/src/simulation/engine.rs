@@ -18,6 +18,7 @@ use crate::digest::{Digest, FORMAT, Saved};
 use crate::executor::Reports;
 use crate::flags::Flags;
 use crate::phase::{Close, Owner, Shutdown};
+use crate::place;
 use crate::plugin::Budgets;
 use crate::snapshot::Snapshot;
 use crate::team::Meter;
@@ -40,6 +41,7 @@ impl Engine {
     pub fn step(&mut self) -> Result<(), SimulationError> {
         let world = self.main.world_mut();
         let tick = world.resource::<Tick>().0;
+        place::begin_tick(tick);
         pauses::take(world, &self.reports, tick);
         Turns::begin(world, tick);
         self.meter.meter(|| self.main.update());

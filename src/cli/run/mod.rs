@@ -1,6 +1,7 @@
 //! `corec run`: a scenario, what the flags change of it, a progress bar, a summary.
 
 mod flags;
+mod service;
 mod show;
 mod study;
 
@@ -244,12 +245,13 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
     (plan.out, plan.input, plan.is_input_recorded) = (args.out, args.input, args.input_recorded);
     (plan.profile, plan.kill_at, plan.kill_in) = (args.profile, args.kill_at, args.kill_in);
     let server = show::start(&plan, args.quiet || args.json)?;
+    let service = service::Service::start(&plan.watch, stop);
     let summary = run(app, plan, stop, &mut |p| {
         let rate = p.ticks_here as f64 / p.seconds.max(1e-9);
         bar.tell(p.ticks, p.of, p.seconds, || format!("{rate:.1} ticks/s, {} MB", rss_bytes() / 1_000_000));
     })?;
     bar.finish();
-    drop(server);
+    drop((server, service));
     let summary = study.add_to(summary, stop, started, args.quiet || args.json)?;
     Ok(tell(&summary, args.json, args.quiet))
 }

@@ -11,8 +11,12 @@ pub(super) fn start(plan: &RunPlan, is_quiet: bool) -> Result<Option<Server>, Ru
     let section = plan.scenario.section::<Http>()?.map(|http| http.0);
     let Some(address) = plan.options.http.clone().or(recorded).or(section) else { return Ok(None) };
     let token = std::env::var(server::VARIABLE).ok();
-    let shown = Server::start(&address, plan.watch.clone(), token);
-    let shown = shown.map_err(|error| RunError::Usage(error.to_string()))?;
+    let shown = Server::start(&address, plan.watch.clone(), token).map_err(|error| {
+        // `--http telemetry` was meant to be a scenario.
+        let is_name = address.chars().all(|c| c.is_alphabetic() || "-_".contains(c));
+        let hint = if is_name { "; a scenario goes before --http" } else { "" };
+        RunError::Usage(format!("{error}{hint}"))
+    })?;
     if !is_quiet {
         crate::cli::tell(&format!("shown at {}/", shown.url()));
     }
