@@ -36,6 +36,13 @@ step "the plugins' registry, and a new plugin as a new user would make it"
 cargo run --quiet --locked -- plugin sync --check
 scripts/try-new-plugin.sh
 
+step "deployment: files, images, rules, a run that is started, killed and gone on with"
+if [ ! -d target/deploy ]; then
+    python3 -m venv target/deploy && target/deploy/bin/pip install --quiet --requirement deploy/requirements.txt ||
+        rm -rf target/deploy
+fi
+PATH=$PWD/target/deploy/bin:$PATH deploy/check.sh --bin target/debug/corec
+
 step "release: the digest of debug builds, a million entities in their memory, fitness"
 cargo test --release --locked --test same_bits --test fitness --test memory
 if [ -e tests/fault_rounds/main.rs ] || [ -e tests/fault_rounds.rs ]; then
