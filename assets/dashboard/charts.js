@@ -8,9 +8,10 @@ import { t } from './words.js';
 const SPAN_S = 120;
 const HEIGHT = 104;
 const AXIS_WIDTH = 58;
-/** A time of day this near to the right edge would be cut off. */
+/** A time of day this near to an edge would be cut off, or lie on the values beside it. */
 const EDGE_S = 14;
 
+const isInside = ({ min, max }, at) => at >= min + EDGE_S && at <= max - EDGE_S;
 const two = (value) => short(value, 3);
 const CHARTS = [
   { title: 'chartRate', series: ['rate'], text: (v) => fixed(v, v < 100 ? 1 : 0) },
@@ -88,7 +89,7 @@ class Chart {
         y: { range: () => this.#range() },
       },
       axes: [
-        { ...axis, size: 20, gap: 3, space: 70, incrs: [15, 30, 60], values: (plot, splits) => splits.map((at) => (at > plot.scales.x.max - EDGE_S ? '' : clock(at))) },
+        { ...axis, size: 20, gap: 3, space: 70, incrs: [15, 30, 60], values: (plot, splits) => splits.map((at) => (isInside(plot.scales.x, at) ? clock(at) : '')) },
         { ...axis, size: AXIS_WIDTH, gap: 4, space: 26, incrs: this.#incrs(), values: (_, splits) => splits.map(text) },
       ],
       series: [{}, ...this.#spec.series.map((_, index) => ({

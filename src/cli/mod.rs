@@ -19,7 +19,9 @@ mod runs;
 mod scenarios;
 mod schema;
 mod tail;
+mod top;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -29,8 +31,9 @@ use std::time::Instant;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
-use corec_run::RunError;
+use corec_live::{Client, server};
 use corec_run::signals::Listener;
+use corec_run::{Http, RunError};
 
 use log::LogFormat;
 
@@ -63,6 +66,8 @@ enum Command {
     Ask(ask::AskArgs),
     Feed(feed::FeedArgs),
     Tail(tail::TailArgs),
+    Top(top::TopArgs),
+    Watch(watch::WatchArgs),
     Forest(forest::ForestArgs),
     Doctor(doctor::DoctorArgs),
     Runs(runs::RunsArgs),
@@ -96,6 +101,8 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Ask(args) => ask::main(&args, stop),
         Command::Feed(args) => feed::main(args, stop),
         Command::Tail(args) => tail::main(args, stop),
+        Command::Top(args) => top::main(&args, stop),
+        Command::Watch(args) => watch::main(&args, stop),
         Command::Forest(args) => forest::main(args, stop),
         Command::Doctor(args) => doctor::main(&args),
         Command::Runs(args) => runs::main(&args),
@@ -133,6 +140,25 @@ fn fail(error: &RunError) -> ExitCode {
 fn usage(error: impl std::fmt::Display) -> ExitCode {
     complain(&error.to_string());
     ExitCode::from(2)
+}
+
+/// Who asks a run that is shown: by its URL or its folder, else the newest of `runs/` that is shown, else whoever is where runs are shown.
+///
+/// # Errors
+/// What leads to no run that is shown.
+fn client(run: Option<&str>) -> Result<Client, RunError> {
+    let token = environment(server::VARIABLE);
+    let of = |to: &str| Client::new(to, token.clone());
+    let newest = || {
+        let mut runs: Vec<_> = std::fs::read_dir("runs").into_iter().flatten().flatten().collect();
+        runs.sort_by_key(std::fs::DirEntry::file_name);
+        runs.into_iter().rev().find_map(|run| of(run.path().to_str()?).ok())
+    };
+    let client = match run {
+        Some(run) => of(run),
+        None => newest().map_or_else(|| of(&Http::default().0), Ok),
+    };
+    client.map_err(|error| RunError::Usage(error.to_string()))
 }
 
 /// Text with nothing in it that a terminal would obey: names may come from anywhere.

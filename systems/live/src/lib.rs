@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The modules in reading order: [`told`] is what the API says, [`metrics`] what is scraped, [`frame`] what the page draws, `ready` whether
-//! all is well; [`openapi`] describes them, and [`server`] serves them.
+//! all is well; [`openapi`] describes them, [`server`] serves them, and [`client`] asks for them.
 #![forbid(unsafe_code)]
 
 mod process;
@@ -30,4 +30,7 @@ pub mod openapi;
 
 pub mod server;
 
+pub mod client;
+
+pub use client::{Client, ClientError};
 pub use server::{ServeError, Server};

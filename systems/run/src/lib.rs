@@ -56,6 +56,7 @@ mod watchdog;
 
 mod run_loop;
 
+pub mod alerts;
 pub mod ask;
 mod changed;
 

@@ -7,6 +7,7 @@ mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod sqlite;
+mod written;
 
 mod item;
 mod lane;
@@ -25,6 +26,7 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
+pub use written::WrittenAlerts;
 
 /// What a store's URL asks for.
 pub enum StoreUrl<'u> {

@@ -20,7 +20,7 @@ const VERSION: i32 = 5;
 /// Tables whose numbers had to be there before version 3: made anew, with the rows they had.
 const NUMBERED: [&str; 3] = ["block_states", "alerts", "metrics"];
 /// How long another program may hold the file.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store in an SQLite file.
 pub struct SqliteStore {

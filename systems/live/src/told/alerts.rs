@@ -31,8 +31,8 @@ pub struct AlertTold {
     pub state: AlertState,
 }
 
-impl From<&Arc<Alert>> for AlertTold {
-    fn from(alert: &Arc<Alert>) -> Self {
+impl From<&Alert> for AlertTold {
+    fn from(alert: &Alert) -> Self {
         Self {
             sequence: alert.sequence,
             tick: alert.tick,
@@ -66,10 +66,11 @@ pub struct AlertsTold {
 impl AlertsTold {
     /// Those of a picture.
     pub fn of(view: &View) -> Self {
+        let told = |alerts: &[Arc<Alert>]| alerts.iter().map(|alert| AlertTold::from(&**alert)).collect();
         Self {
             tick: view.tick,
-            open: view.open.iter().map(AlertTold::from).collect(),
-            recent: view.recent.iter().map(AlertTold::from).collect(),
+            open: told(&view.open),
+            recent: told(&view.recent),
             open_count: view.alerts_open.iter().sum(),
             raised: view.alerts_raised,
         }
