@@ -12,4 +12,5 @@ mod answers;
 mod crowd;
 mod metrics;
 mod pauses;
+mod requests;
 mod stream;
