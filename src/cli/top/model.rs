@@ -59,10 +59,10 @@ impl Measure {
 
     pub fn of(self, block: &BlockTold) -> Option<f64> {
         match self {
-            Self::Fitness => Some(block.fitness),
+            Self::Fitness => block.fitness,
             Self::FaultRatio => Some(block.fault_ratio),
-            Self::Mean => Some(block.mean),
-            Self::Deviation => Some(block.deviation),
+            Self::Mean => block.mean,
+            Self::Deviation => block.deviation,
             Self::AuditScore => block.audit_score,
         }
     }

@@ -27,16 +27,16 @@ pub struct BlockTold {
     pub live: u32,
     /// Live entities that are active.
     pub active: u32,
-    /// Mean value of the active ones.
-    pub mean: f64,
-    /// Standard deviation of their values.
-    pub deviation: f64,
+    /// Mean value of the active ones; null where that is no number.
+    pub mean: Option<f64>,
+    /// Standard deviation of their values; null where that is no number.
+    pub deviation: Option<f64>,
     /// Inactive share of the live ones, 0..=1.
     pub fault_ratio: f64,
-    /// Smoothed fitness, 0..=1.
-    pub fitness: f64,
-    /// What a value must exceed to be sent.
-    pub threshold: f64,
+    /// Smoothed fitness, 0..=1; null where that is no number.
+    pub fitness: Option<f64>,
+    /// What a value must exceed to be sent; null where that is no number.
+    pub threshold: Option<f64>,
     /// How far it stood apart in the last audit, 0..=1; null if it was not audited.
     pub audit_score: Option<f64>,
     /// Whether somebody has flagged it.
@@ -126,11 +126,11 @@ impl BlockTold {
             kind: kind.clone(),
             live: stats.live,
             active: stats.active,
-            mean: stats.mean.into(),
-            deviation: stats.deviation.into(),
+            mean: finite(stats.mean.into()),
+            deviation: finite(stats.deviation.into()),
             fault_ratio: stats.fault_ratio.into(),
-            fitness: stats.fitness.into(),
-            threshold: stats.threshold.into(),
+            fitness: finite(stats.fitness.into()),
+            threshold: finite(stats.threshold.into()),
             audit_score: finite(score.into()),
             is_flagged: view.flagged.contains(&id),
         }
@@ -139,10 +139,10 @@ impl BlockTold {
     fn key(&self, by: SortBy) -> f64 {
         match by {
             SortBy::Id => self.id.into(),
-            SortBy::Fitness => self.fitness,
+            SortBy::Fitness => self.fitness.unwrap_or(f64::NAN),
             SortBy::FaultRatio => self.fault_ratio,
-            SortBy::Mean => self.mean,
-            SortBy::Deviation => self.deviation,
+            SortBy::Mean => self.mean.unwrap_or(f64::NAN),
+            SortBy::Deviation => self.deviation.unwrap_or(f64::NAN),
             SortBy::AuditScore => self.audit_score.unwrap_or(f64::NAN),
         }
     }
@@ -198,5 +198,44 @@ impl RowsTold {
         };
         let columns = columns.into_iter().map(String::from).collect();
         Some(Self { tick: rows.tick, block, columns, rows: (0..ids.len()).map(row).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use corec_run::view::Layout;
+
+    use super::*;
+
+    #[test]
+    fn blocks_come_in_the_order_that_was_asked_for_and_those_without_a_number_last() {
+        let stats = |mean| BlockStats { mean, is_measured: 1, live: 1, ..BlockStats::default() };
+        let groups = vec![("a".to_string(), "cell".to_string())];
+        let view = View {
+            layout: Arc::new(Layout {
+                version: 1,
+                groups,
+                blocks: (0..4).map(|id| (BlockId(id), GroupId(0), id)).collect(),
+            }),
+            blocks: vec![stats(2.0), stats(f32::NAN), stats(-1.0), stats(0.5)],
+            ..View::default()
+        };
+        let ids = |order, offset| -> Vec<u32> {
+            let query = BlockQuery { sort: SortBy::Mean, order, offset, ..BlockQuery::default() };
+            let told = BlocksTold::of(&view, &query).unwrap();
+            assert_eq!(told.total, 4);
+            // What has no number is null, and read again as such.
+            let text = serde_json::to_string(&told).unwrap();
+            assert_eq!(serde_json::from_str::<BlocksTold>(&text).unwrap(), told);
+            told.blocks.iter().map(|block| block.id).collect()
+        };
+        assert_eq!(ids(Order::Asc, 0), [2, 3, 0, 1]);
+        assert_eq!(ids(Order::Desc, 0), [0, 3, 2, 1]);
+        assert_eq!(ids(Order::Desc, 3), [1]);
+        assert!(ids(Order::Desc, 9).is_empty());
+        let nobody = BlockQuery { group: Some("b".into()), ..BlockQuery::default() };
+        assert_eq!(BlocksTold::of(&view, &nobody), None);
     }
 }
