@@ -14,7 +14,7 @@ use bytes::Bytes;
 use corec_run::view::{Ended, View};
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch::{Receiver, Sender};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::clock::wall_clock;
 use super::events::Events;
@@ -85,7 +85,10 @@ struct Viewer {
     seen: (u64, u64),
     /// What is still to be sent.
     queue: VecDeque<Bytes>,
-    sent: Instant,
+    /// When it may be sent more.
+    due: Instant,
+    /// Whether there is something that it was too soon for.
+    is_behind: bool,
     has_ended: bool,
 }
 
@@ -104,13 +107,17 @@ pub(super) fn watch(
     let viewers: &AtomicU64 = &shared.viewers;
     viewers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
     shared.tell_viewer_came();
+    let mut events = shared.events.clone();
+    events.mark_unchanged();
     let viewer = Viewer {
         shared: Arc::clone(shared),
-        events: shared.events.clone(),
+        events,
         pause: Duration::from_secs_f64(1.0 / hz),
         seen: (0, 0),
         queue: [Bytes::from_static(RETRY.as_bytes())].into(),
-        sent: Instant::now(),
+        // Within that time there is one of now; the last may be as old as the last viewer.
+        due: Instant::now() + EVERY,
+        is_behind: true,
         has_ended: false,
     };
     Some(stream::unfold(viewer, |mut viewer| async move { Some((Ok(viewer.next().await?), viewer)) }))
@@ -125,28 +132,36 @@ impl Viewer {
             if self.has_ended {
                 return None;
             }
-            tokio::time::sleep_until(self.sent + self.pause).await;
-            self.sent = Instant::now();
-            let events = self.events.borrow_and_update().clone();
-            if events.summary.0 > self.seen.1 {
-                self.queue.push_back(events.summary.1);
-            }
-            if events.frame.0 > self.seen.0 {
-                self.queue.push_back(events.frame.1);
-            }
-            self.seen = (events.frame.0.max(self.seen.0), events.summary.0.max(self.seen.1));
-            if let Some(end) = events.end {
-                self.has_ended = true;
-                self.queue.push_back(end);
-            }
-            if !self.queue.is_empty() {
-                continue;
-            }
-            match timeout(BEAT_EVERY, self.events.changed()).await {
-                Ok(Ok(())) => {}
+            // Who takes every picture is woken by it alone, with all others: each time that this thread wakes, a tick loses a processor.
+            let until = if self.is_behind { self.due } else { Instant::now() + BEAT_EVERY };
+            match timeout_at(until, self.events.changed()).await {
+                Ok(Ok(())) if self.is_due() => self.take(),
+                Ok(Ok(())) => self.is_behind = true,
                 Ok(Err(_)) => self.has_ended = true,
+                Err(_) if self.is_behind => self.take(),
                 Err(_) => return Some(Bytes::from_static(b": beat\n\n")),
             }
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.pause <= EVERY || Instant::now() >= self.due || self.events.borrow().end.is_some()
+    }
+
+    /// Takes what is new of the newest events.
+    fn take(&mut self) {
+        (self.due, self.is_behind) = (Instant::now() + self.pause, false);
+        let events = self.events.borrow_and_update().clone();
+        if events.summary.0 > self.seen.1 {
+            self.queue.push_back(events.summary.1);
+        }
+        if events.frame.0 > self.seen.0 {
+            self.queue.push_back(events.frame.1);
+        }
+        self.seen = (events.frame.0.max(self.seen.0), events.summary.0.max(self.seen.1));
+        if let Some(end) = events.end {
+            self.has_ended = true;
+            self.queue.push_back(end);
         }
     }
 }
