@@ -46,13 +46,13 @@ PATH=$PWD/target/deploy/bin:$PATH deploy/check.sh --bin target/debug/corec
 step "release: the digest of debug builds, a million entities in their memory, fitness"
 cargo test --release --locked --test same_bits --test fitness --test memory
 if [ -e tests/fault_rounds/main.rs ] || [ -e tests/fault_rounds.rs ]; then
-    step "fault rounds, 25 of each; COREC_ROUNDS=full for all"
-    COREC_ROUNDS=25 cargo test --release --locked --test fault_rounds -- --nocapture
+    step "fault rounds, 12 of each; COREC_ROUNDS=full for all"
+    COREC_ROUNDS=12 cargo test --release --locked --test fault_rounds -- --nocapture
 else
     skip "fault rounds (not in this tree)"
 fi
-step "faults of servers, 6 rounds of each; a base of its own for every day"
-cargo test --release --locked --test corec_faults -- --rounds 6 --base "$(date +%Y%m%d)"
+step "faults of servers, 4 rounds of each; a base of its own for every day"
+cargo test --release --locked --test corec_faults -- --rounds 4 --base "$(date +%Y%m%d)"
 
 if command -v valgrind >/dev/null && command -v gungraun-runner >/dev/null; then
     step "instructions of the kernels"

@@ -59,7 +59,11 @@ fn a_picture_of_a_run_is_printed_by_its_folder_and_by_its_url() {
 fn in_terminal(at: &Path, arguments: &str) -> Child {
     let program = format!("stty rows 40 cols 120; exec {} {arguments}", env!("CARGO_BIN_EXE_corec"));
     let mut script = Command::new("script");
-    script.args(["-qec", &program, "/dev/null"]).current_dir(at).env("TERM", "xterm-256color");
+    script
+        .args(["-qec", &program, "/dev/null"])
+        .current_dir(at)
+        .env("TERM", "xterm-256color")
+        .env("COREC_HTTP_TOKEN", shown::TOKEN);
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script, of bsdutils, is there")
 }
 

@@ -151,7 +151,7 @@ fn client(run: Option<&str>) -> Result<Client, RunError> {
     let of = |to: &str| Client::new(to, token.clone());
     let newest = || {
         let mut runs: Vec<_> = std::fs::read_dir("runs").into_iter().flatten().flatten().collect();
-        runs.sort_by_key(std::fs::DirEntry::file_name);
+        runs.sort_by_key(|run| run.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
         runs.into_iter().rev().find_map(|run| of(run.path().to_str()?).ok())
     };
     let client = match run {

@@ -89,18 +89,17 @@ pub fn main(args: &WatchArgs, stop: &Stop) -> Result<ExitCode, RunError> {
 fn ask(client: &Client, stop: &Stop, show: &mut dyn FnMut(AlertTold) -> ControlFlow<()>) {
     let (mut next, mut is_away) = (None::<u64>, false);
     while stop.signal().is_none() {
-        match client.get::<AlertsTold>("/api/v1/alerts") {
-            Ok(told) => {
+        // Asked first: what was told before the end is there after it.
+        let summary = client.get::<Value>("/api/v1/summary");
+        match summary.and_then(|summary| Ok((summary, client.get::<AlertsTold>("/api/v1/alerts")?))) {
+            Ok((summary, told)) => {
                 if std::mem::take(&mut is_away) {
                     super::tell(&format!("{}: is back", client.url()));
                 }
                 if new(told, &mut next).into_iter().try_for_each(&mut *show).is_break() {
                     return;
                 }
-                let ended = client
-                    .get::<Value>("/api/v1/summary")
-                    .ok()
-                    .and_then(|summary| Some(summary["ended"].as_str()?.to_string()));
+                let ended = summary["ended"].as_str();
                 if let Some(how) = ended {
                     super::tell(&format!("{}: the run has ended: {how}", client.url()));
                     return;

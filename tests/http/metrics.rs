@@ -88,3 +88,25 @@ fn prometheus_scrapes_them() {
     _ = server.wait();
     scraped.unwrap();
 }
+
+#[test]
+fn counters_of_a_run_that_goes_on_begin_anew_and_its_tick_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let values = |shown: &Shown| -> [f64; 3] {
+        let text = get(&shown.address, "/metrics").text();
+        ["corec_tick", "corec_ticks_total", "corec_entity_updates_total"].map(|name| {
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+            line.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
+        })
+    };
+    let first = Shown::start(at, "r", &["--entities", "20k", "--ticks", "1G", "--tick-rate", "500"]);
+    wait_until("ticks", || first.tick() > 300);
+    let [tick, ticks, updates] = values(&first);
+    assert!(tick == ticks && updates > 0.0);
+    let ended = first.end()["tick"].as_f64().unwrap();
+    let second = Shown::begin(at, "r", &["run", "--restore", "r"]);
+    wait_until("ticks", || second.tick() as f64 > ended);
+    let [tick, ticks, updates] = values(&second);
+    assert!(tick > ended && ticks < ended && updates < ended * 20_000.0, "{tick} {ticks} {updates}");
+}

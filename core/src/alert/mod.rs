@@ -106,7 +106,7 @@ pub struct Alerts {
 }
 
 /// Where the numbers of what is said at a run's end begin; databases have numbers up to 2^63.
-const AT_THE_END: u64 = 1 << 62;
+pub const AT_THE_END: u64 = 1 << 62;
 
 /// The rules about a signal, as a run has them.
 #[derive(Clone, Copy, Debug)]

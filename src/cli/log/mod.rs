@@ -57,7 +57,10 @@ pub(super) fn start(filter: Option<&str>, format: LogFormat) -> Result<Log, Pars
             log.with_filter(repeats.clone()).boxed()
         }
     };
-    tracing_subscriber::registry().with(log).with(filter.with_default(default)).init();
+    tracing_subscriber::registry()
+        .with(log)
+        .with(filter.with_default(default).with_target(repeats::TARGET, LevelFilter::TRACE))
+        .init();
     Ok(Log(repeats))
 }
 

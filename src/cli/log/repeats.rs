@@ -17,7 +17,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// How much of a line is said again with how many more there were, in characters.
 const SHOWN: usize = 120;
 /// What it says itself is told in any case.
-const TARGET: &str = "corec::repeats";
+pub(super) const TARGET: &str = "corec::repeats";
 
 /// A filter that keeps back what is said too often. Clones are one.
 #[derive(Clone, Default)]
@@ -50,9 +50,8 @@ impl Repeats {
     fn is_first(&self, event: &Event<'_>) -> bool {
         let metadata = event.metadata();
         let sites = &mut *self.lock();
-        let key = (metadata.file().unwrap_or_else(|| metadata.target()), metadata.line().unwrap_or(0));
         let new = || Site { metadata, since: now(), seen: 0, last: String::new() };
-        let site = sites.sites.entry(key).or_insert_with(new);
+        let site = sites.sites.entry(key(metadata)).or_insert_with(new);
         if site.seen <= BURST && site.since.elapsed() >= WINDOW {
             (site.since, site.seen) = (now(), 0);
         }
@@ -60,8 +59,6 @@ impl Repeats {
         if site.seen <= BURST {
             return true;
         }
-        site.last.clear();
-        event.record(&mut Message(&mut site.last));
         if !sites.is_told {
             let repeats = self.clone();
             let tell = move || {
@@ -73,6 +70,15 @@ impl Repeats {
             sites.is_told = thread::Builder::new().name("corec-log".into()).spawn(tell).is_ok();
         }
         false
+    }
+
+    /// Keeps what an event says that is kept back. Whatever it says may say something itself: nothing is locked meanwhile.
+    fn keep(&self, event: &Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut Message(&mut text));
+        if let Some(site) = self.lock().sites.get_mut(&key(event.metadata())) {
+            site.last = text;
+        }
     }
 
     /// Whether something was kept back; if not, its thread is over.
@@ -101,6 +107,11 @@ impl Repeats {
     }
 }
 
+/// The place in the source.
+fn key(metadata: &'static Metadata<'static>) -> (&'static str, u32) {
+    (metadata.file().unwrap_or_else(|| metadata.target()), metadata.line().unwrap_or(0))
+}
+
 #[expect(clippy::disallowed_methods, reason = "how often something is said is no part of a result")]
 fn now() -> Instant {
     Instant::now()
@@ -112,7 +123,11 @@ impl<S: Subscriber> Filter<S> for Repeats {
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        event.metadata().target() == TARGET || self.is_first(event)
+        if event.metadata().target() == TARGET || self.is_first(event) {
+            return true;
+        }
+        self.keep(event);
+        false
     }
 }
 

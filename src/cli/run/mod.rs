@@ -155,6 +155,10 @@ pub struct RunArgs {
     #[arg(long, hide = true)]
     plugins_read_only: bool,
 
+    /// Show it to nobody, whatever it was asked for, for `corec verify --kill`
+    #[arg(long, hide = true, conflicts_with = "http")]
+    no_http: bool,
+
     /// Look for the scenario's plugins beside this folder and not beside its file, for `corec verify`
     #[arg(long, value_name = "DIR", hide = true)]
     plugins_beside: Option<PathBuf>,
@@ -244,7 +248,7 @@ pub fn main(args: RunArgs, started: Instant, stop: &Stop) -> Result<ExitCode, Ru
         if args.input_changed.is_some() { InputChanged::Accept } else { InputChanged::Refuse };
     (plan.out, plan.input, plan.is_input_recorded) = (args.out, args.input, args.input_recorded);
     (plan.profile, plan.kill_at, plan.kill_in) = (args.profile, args.kill_at, args.kill_in);
-    let server = show::start(&plan, args.quiet || args.json)?;
+    let server = if args.no_http { None } else { show::start(&plan, args.quiet || args.json)? };
     let service = service::Service::start(&plan.watch, stop);
     let summary = run(app, plan, stop, &mut |p| {
         let rate = p.ticks_here as f64 / p.seconds.max(1e-9);

@@ -14,6 +14,9 @@ use sd_notify::NotifyState;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Starting and ending may take as long as they take: each look asks for so much more time.
 const MORE_TIME: u32 = 30_000_000;
+/// But not for ever: what hangs there is to be started anew too.
+const STARTS_WITHIN: Duration = Duration::from_secs(600);
+const ENDS_WITHIN: Duration = Duration::from_secs(120);
 
 /// Tells, until it is dropped.
 pub(super) struct Service {
@@ -46,12 +49,16 @@ impl Drop for Service {
 fn tell(watch: &Watch, stop: &Stop, is_over: &Receiver<()>) {
     let every = sd_notify::watchdog_enabled().map_or(LOOK_EVERY, |within| LOOK_EVERY.min(within / 4));
     let (mut last, mut has_begun, mut is_ending) = (watch.view(), false, false);
+    let (mut starts, mut ends) = (Duration::ZERO, Duration::ZERO);
     while is_over.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
         let view = watch.view();
         let is_new = !Arc::ptr_eq(&view, &last);
         last = Arc::clone(&view);
         if view.made.is_none() {
-            send(&[NotifyState::ExtendTimeoutUsec(MORE_TIME)]);
+            starts += every;
+            if starts < STARTS_WITHIN {
+                send(&[NotifyState::ExtendTimeoutUsec(MORE_TIME)]);
+            }
             continue;
         }
         if !has_begun {
@@ -64,11 +71,13 @@ fn tell(watch: &Watch, stop: &Stop, is_over: &Receiver<()>) {
                 is_ending = true;
                 send(&[NotifyState::Stopping, NotifyState::Status("ending")]);
             }
-            send(&[NotifyState::Watchdog, NotifyState::ExtendTimeoutUsec(MORE_TIME)]);
+            ends += every;
+            if ends < ENDS_WITHIN {
+                send(&[NotifyState::Watchdog, NotifyState::ExtendTimeoutUsec(MORE_TIME)]);
+            }
         } else if is_new {
             let of = view.ticks_to_do.map(|ticks| format!("/{ticks}")).unwrap_or_default();
-            let status =
-                format!("tick {}{of}, {} alerts up", view.tick, view.alerts_open.iter().sum::<u64>());
+            let status = format!("tick {}{of}", view.tick);
             send(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
         }
     }

@@ -45,8 +45,11 @@ pub(super) fn draw(
     at: Rect,
     to: &mut Buffer,
 ) -> usize {
-    let across = usize::from(at.width.max(2) / 2);
-    let lines = usize::from(at.height.max(1));
+    if at.width < 2 || at.height == 0 {
+        return 1;
+    }
+    let across = usize::from(at.width / 2);
+    let lines = usize::from(at.height);
     let first = (cursor / across + 1).saturating_sub(lines) * across;
     let range = range(blocks, measure);
     for (nth, block) in blocks.iter().enumerate().skip(first).take(across * lines) {

@@ -103,7 +103,8 @@ fn once(client: &Client) -> Result<ExitCode, RunError> {
 fn follow(client: Client, stop: &Stop) -> std::io::Result<()> {
     let mut terminal = ratatui::try_init()?;
     let mut model = Model::new(&client);
-    let poll = Poll::start(client, model.wish());
+    let mut wish = model.wish();
+    let poll = Poll::start(client, wish);
     while stop.signal().is_none() {
         terminal.draw(|frame| draw::draw(frame, &mut model))?;
         if event::poll(WAIT)?
@@ -115,7 +116,10 @@ fn follow(client: Client, stop: &Stop) -> std::io::Result<()> {
                 Next::Change(plugin, is_paused) => poll.change(plugin, is_paused),
                 Next::Nothing => {}
             }
-            poll.wish(model.wish());
+            if wish != model.wish() {
+                wish = model.wish();
+                poll.wish(wish);
+            }
         }
         poll.came().for_each(|came| model.take(came));
     }

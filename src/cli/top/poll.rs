@@ -77,6 +77,7 @@ fn poll(client: &Client, mut wish: Wish, to_do: &Receiver<Asked>, to: &Sender<Ca
             return;
         }
         match to_do.recv_timeout(EVERY) {
+            // It is asked at once for what was looked at last.
             Ok(Asked::Wish(new)) => wish = new,
             Ok(Asked::Change(plugin, is_paused)) => {
                 let what = if is_paused { "is paused from the next tick on" } else { "goes on" };

@@ -191,7 +191,7 @@ fn snapshot_interval(ticks: u64) -> u64 {
 fn command(again: &Rerun, threads: u32) -> Result<Command, RunError> {
     let program = std::env::current_exe().map_err(failed)?;
     let mut command = Command::new(program);
-    command.arg("run").args(["--quiet", "--store", "memory", "--plugins-read-only"]);
+    command.arg("run").args(["--quiet", "--store", "memory", "--plugins-read-only", "--no-http"]);
     command.args(["--ticks", &again.ticks.to_string()]);
     command.args(["--snapshot-interval", &snapshot_interval(again.ticks).to_string()]);
     command.args(["--digest-interval", &again.interval.to_string()]);

@@ -55,7 +55,8 @@ pub struct Client {
 #[derive(Deserialize)]
 struct Shown {
     url: String,
-    token: String,
+    /// None where it was given to the run: whoever gave it has it.
+    token: Option<String>,
 }
 
 impl Client {
@@ -86,7 +87,7 @@ impl Client {
                     "is not shown: it was killed; corec run --restore goes on with it".into(),
                 ));
             }
-            (shown.url, token.or(Some(shown.token)))
+            (shown.url, token.or(shown.token))
         } else {
             let host = to.strip_prefix("http://").unwrap_or(to).trim_end_matches('/');
             if host.is_empty() || host.contains(['/', ' ']) || !host.contains(':') {

@@ -6,7 +6,7 @@
 mod families;
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use corec_run::rss_bytes;
 use corec_run::view::{BUCKETS, PluginState, View};
@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 
 use crate::process::{cpu_seconds, folder_bytes, open_fds};
 use crate::ready::Readiness;
-use crate::told::{PluginsTold, group_sums, lanes, systems};
+use crate::told::{PluginsTold, SystemTold, group_sums, lanes, systems};
 use families::Families;
 
 /// Upper bounds of the buckets of fitness and of fault ratios.
@@ -58,6 +58,10 @@ pub struct HttpCounts {
     pub requests: u64,
     /// Connections and requests that were refused: there were too many.
     pub refused: u64,
+    /// When it was started.
+    pub started: Option<SystemTime>,
+    /// For how long the run has given no picture to those who asked.
+    pub stuck: Duration,
 }
 
 /// Writes the metrics of a picture.
@@ -85,12 +89,15 @@ fn encode(view: &View, http: HttpCounts, mut to: Families) -> fmt::Result {
     to.info("corec_build", "The program", &[("version", env!("CARGO_PKG_VERSION"))])?;
     let about = [("run", &run.id[..]), ("scenario", &run.scenario), ("instance", &run.instance)];
     to.info("corec_run", "The run", &about)?;
-    ticks(view, &mut to)?;
-    costs(view, &mut to)?;
-    population(view, &mut to)?;
-    alerts(view, &mut to)?;
-    outside(view, &mut to)?;
-    let ready = u64::from(Readiness::of(view).is_ready());
+    // Before there is a picture zeros would be taken for what the run has counted.
+    if view.made.is_some() {
+        ticks(view, &mut to)?;
+        costs(view, &mut to)?;
+        population(view, &mut to)?;
+        alerts(view, &mut to)?;
+        outside(view, &mut to)?;
+    }
+    let ready = u64::from(Readiness::of(view, http.stuck).is_ready());
     to.gauge(
         "corec_ready",
         "Whether the run takes in and its bridges are up: /ready says why not",
@@ -100,12 +107,13 @@ fn encode(view: &View, http: HttpCounts, mut to: Families) -> fmt::Result {
     to.gauge("corec_http_connections", "Connections that are open", http.connections as f64)?;
     to.counter("corec_http_requests", "Requests", http.requests as f64)?;
     to.counter("corec_http_refused", "Connections and requests that were refused", http.refused as f64)?;
-    process(view, &mut to)
+    process(view, http, &mut to)
 }
 
 fn ticks(view: &View, to: &mut Families) -> fmt::Result {
     let times = &view.times;
-    to.counter("corec_ticks", "Finished ticks of the run", view.tick as f64)?;
+    to.gauge("corec_tick", "Finished ticks of the run, whoever ran it", view.tick as f64)?;
+    to.counter("corec_ticks", "Finished ticks of this process", (view.tick - view.run.before.ticks) as f64)?;
     let buckets: Vec<(f64, u64)> = BUCKETS.into_iter().zip(times.buckets).collect();
     let help = "How long ticks took, without what is done between them";
     to.histogram("corec_tick_duration_seconds", help, &buckets, times.count, times.sum)?;
@@ -123,7 +131,16 @@ fn ticks(view: &View, to: &mut Families) -> fmt::Result {
 }
 
 fn costs(view: &View, to: &mut Families) -> fmt::Result {
-    let systems = systems(view, usize::MAX);
+    // Two of one name in one phase are one series.
+    let mut systems = systems(view, usize::MAX);
+    systems.sort_by(|a, b| series(a).cmp(&series(b)));
+    systems.dedup_by(|again, first| {
+        let is_same = series(again) == series(first);
+        if is_same {
+            (first.seconds, first.calls) = (first.seconds + again.seconds, first.calls + again.calls);
+        }
+        is_same
+    });
     let mut phases: Vec<(&str, f64)> = Vec::new();
     for system in &systems {
         match phases.iter_mut().find(|(phase, _)| *phase == system.phase) {
@@ -163,6 +180,10 @@ fn costs(view: &View, to: &mut Families) -> fmt::Result {
     to.gauges("corec_plugin_state", "1 for what each plugin is doing, 0 for what it is not", &states)
 }
 
+fn series(system: &SystemTold) -> (&str, &str, Option<&str>) {
+    (&system.name, &system.phase, system.plugin.as_deref())
+}
+
 fn population(view: &View, to: &mut Families) -> fmt::Result {
     let each = |value: fn(u64, u64) -> u64| -> Vec<_> {
         let kinds = view.kinds.iter();
@@ -194,27 +215,40 @@ fn population(view: &View, to: &mut Families) -> fmt::Result {
     if let Some(fitness) = view.totals.fitness_end {
         to.gauge("corec_fitness", "Mean fitness over live entities", fitness)?;
     }
-    let totals = &view.totals;
-    for (name, help, value) in [
-        ("corec_entity_updates", "Entity updates", totals.entity_updates),
-        ("corec_faults", "Entities that became inactive", totals.faults),
-        ("corec_repairs", "Entities that were repaired", totals.repairs),
-        ("corec_births_refused", "Births that memory_max refused", view.births_refused),
-        ("corec_audits", "Audits of this process", view.audits),
-        ("corec_messages", "Messages taken in", totals.messages),
-        ("corec_messages_refused", "Messages that could not be applied", totals.messages_refused),
-        ("corec_messages_lost", "Messages that were gone before they could be read", totals.messages_lost),
+    // Of this process, as all counters are: a restore would set them back to its snapshot, which is taken for what was counted anew.
+    let (now, before) = (&view.totals, &view.run.before.totals);
+    let help_lost = "Messages that were gone before they could be read";
+    for (name, help, value, before) in [
+        ("corec_entity_updates", "Entity updates", now.entity_updates, before.entity_updates),
+        ("corec_faults", "Entities that became inactive", now.faults, before.faults),
+        ("corec_repairs", "Entities that were repaired", now.repairs, before.repairs),
+        (
+            "corec_births_refused",
+            "Births that memory_max refused",
+            view.births_refused,
+            view.run.before.births_refused,
+        ),
+        ("corec_audits", "Audits", view.audits, 0),
+        ("corec_messages", "Messages taken in", now.messages, before.messages),
+        (
+            "corec_messages_refused",
+            "Messages that could not be applied",
+            now.messages_refused,
+            before.messages_refused,
+        ),
+        ("corec_messages_lost", help_lost, now.messages_lost, before.messages_lost),
     ] {
-        to.counter(name, help, value as f64)?;
+        to.counter(name, help, value.saturating_sub(before) as f64)?;
     }
     to.gauge("corec_flagged_blocks", "Blocks that are flagged", view.flagged.len() as f64)
 }
 
 fn alerts(view: &View, to: &mut Families) -> fmt::Result {
-    to.counter("corec_alerts", "Alerts raised", view.alerts_raised as f64)?;
+    let raised = view.alerts_raised.saturating_sub(view.run.before.alerts);
+    to.counter("corec_alerts", "Alerts raised", raised as f64)?;
     let severities = ["unknown", "1", "2", "3", "4", "5"];
     let open = severities.into_iter().zip(view.alerts_open);
-    // Only a run that was restored has some of which that is not known.
+    // Of those that were raised before a restore, and of more than 10,000, that is not known.
     let open = open.filter(|(severity, count)| *count > 0 || *severity != "unknown");
     let open: Vec<_> = open.map(|(severity, count)| ([("severity", severity)], count as f64)).collect();
     to.gauges("corec_alerts_open", "Alerts that are up; severity 1 is the most urgent", &open)
@@ -249,7 +283,8 @@ fn outside(view: &View, to: &mut Families) -> fmt::Result {
     to.counters("corec_lane_outages", "Times that the far side was away", &each(|l| l.outages as f64))?;
     to.counters("corec_lane_away_seconds", "For how long it was away", &each(|l| l.away_seconds))?;
     to.gauge("corec_journal_bytes", "Bytes of the journal's files", folder_bytes(&view.run.journal) as f64)?;
-    to.counter("corec_journal_records", "Records of the journal", view.journal_records as f64)?;
+    let records = view.journal_records.saturating_sub(view.run.before.journal_records);
+    to.counter("corec_journal_records", "Records of the journal", records as f64)?;
     let snapshots = &view.snapshots;
     to.counter("corec_snapshots", "Snapshots of this process", snapshots.written as f64)?;
     let is_failing = u8::from(snapshots.error.is_some());
@@ -260,7 +295,7 @@ fn outside(view: &View, to: &mut Families) -> fmt::Result {
     to.gauge("corec_snapshot_tick", "Its tick", tick as f64)
 }
 
-fn process(view: &View, to: &mut Families) -> fmt::Result {
+fn process(view: &View, http: HttpCounts, to: &mut Families) -> fmt::Result {
     let rss = rss_bytes() as f64;
     if view.entities > 0 {
         to.gauge(
@@ -272,7 +307,7 @@ fn process(view: &View, to: &mut Families) -> fmt::Result {
     to.gauge("process_resident_memory_bytes", "Resident memory", rss)?;
     to.counter("process_cpu_seconds", "Processor time", cpu_seconds())?;
     to.gauge("process_open_fds", "Open files and sockets", open_fds() as f64)?;
-    let started = view.run.started.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let started = http.started.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
     let started = started.map_or(0.0, |since| since.as_secs_f64());
-    to.gauge("process_start_time_seconds", "When the run was started, since 1970", started)
+    to.gauge("process_start_time_seconds", "When the process began to be shown, since 1970", started)
 }

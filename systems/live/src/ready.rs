@@ -1,9 +1,14 @@
 //! Readiness: whether a run takes in what comes, and its bridges are up.
 
+use std::time::Duration;
+
 use corec_run::view::View;
 use serde::Serialize;
 
 use crate::told::lanes;
+
+/// A tick that takes longer is an operator's matter.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// Whether a run is ready, and why not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,13 +21,18 @@ pub struct Readiness {
 
 impl Readiness {
     /// That of a picture.
-    pub fn of(view: &View) -> Self {
+    ///
+    /// `stuck` is for how long it has given none to those who asked.
+    pub fn of(view: &View, stuck: Duration) -> Self {
         let mut reasons = Vec::new();
         if view.made.is_none() {
             reasons.push("the run has not started".to_string());
         }
         if let Some(ended) = view.ended {
             reasons.push(format!("the run has ended: {}", ended.as_str()));
+        }
+        if view.ended.is_none() && stuck > STUCK_AFTER {
+            reasons.push(format!("the run has been in one tick for {} s", stuck.as_secs()));
         }
         let away = lanes(view).into_iter().filter_map(|lane| Some((lane.name, lane.away?)));
         reasons.extend(away.map(|(name, why)| format!("{name}: {why}")));

@@ -54,7 +54,7 @@ impl Started {
         let (is_sound, is_interrupted) = (is_sound && ended.is_none(), signal.is_some());
         let marks = attendants.marks();
         let Attendants { digests, snapshots, pace, mut watched, .. } = attendants;
-        watched.show(self.simulation.world(), marks, Some(Ended::of(is_sound, is_interrupted)));
+        watched.show(self.simulation.world(), marks.clone(), Some(Ended::of(is_sound, is_interrupted)));
         let snapshots =
             self.simulation.in_pool_mut(|world| snapshots.finish(is_sound.then_some(world), is_interrupted));
         // Of the state that the ticks have made: what plugins put away in Shutdown is not part of it.
@@ -69,6 +69,9 @@ impl Started {
         let is_unsaved = is_interrupted || snapshots.is_missing;
         let unsaved = snapshots.error.clone().filter(|_| is_unsaved).map(|e| format!("no snapshot: {e}"));
         let error = ran.err().or(closed.err()).map(|e| e.to_string()).or(ended).or(traced.err()).or(unsaved);
+        if is_sound && error.is_some() {
+            watched.show(self.simulation.world(), marks, Some(Ended::Failed));
+        }
         let mut summary = summarise(&mut self.simulation, seconds, self.manifest.startup_seconds);
         summary.state_digest = digest;
         summary.output_digest = format!("{:016x}", outputs.value());

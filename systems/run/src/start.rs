@@ -9,13 +9,12 @@ use corec_bridges::bus::{self, BusOptions, BusUrl};
 use corec_bridges::frames::DATA_STREAM;
 use corec_bridges::lane::SpoolOptions;
 use corec_bridges::store::{self, StoreLane};
-use corec_core::alert::{Alerts, ToldSignals};
-use corec_core::block::{BlockId, Population};
+use corec_core::block::Population;
 use corec_core::bus::RunBus;
 use corec_core::config::{Scenario, redact_url};
 use corec_core::journal::JournalPrefix;
 use corec_core::section::Sections;
-use corec_core::simulation::{PauseWishes, RunScenario, Simulation};
+use corec_core::simulation::{RunScenario, Simulation};
 use corec_core::snapshot::{About, SnapshotFolder};
 use corec_core::stats::Totals;
 use corec_core::stop::Stop;
@@ -38,7 +37,7 @@ use crate::options::{self, Options, absolute};
 use crate::origin::Origin;
 use crate::plan::RunPlan;
 use crate::profile::Profile;
-use crate::view::{Painter, RunInfo};
+use crate::view::{Counted, RunInfo};
 use crate::{DIGEST_INTERVAL, SNAPSHOTS, SUMMARY};
 
 /// Where a run's folder has what waits for a server, and how much of it for each: an hour of a run that says 300 KB a second.
@@ -223,21 +222,10 @@ impl Start {
             .map_err(|e| RunError::Failed(format!("{}: {e}", out.join(manifest::FILE).display())))
     }
 
-    /// What shows the run, and what must be kept from now on for those who watch it.
+    /// What shows the run.
     fn watched(&mut self, id: RunId, out: &Path, recording: &Recording) -> Watched {
-        let world = self.simulation.world_mut();
-        if self.plan.watch.is_open() {
-            world.resource_mut::<PauseWishes>().is_open = true;
-            world.resource_scope::<Alerts, _>(|world, mut alerts| {
-                let (told, population) = (world.resource::<ToldSignals>(), world.resource::<Population>());
-                let columns = world.get_resource::<Feed>().map(Feed::columns).unwrap_or_default();
-                alerts.keep_log(|signal, subject| match columns.get(subject as usize) {
-                    _ if told.is_of_blocks(signal) => population.block_name(BlockId(subject)),
-                    Some(column) => column.clone(),
-                    None => subject.to_string(),
-                });
-            });
-        }
+        let world = self.simulation.world();
+        let before = Counted::of(world);
         let scenario = &world.resource::<RunScenario>().0;
         let info = RunInfo {
             id: id.to_string(),
@@ -251,8 +239,9 @@ impl Start {
             store: redact_url(&self.urls[1]),
             threads: self.simulation.threads(),
             started: Some(wall_clock()),
+            before,
         };
-        Watched { watch: self.plan.watch.clone(), painter: Painter::new(info), last: None, begun: None }
+        Watched::new(self.plan.watch.clone(), info, self.simulation.world_mut())
     }
 
     fn attendants(&self, snapshots: Snapshots, prefix: JournalPrefix, watched: Watched) -> Attendants {

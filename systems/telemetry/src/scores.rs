@@ -155,6 +155,14 @@ pub fn score(
     }
 }
 
+/// Whom an alert about a signal of this module's is about.
+pub fn subject(signal: &str, at: u32, columns: &[String]) -> String {
+    match columns.get(at as usize) {
+        Some(column) if signal == COLUMN_SCORE => format!("column {column}"),
+        _ => "row".into(),
+    }
+}
+
 /// Measure, after [`score`]: shows the scores to the alert rules, and keeps the row's in the store.
 pub fn report(
     row: Option<Res<TableRow>>,
@@ -166,11 +174,11 @@ pub fn report(
     let Some(row) = row else { return };
     let (column_score, row_score) = (alerts.watched(COLUMN_SCORE), alerts.watched(ROW_SCORE));
     for (at, score) in row.column_scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
-        let name = || format!("column {}", row.columns()[at]);
+        let name = || subject(COLUMN_SCORE, at as u32, row.columns());
         alerts.observe(column_score, at as u32, f64::from(*score), tick.0, name);
     }
     let value = f64::from(row.score);
-    alerts.observe(row_score, 0, value, tick.0, || "row".into());
+    alerts.observe(row_score, 0, value, tick.0, || subject(ROW_SCORE, 0, row.columns()));
     outputs.note(ENGINE, "metrics", tick.0, &[b"row_score", &value.to_bits().to_le_bytes()]);
     batch.metrics.push(Metric { tick: tick.0, name: "row_score".into(), value });
 }
@@ -180,6 +188,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_alert_is_about_its_column_or_the_row() {
+        let columns = ["cpu".to_string(), "disk".to_string()];
+        let of = [(COLUMN_SCORE, 1), (ROW_SCORE, 0)].map(|(signal, at)| subject(signal, at, &columns));
+        assert_eq!(of, ["column disk", "row"]);
+    }
     use crate::detection::auc;
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use corec_core::alert::{Alert, AlertState};
+use corec_core::alert::{AT_THE_END, Alert, AlertState};
 use corec_core::store::StoreError;
 use corec_core::units::RunId;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, ToSql, params};
@@ -12,13 +12,16 @@ use super::sqlite::PATIENCE;
 /// Alerts that are read at once.
 const AT_ONCE: u32 = 1000;
 
+/// The numbers of alerts of ticks, and of those of an end.
+const RANGES: [[i64; 2]; 2] = [[0, AT_THE_END as i64 - 1], [AT_THE_END as i64, i64::MAX]];
+
 /// The alerts of one run, in the order in which they came.
 pub struct WrittenAlerts {
     connection: Connection,
     path: String,
     run: i64,
-    /// Epoch and number of the last that was read.
-    last: (u32, i64),
+    /// Epoch and number of the last that was read: of those of ticks, and of those of an end, whose numbers are above all others.
+    last: [(u32, i64); 2],
 }
 
 impl WrittenAlerts {
@@ -38,11 +41,17 @@ impl WrittenAlerts {
         let run =
             connection.query_row(find, [id.to_string()], |row| row.get(0)).optional().map_err(failed)?;
         let Some(run) = run else { return Ok(None) };
-        let newest =
-            "SELECT epoch, sequence FROM alerts WHERE run = ? ORDER BY epoch DESC, sequence DESC LIMIT 1";
-        let newest = connection.query_row(newest, [run], |row| Ok((row.get(0)?, row.get(1)?))).optional();
-        let newest = newest.map_err(failed)?.filter(|_| !is_from_start);
-        Ok(Some(Self { connection, path: path.display().to_string(), run, last: newest.unwrap_or((0, -1)) }))
+        let mut last = [(0, -1), (0, AT_THE_END as i64 - 1)];
+        if !is_from_start {
+            for (last, [from, to]) in last.iter_mut().zip(RANGES) {
+                let newest = "SELECT epoch, sequence FROM alerts WHERE run = ? AND sequence BETWEEN ? AND ? \
+                     ORDER BY epoch DESC, sequence DESC LIMIT 1";
+                let found = connection
+                    .query_row(newest, params![run, from, to], |row| Ok((row.get(0)?, row.get(1)?)));
+                *last = found.optional().map_err(failed)?.unwrap_or(*last);
+            }
+        }
+        Ok(Some(Self { connection, path: path.display().to_string(), run, last }))
     }
 
     /// Those that are up as the file has it.
@@ -55,17 +64,22 @@ impl WrittenAlerts {
         self.read(text, params![self.run])
     }
 
-    /// Those that came since the last call, as many as are read at once.
+    /// Those that came since the last call, a thousand of each sort at most.
     ///
     /// # Errors
     /// A file that can't be read.
     pub fn take_new(&mut self) -> Result<Vec<Alert>, StoreError> {
         let text = "SELECT epoch, sequence, tick, instance, name, subject, value, severity, state, why FROM alerts \
-             WHERE run = ? AND (epoch, sequence) > (?, ?) ORDER BY epoch, sequence LIMIT ?";
-        let values = params![self.run, self.last.0, self.last.1, AT_ONCE];
-        let alerts = self.read(text, values)?;
-        if let Some(last) = alerts.last() {
-            self.last = (last.epoch, last.sequence as i64);
+             WHERE run = ? AND (epoch, sequence) > (?, ?) AND sequence BETWEEN ? AND ? ORDER BY epoch, sequence LIMIT ?";
+        let mut alerts = Vec::new();
+        for ((epoch, sequence), [from, to]) in self.last.into_iter().zip(RANGES) {
+            alerts.extend(self.read(text, params![self.run, epoch, sequence, from, to, AT_ONCE])?);
+        }
+        // What was said at an end was said before the tick that a restored run begins with.
+        alerts.sort_by_key(|alert| (alert.tick, alert.sequence < AT_THE_END, alert.sequence));
+        for alert in &alerts {
+            let last = &mut self.last[usize::from(alert.sequence >= AT_THE_END)];
+            *last = (*last).max((alert.epoch, alert.sequence as i64));
         }
         Ok(alerts)
     }

@@ -19,8 +19,8 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
 use crate::process::open_files_max;
+use clock::wall_clock;
 use connections::{Connections, Worth};
 use events::Events;
 use shared::Shared;
@@ -57,8 +58,8 @@ const HEADERS_MAX: usize = 64;
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that wait in the system for one client.
 const SEND_BUFFER: usize = 256 << 10;
-/// How long viewers are given to take in that the run has ended.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// How long viewers, and who asks once a second or more often, are given to take in that the run has ended.
+const GOODBYE: Duration = Duration::from_millis(1200);
 
 /// Why a run can't be shown.
 #[derive(Debug, Error)]
@@ -174,6 +175,9 @@ fn share(
         requests: AtomicU64::new(0),
         refused: AtomicU64::new(0),
         came: Notify::new(),
+        started: wall_clock(),
+        asked_at: AtomicU64::new(0),
+        stuck_since: Mutex::default(),
         is_over,
     };
     (Arc::new(shared), painted)
@@ -213,7 +217,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, painted: watch::Sende
     // Viewers read that it is over, and go by themselves.
     _ = painter.await;
     _ = timeout(GOODBYE, async {
-        while shared.viewers() > 0 {
+        while shared.viewers() > 0 || shared.is_asked() {
             sleep(Duration::from_millis(5)).await;
         }
     })
@@ -265,7 +269,8 @@ async fn note(shared: Arc<Shared>) -> Option<PathBuf> {
         tokio::select! { () = sleep(Duration::from_millis(50)) => {}, () = shared.over() => return None }
     };
     let path = folder.join(FILE);
-    let text = json!({ "url": url(shared.address), "token": shared.token.text(), "pid": std::process::id() });
+    let text =
+        json!({ "url": url(shared.address), "token": shared.token.new_text(), "pid": std::process::id() });
     if let Err(error) = write_private(&path, &format!("{text}\n")) {
         tracing::warn!("{}: {error}", path.display());
         return None;

@@ -79,11 +79,11 @@ pub(super) fn routes(shared: &Arc<Shared>) -> Router {
 
 /// Counts the request, sees to it that it was meant for us, and tells a browser what the page may do.
 async fn guard(State(run): Run, request: Request, next: Next) -> Response {
-    run.requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    run.ask();
     if let Some(worth) = request.extensions().get::<Worth>() {
         worth.asked();
     }
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
     // A page elsewhere whose name was made to lead here must not read what this machine only shows itself.
     let is_meant = !run.address.ip().is_loopback() || host.is_none_or(is_here);
     let mut answer = if is_meant {
@@ -118,7 +118,8 @@ fn is_here(host: &str) -> bool {
 }
 
 async fn ready(State(run): Run) -> Response {
-    let ready = Readiness::of(&*run.fresh().await);
+    let view = run.fresh().await;
+    let ready = Readiness::of(&view, run.stuck());
     json_of(if ready.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &ready)
 }
 

@@ -1,9 +1,9 @@
 //! What all parts of the server share.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use corec_run::view::{View, Watch};
 use tokio::sync::{Notify, watch};
@@ -31,6 +31,12 @@ pub(super) struct Shared {
     pub requests: AtomicU64,
     pub refused: AtomicU64,
     pub came: Notify,
+    /// When it was started.
+    pub started: SystemTime,
+    /// When something was asked for last, milliseconds since then.
+    pub asked_at: AtomicU64,
+    /// Since when no picture has come to those who asked.
+    pub stuck_since: Mutex<Option<Instant>>,
     pub is_over: watch::Receiver<bool>,
 }
 
@@ -42,20 +48,51 @@ impl Shared {
         });
         loop {
             let view = self.watch.view();
-            if is_new(&view) || asked.elapsed() >= PATIENCE || self.is_over() {
+            if is_new(&view) {
+                *self.stuck_since() = None;
+                return view;
+            }
+            if asked.elapsed() >= PATIENCE || self.is_over() {
+                self.stuck_since().get_or_insert(asked);
                 return view;
             }
             sleep(Duration::from_millis(1)).await;
         }
     }
 
+    fn stuck_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.stuck_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long the run has given no picture to those who asked.
+    pub fn stuck(&self) -> Duration {
+        self.stuck_since().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     pub fn counts(&self) -> HttpCounts {
         HttpCounts {
+            started: Some(self.started),
+            stuck: self.stuck(),
             viewers: self.viewers(),
             connections: self.connections.count(),
             requests: self.requests.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
         }
+    }
+
+    /// Notes that something is asked for.
+    pub fn ask(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.asked_at.store(self.age(), Ordering::Relaxed);
+    }
+
+    /// Whether something was asked for in the last second.
+    pub fn is_asked(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0 && self.age() - self.asked_at.load(Ordering::Relaxed) < 1000
+    }
+
+    fn age(&self) -> u64 {
+        self.started.elapsed().map_or(0, |age| age.as_millis() as u64)
     }
 
     pub fn refuse(&self) {

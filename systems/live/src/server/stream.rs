@@ -59,8 +59,10 @@ pub(super) async fn paint(shared: Arc<Shared>, to: Sender<Events>) {
     }
     // The last picture is of the end.
     let view = shared.watch.view();
+    frame::write(&view, wall_clock(), &mut raw);
+    events.frame = (events.frame.0 + 1, event("frame", view.tick, &STANDARD.encode(&raw)));
     events.summary = (events.summary.0 + 1, summary_event(&shared, &view));
-    events.end = Some(end_event(view.ended.unwrap_or(Ended::Done)));
+    events.end = Some(end_event(view.ended.unwrap_or(Ended::Failed)));
     _ = to.send(events);
 }
 

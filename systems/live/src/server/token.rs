@@ -7,7 +7,11 @@ pub const VARIABLE: &str = "COREC_HTTP_TOKEN";
 
 /// A token. Nothing shows it.
 #[derive(Clone)]
-pub struct Token(String);
+pub struct Token {
+    text: String,
+    /// Whether it was made up here: nobody else has it.
+    is_new: bool,
+}
 
 impl Token {
     /// The one that was given, or a new one of 128 random bits.
@@ -18,24 +22,24 @@ impl Token {
         let Some(given) = given else {
             let mut bytes = [0; 16];
             getrandom::fill(&mut bytes).map_err(|e| format!("no token for --http: {e}"))?;
-            return Ok(Self(format!("{:032x}", u128::from_le_bytes(bytes))));
+            return Ok(Self { text: format!("{:032x}", u128::from_le_bytes(bytes)), is_new: true });
         };
         let is_fit = (16..=256).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_graphic());
         let wrong =
             || format!("{VARIABLE}: found {} bytes, must be 16 to 256 visible ASCII characters", given.len());
-        if is_fit { Ok(Self(given)) } else { Err(wrong()) }
+        if is_fit { Ok(Self { text: given, is_new: false }) } else { Err(wrong()) }
     }
 
-    /// Its text, for the file that only the run's owner reads.
-    pub(super) fn text(&self) -> &str {
-        &self.0
+    /// Its text, for the file that only the run's owner reads; none for one that was given, which is in no file.
+    pub(super) fn new_text(&self) -> Option<&str> {
+        Some(&self.text[..]).filter(|_| self.is_new)
     }
 
     /// Whether a header `Authorization` has it. Takes as long whatever is wrong.
     pub fn is_in(&self, authorization: Option<&[u8]>) -> bool {
         let given = authorization.and_then(|header| header.strip_prefix(b"Bearer ")).unwrap_or_default();
-        let differs = given.iter().zip(self.0.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
-        given.len() == self.0.len() && differs == 0
+        let differs = given.iter().zip(self.text.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
+        given.len() == self.text.len() && differs == 0
     }
 }
 
@@ -60,7 +64,8 @@ mod tests {
         assert!(!token.is_in(None));
         assert_eq!(format!("{token:?}"), "Token(***)");
         let [a, b] = [(); 2].map(|()| Token::of(None).unwrap());
-        assert!(a.text().len() == 32 && a.text() != b.text());
+        assert!(a.new_text().unwrap().len() == 32 && a.new_text() != b.new_text());
+        assert_eq!(token.new_text(), None);
         for wrong in ["short", "with a blank inside", "ñandú-ñandú-ñandú"] {
             assert!(Token::of(Some(wrong.into())).unwrap_err().contains(VARIABLE), "{wrong}");
         }

@@ -4,28 +4,54 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::world::World;
+use corec_core::alert::{Alerts, ToldSignals};
+use corec_core::block::{BlockId, Population};
 use corec_core::simulation::PauseWishes;
 use corec_core::units::Tick;
+use corec_telemetry::feed::Feed;
+use corec_telemetry::scores;
 
 use crate::clock::now;
-use crate::view::{BlockRows, Ended, Marks, Painter, Watch};
+use crate::view::{BlockRows, Ended, Marks, Painter, RunInfo, Watch};
 
 /// How often there is a new picture at most: as often as a person sees a change.
 const EVERY: Duration = Duration::from_millis(100);
 
+/// Wishes that wait for a tick at most.
+const WISHES_MAX: usize = 256;
+
 /// The pictures of a run, where anybody looks.
 pub(crate) struct Watched {
-    pub watch: Watch,
-    pub painter: Painter,
-    pub last: Option<Instant>,
+    watch: Watch,
+    painter: Painter,
+    last: Option<Instant>,
     /// When the tick in hand began.
-    pub begun: Option<Instant>,
+    begun: Option<Instant>,
 }
 
 impl Watched {
+    /// Of a run that is about to begin. Keeps from now on what those who watch it will want to know.
+    pub fn new(watch: Watch, run: RunInfo, world: &mut World) -> Self {
+        if watch.is_open() {
+            world.resource_mut::<PauseWishes>().is_open = true;
+            world.resource_scope::<Alerts, _>(|world, mut alerts| {
+                let (told, population) = (world.resource::<ToldSignals>(), world.resource::<Population>());
+                let columns = world.get_resource::<Feed>().map(Feed::columns).unwrap_or_default();
+                alerts.keep_log(|signal, at| match signal {
+                    _ if told.is_of_blocks(signal) => population.block_name(BlockId(at)),
+                    scores::COLUMN_SCORE | scores::ROW_SCORE => scores::subject(signal, at, columns),
+                    _ => at.to_string(),
+                });
+            });
+        }
+        Self { watch, painter: Painter::new(run), last: None, begun: None }
+    }
+
     /// A tick begins.
     pub fn begin(&mut self) {
-        self.begun = Some(now());
+        let now = now();
+        self.begun = Some(now);
+        self.painter.begin(now);
     }
 
     /// The tick that has begun is over.
@@ -35,14 +61,19 @@ impl Watched {
         }
     }
 
-    /// Makes a picture if somebody looks and the last one is a while old, and hands on what was asked for. `marks` is asked then.
+    /// Hands on what was asked for, and makes a picture if somebody looks and the last one is a while old. `marks` is asked then.
     pub fn look(&mut self, world: &mut World, marks: &dyn Fn() -> Marks) {
+        let wishes = self.watch.take_wishes();
+        if !wishes.is_empty() {
+            let new = &mut world.resource_mut::<PauseWishes>().new;
+            new.extend(wishes);
+            // The tick may be long in coming; what is wished last counts.
+            new.drain(..new.len().saturating_sub(WISHES_MAX));
+        }
         if self.last.is_some_and(|last| last.elapsed() < EVERY) || !self.watch.is_looked_at() {
             return;
         }
         self.last = Some(now());
-        let wishes = self.watch.take_wishes();
-        world.resource_mut::<PauseWishes>().new.extend(wishes);
         self.show(world, marks(), None);
     }
 

@@ -11,7 +11,7 @@ mod picture;
 
 mod watch;
 
-pub use picture::{Ended, Layout, RunInfo, SnapshotMark, View};
+pub use picture::{Counted, Ended, Layout, RunInfo, SnapshotMark, View};
 pub use plugins::{PluginState, PluginView};
 pub use rows::{BlockRows, ROWS_OF_MAX};
 pub use times::{BUCKETS, TickTimes, Times};

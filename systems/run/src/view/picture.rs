@@ -25,8 +25,9 @@ use crate::clock::now;
 
 /// Alerts that are up and are listed; all are counted.
 const OPEN_MAX: usize = 500;
-/// The time over which ticks a second are reckoned.
+/// The time over which ticks a second are reckoned, and how often it is looked how many there are.
 const RATE_OVER: Duration = Duration::from_secs(1);
+const MOMENT_EVERY: Duration = Duration::from_millis(100);
 
 /// A run between two ticks.
 #[derive(Clone, Debug, Default)]
@@ -118,6 +119,8 @@ pub struct RunInfo {
     pub store: String,
     /// When this process started it.
     pub started: Option<SystemTime>,
+    /// What was counted before this process began.
+    pub before: Counted,
 }
 
 /// How a run has ended.
@@ -169,6 +172,34 @@ impl Layout {
     }
 }
 
+/// What a run has counted since its first tick, whoever ran it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counted {
+    /// Finished ticks.
+    pub ticks: u64,
+    /// What the engine counts.
+    pub totals: Totals,
+    /// Births that `memory_max` refused.
+    pub births_refused: u64,
+    /// Alerts that were raised.
+    pub alerts: u64,
+    /// Records of the journal.
+    pub journal_records: u64,
+}
+
+impl Counted {
+    /// As a world has it now.
+    pub(crate) fn of(world: &World) -> Self {
+        Self {
+            ticks: world.resource::<Tick>().0,
+            totals: *world.resource::<Totals>(),
+            births_refused: world.resource::<Population>().births_refused(),
+            alerts: world.resource::<Alerts>().raised(),
+            journal_records: world.resource::<Journal>().sequence(),
+        }
+    }
+}
+
 /// The snapshots of a process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotMark {
@@ -195,13 +226,21 @@ pub(crate) struct Painter {
     pub run: Arc<RunInfo>,
     pub times: TickTimes,
     layout: Arc<Layout>,
+    /// Blocks that there ever were, and that are live, as the layout has them.
+    laid_out: (usize, usize),
     /// Moments and the ticks that were finished then, of about the last second, oldest first.
     moments: Vec<(Instant, u64)>,
 }
 
 impl Painter {
     pub fn new(run: RunInfo) -> Self {
-        Self { run: Arc::new(run), times: TickTimes::default(), layout: Arc::default(), moments: Vec::new() }
+        Self {
+            run: Arc::new(run),
+            times: TickTimes::default(),
+            layout: Arc::default(),
+            laid_out: (0, 0),
+            moments: Vec::new(),
+        }
     }
 
     /// The run of `world`, which is between two ticks.
@@ -225,7 +264,7 @@ impl Painter {
             tick,
             ticks_to_do: marks.ticks_to_do,
             ended: None,
-            ticks_per_second: self.rate(tick),
+            ticks_per_second: self.rate(),
             times: self.times.told(),
             tick_rate: marks.tick_rate,
             deadline_misses: marks.deadline_misses,
@@ -256,13 +295,12 @@ impl Painter {
     /// Makes the layout anew if blocks have come or gone.
     fn look_at(&mut self, population: &Population) {
         let live: usize = population.kinds().iter().map(|kind| kind.blocks().len()).sum();
-        // One that comes has a new id; while none comes, each that goes leaves fewer.
-        let has_all = self.layout.blocks.last().is_some_and(|(last, ..)| {
-            last.0 as usize + 1 >= population.block_count() || population.block(BlockId(last.0 + 1)).is_none()
-        });
-        if self.layout.version > 0 && has_all && self.layout.blocks.len() == live {
+        // One that comes makes the first larger, one that goes the second smaller.
+        let blocks = (population.block_count(), live);
+        if self.layout.version > 0 && self.laid_out == blocks {
             return;
         }
+        self.laid_out = blocks;
         let kinds = population.kinds();
         let groups = population.groups().iter();
         let groups =
@@ -273,15 +311,20 @@ impl Painter {
         self.layout = Arc::new(Layout { version, groups: groups.collect(), blocks });
     }
 
+    /// A tick begins.
+    pub fn begin(&mut self, now: Instant) {
+        if self.moments.last().is_none_or(|(at, _)| now - *at >= MOMENT_EVERY) {
+            self.moments.push((now, self.times.count()));
+            // The oldest that is kept is the newest of those that are a second old.
+            let old = self.moments.iter().rposition(|(at, _)| now - *at >= RATE_OVER);
+            self.moments.drain(..old.unwrap_or(0));
+        }
+    }
+
     /// Finished ticks a second, over about the last second.
-    fn rate(&mut self, tick: u64) -> f64 {
-        let now = now();
-        self.moments.push((now, tick));
-        // The oldest that is kept is the newest of those that are a second old.
-        let old = self.moments.iter().rposition(|(at, _)| now - *at >= RATE_OVER);
-        self.moments.drain(..old.unwrap_or(0));
-        let (then, ticks) = self.moments[0];
-        let seconds = (now - then).as_secs_f64();
-        if seconds > 0.0 { (tick - ticks) as f64 / seconds } else { 0.0 }
+    fn rate(&self) -> f64 {
+        let Some((then, ticks)) = self.moments.first() else { return 0.0 };
+        let seconds = (now() - *then).as_secs_f64();
+        if seconds > 0.0 { (self.times.count() - ticks) as f64 / seconds } else { 0.0 }
     }
 }

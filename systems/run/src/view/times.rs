@@ -54,6 +54,11 @@ impl TickTimes {
         }
     }
 
+    /// Ticks so far.
+    pub fn count(&self) -> u64 {
+        self.all.count
+    }
+
     /// What there is to tell.
     pub fn told(&self) -> Times {
         let count = self.all.count.min(KEPT as u64) as usize;

@@ -43,6 +43,7 @@ struct Screen {
     /// Whether somebody has looked since the last picture was made: a new one is wanted.
     is_looked_at: AtomicBool,
     is_open: AtomicBool,
+    has_wishes: AtomicBool,
     wanted: Mutex<Vec<(BlockId, Instant)>>,
     wishes: Mutex<Vec<(String, bool)>>,
 }
@@ -78,6 +79,7 @@ impl Watch {
             return false;
         }
         wishes.push((plugin.into(), is_paused));
+        self.0.has_wishes.store(true, Ordering::Release);
         true
     }
 
@@ -99,7 +101,12 @@ impl Watch {
 
     /// What was asked for since the last call.
     pub(crate) fn take_wishes(&self) -> Vec<(String, bool)> {
-        std::mem::take(&mut lock(&self.0.wishes))
+        if !self.0.has_wishes.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut wishes = lock(&self.0.wishes);
+        self.0.has_wishes.store(false, Ordering::Release);
+        std::mem::take(&mut wishes)
     }
 
     pub(crate) fn show(&self, view: View) {
