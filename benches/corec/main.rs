@@ -10,6 +10,12 @@ mod bus;
 mod digest;
 mod executor;
 mod forest;
+#[cfg(feature = "http")]
+mod live;
+#[cfg(not(feature = "http"))]
+mod live {
+    pub fn live(_: &mut criterion::Criterion) {}
+}
 mod plugins;
 mod reshape;
 mod rng;
@@ -72,7 +78,7 @@ criterion_group!(
         plugins::hundred,
         blocks::scan, blocks::due, blocks::ordered_mean, blocks::sizes, blocks::spawn, blocks::free, blocks::moves,
         rng::philox, digest::digest, snapshot::snapshot, store::write,
-        forest::score, forest::fit, forest::entities, reshape::blocks,
+        forest::score, forest::fit, forest::entities, reshape::blocks, live::live,
         tick::ecosystem, tick::sizes, tick::full_rows, tick::telemetry
 );
 #[cfg(feature = "postgres")]

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::AbortHandle;
 
@@ -33,10 +33,12 @@ impl Worth {
     }
 }
 
+type Open = VecDeque<(u64, Worth, AbortHandle)>;
+
 /// The connections that are open, oldest first.
 #[derive(Debug)]
 pub(super) struct Connections {
-    open: Mutex<VecDeque<(u64, Worth, AbortHandle)>>,
+    open: Mutex<Open>,
     max: usize,
 }
 
@@ -45,9 +47,13 @@ impl Connections {
         Self { open: Mutex::default(), max }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes room for one more. Whether another had to go for it.
     pub fn make_room(&self) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.lock();
         if open.len() < self.max {
             return false;
         }
@@ -60,14 +66,14 @@ impl Connections {
     }
 
     pub fn add(&self, id: u64, worth: Worth, handle: AbortHandle) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).push_back((id, worth, handle));
+        self.lock().push_back((id, worth, handle));
     }
 
     pub fn remove(&self, id: u64) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, ..)| *other != id);
+        self.lock().retain(|(other, ..)| *other != id);
     }
 
     pub fn count(&self) -> u64 {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+        self.lock().len() as u64
     }
 }

@@ -12,15 +12,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use corec_core::block::BlockId;
-use corec_run::view::PluginState;
-use serde::Deserialize;
+use corec_run::view::{PluginState, View};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::answers::{error, json_of, ok};
 use super::connections::Worth;
 use super::page;
-use super::shared::Shared;
+use super::shared::{Pause, Shared};
 use super::stream;
 use crate::metrics::{self, Form};
 use crate::openapi;
@@ -44,23 +44,11 @@ pub(super) fn routes(shared: &Arc<Shared>) -> Router {
         .route("/metrics", get(scrape))
         .route("/api/v1/openapi.json", get(|| async { json_of(StatusCode::OK, &openapi::document()) }))
         .route("/api/v1/summary", get(summary))
-        .route(
-            "/api/v1/systems",
-            get(|State(run): Run| async move { ok(&SystemsTold::of(&*run.fresh().await)) }),
-        )
-        .route(
-            "/api/v1/plugins",
-            get(|State(run): Run| async move { ok(&PluginsTold::of(&*run.fresh().await)) }),
-        )
+        .route("/api/v1/systems", get(|State(run): Run| told(run, SystemsTold::of)))
+        .route("/api/v1/plugins", get(|State(run): Run| told(run, PluginsTold::of)))
         .route("/api/v1/plugins/{name}/{change}", post(change_plugin))
-        .route(
-            "/api/v1/alerts",
-            get(|State(run): Run| async move { ok(&AlertsTold::of(&*run.fresh().await)) }),
-        )
-        .route(
-            "/api/v1/layout",
-            get(|State(run): Run| async move { ok(&LayoutTold::of(&*run.fresh().await)) }),
-        )
+        .route("/api/v1/alerts", get(|State(run): Run| told(run, AlertsTold::of)))
+        .route("/api/v1/layout", get(|State(run): Run| told(run, LayoutTold::of)))
         .route("/api/v1/blocks", get(blocks))
         .route("/api/v1/blocks/{id}", get(rows))
         .route("/api/v1/stream", get(watch))
@@ -117,6 +105,11 @@ fn is_here(host: &str) -> bool {
     name == "localhost" || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
+/// What of the run as it is now is told.
+async fn told<T: Serialize>(run: Arc<Shared>, of: fn(&View) -> T) -> Response {
+    ok(&of(&*run.fresh().await))
+}
+
 async fn ready(State(run): Run) -> Response {
     let view = run.fresh().await;
     let ready = Readiness::of(&view, run.stuck());
@@ -161,7 +154,7 @@ async fn rows(State(run): Run, Path(id): Path<String>) -> Response {
             "rows of 16 other blocks were asked for in the last seconds",
         );
     }
-    let asked = Instant::now();
+    let (asked, mut pause) = (Instant::now(), Pause::default());
     loop {
         let view = run.watch.view();
         let is_new = view.made.is_some_and(|made| made >= asked.into_std()) || view.ended.is_some();
@@ -173,7 +166,7 @@ async fn rows(State(run): Run, Path(id): Path<String>) -> Response {
             _ if asked.elapsed() > ROWS_PATIENCE || run.is_over() => {
                 return error(StatusCode::SERVICE_UNAVAILABLE, "the run is in a long tick, or has ended");
             }
-            _ => sleep(Duration::from_millis(5)).await,
+            _ => pause.wait().await,
         }
     }
 }

@@ -20,6 +20,22 @@ const AGE_MAX: Duration = Duration::from_millis(150);
 /// How long a request waits for a newer one: a run in a long tick has none to give.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// Pauses between two looks for a new picture: short at first, for most ticks are; a long one is not waited for at the cost of ticks.
+pub(super) struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(Duration::from_millis(1))
+    }
+}
+
+impl Pause {
+    pub async fn wait(&mut self) {
+        sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Duration::from_millis(32));
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Shared {
     pub watch: Watch,
@@ -43,6 +59,7 @@ pub(super) struct Shared {
 impl Shared {
     /// A picture of now, or the newest there is.
     pub async fn fresh(&self) -> Arc<View> {
+        let mut pause = Pause::default();
         let (asked, is_new) = (Instant::now(), |view: &View| {
             view.ended.is_some() || view.made.is_some_and(|made| made.elapsed() < AGE_MAX)
         });
@@ -56,7 +73,7 @@ impl Shared {
                 self.stuck_since().get_or_insert(asked);
                 return view;
             }
-            sleep(Duration::from_millis(1)).await;
+            pause.wait().await;
         }
     }
 
