@@ -95,6 +95,7 @@ fn every_line_is_an_object_where_that_is_asked_for() {
     std::fs::write(folder.path().join("s.json"), scenario).unwrap();
     for (arguments, status, level) in [
         (&["run", "s.json"][..], 2, "ERROR"),
+        (&["run", "--nope"], 2, "ERROR"),
         (&["run", "--entities", "1k", "--ticks", "10", "--log", "debug"], 0, "DEBUG"),
     ] {
         let mut corec = command(folder.path(), &[arguments, &["--log-format", "json"]].concat());

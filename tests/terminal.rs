@@ -40,7 +40,15 @@ fn a_picture_of_a_run_is_printed_by_its_folder_and_by_its_url() {
     wait_until("http.json", || at.join("runs/0001/http.json").exists());
     for run in [&["runs/0001"][..], &[&shown.address], &[]] {
         let (out, err) = said(&corec(at, &[&["top", "--once"], run].concat()));
-        for wanted in ["ecosystem", "seed 42", "20,000 entities", "swarm", "ticks/s of 200", "store sqlite"] {
+        for wanted in [
+            "ecosystem",
+            "seed 42",
+            "20,000 entities",
+            "swarm",
+            "ticks/s of 200",
+            "deadlines missed",
+            "store sqlite",
+        ] {
             assert!(out.contains(wanted), "{run:?}: {wanted}: {out}{err}");
         }
     }
@@ -138,6 +146,15 @@ fn alerts_are_followed_by_folder_and_by_url_until_the_run_ends() {
         seen.len() > 5
             && seen.iter().all(|alert| all.iter().any(|other| other["sequence"] == alert["sequence"]))
     );
+    assert!(said(&by_folder).1.is_empty() || said(&by_folder).1.contains("interrupted"));
+    let output = corec(at, &["watch", "r", "--json"]);
+    let up = of(&output);
+    assert!(
+        output.status.success() && said(&output).1.contains("the run has ended: interrupted"),
+        "{:?}",
+        said(&output)
+    );
+    assert!(up.iter().all(|alert| alert["state"] == "raised" && all.contains(alert)), "{up:?}");
     // What was told is told again of a run that has ended, for people, and as many as are wanted.
     let (out, _) = said(&corec(at, &["watch", "r", "--from", "start", "--count", "3"]));
     assert_eq!(out.lines().count(), 3, "{out}");

@@ -81,7 +81,7 @@ enum Command {
 
 /// Parses the command line and does what it says.
 pub fn main(started: Instant) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     let _log = match log::start(cli.log.as_deref(), cli.log_format) {
         Ok(log) => log,
         Err(error) => return usage(format!("--log: {error}")),
@@ -113,6 +113,18 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Schema => Ok(schema::main()),
     };
     done.unwrap_or_else(|error| fail(&error))
+}
+
+/// Ends the process as clap would, in the form in which the log was asked for.
+fn refuse(error: &clap::Error) -> ! {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let is_json = arguments.iter().any(|argument| argument == "--log-format=json")
+        || arguments.windows(2).any(|two| two[0] == "--log-format" && two[1] == "json");
+    if error.use_stderr() && is_json {
+        log::refuse(&error.to_string());
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
 }
 
 /// A variable of the environment, for a config.
@@ -151,7 +163,10 @@ fn client(run: Option<&str>) -> Result<Client, RunError> {
     let of = |to: &str| Client::new(to, token.clone());
     let newest = || {
         let mut runs: Vec<_> = std::fs::read_dir("runs").into_iter().flatten().flatten().collect();
-        runs.sort_by_key(|run| run.file_name().to_str().and_then(|name| name.parse::<u64>().ok()));
+        let shown_since = |run: &std::fs::DirEntry| {
+            run.path().join(server::FILE).metadata().and_then(|file| file.modified()).ok()
+        };
+        runs.sort_by_key(shown_since);
         runs.into_iter().rev().find_map(|run| of(run.path().to_str()?).ok())
     };
     let client = match run {

@@ -10,6 +10,8 @@ use corec_core::alert::Alert;
 use corec_live::Client;
 use corec_live::told::{AlertTold, AlertsTold};
 use corec_run::alerts::{AlertsFrom, file_of, follow};
+use corec_run::manifest::Status;
+use corec_run::recorded::RecordedRun;
 use corec_run::settings::grouped;
 use corec_run::{RunError, Stop};
 use serde_json::Value;
@@ -76,6 +78,9 @@ pub fn main(args: &WatchArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     let folder = Path::new(&args.run);
     if folder.is_dir() && file_of(folder)?.is_some() {
         follow(folder, args.from, stop, &mut |alert: &Alert| show(AlertTold::from(alert)))?;
+        if stop.signal().is_none() && args.count != Some(shown) && lost.is_none() {
+            tell_end(folder)?;
+        }
     } else if args.from == AlertsFrom::Start {
         return Err(RunError::Usage("--from start: needs the folder of a run whose store is a file".into()));
     } else {
@@ -85,8 +90,21 @@ pub fn main(args: &WatchArgs, stop: &Stop) -> Result<ExitCode, RunError> {
     Ok(lost.or(interrupted).unwrap_or(ExitCode::SUCCESS))
 }
 
+/// Says how the run in a folder has ended.
+fn tell_end(folder: &Path) -> Result<(), RunError> {
+    let how = match RecordedRun::open(folder)?.manifest().status {
+        Status::Done => "done",
+        Status::Failed => "failed",
+        Status::Interrupted => "interrupted",
+        Status::Running => "killed: corec run --restore goes on with it",
+    };
+    super::tell(&format!("{}: the run has ended: {how}", folder.display()));
+    Ok(())
+}
+
 /// Asks a run that is shown until it has ended.
 fn ask(client: &Client, stop: &Stop, show: &mut dyn FnMut(AlertTold) -> ControlFlow<()>) {
+    stop.heed();
     let (mut next, mut is_away) = (None::<u64>, false);
     while stop.signal().is_none() {
         // Asked first: what was told before the end is there after it.

@@ -87,6 +87,12 @@ pub(super) fn say(is_error: bool, text: &str) {
     _ = writeln!(Unfailing(std::io::stderr()), "{line}");
 }
 
+/// Says as JSON what is wrong with a command line, before there is a log.
+pub(super) fn refuse(text: &str) {
+    _ = FORMAT.set(LogFormat::Json);
+    say(true, text.trim_end().trim_start_matches("error: "));
+}
+
 /// Stderr that is lost, full or gone, is no reason for a run to end: what can't be written is left out.
 struct Unfailing(std::io::Stderr);
 

@@ -22,20 +22,31 @@ q             end";
 
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame, model: &mut Model) {
+    // What was chosen has its room first.
+    let (width, height) = (frame.area().width, frame.area().height);
+    let told = model.summary.as_ref().map(told).unwrap_or_default();
+    let lines: u16 = told.iter().map(|line| (line.width() as u16).div_ceil(width.max(1)).max(1)).sum();
+    let curves = if height >= 30 {
+        5
+    } else if height >= 20 {
+        3
+    } else {
+        0
+    };
     let [head, curves, facts, tabs, below, foot] = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(5),
-        Constraint::Length(4),
+        Constraint::Length(curves),
+        Constraint::Length(lines.min(height.saturating_sub(curves + 8))),
         Constraint::Length(1),
         Constraint::Fill(1),
         Constraint::Length(1),
     ])
     .areas(frame.area());
     frame.render_widget(title(model), head);
-    draw_curves(frame, model, curves);
-    if let Some(summary) = &model.summary {
-        frame.render_widget(Paragraph::new(told(summary)), facts);
+    if !curves.is_empty() {
+        draw_curves(frame, model, curves);
     }
+    frame.render_widget(Paragraph::new(told).wrap(Wrap { trim: true }), facts);
     let at = Tab::ALL.iter().position(|(tab, _)| *tab == model.tab);
     let names = Tab::ALL.iter().map(|(_, name)| *name);
     frame.render_widget(Tabs::new(names).select(at).highlight_style(Style::new().reversed()), tabs);
@@ -73,14 +84,14 @@ fn title(model: &Model) -> Line<'_> {
     let run = &summary.run;
     let of = summary.ticks_to_do.map(|ticks| format!("/{}", grouped(ticks))).unwrap_or_default();
     let about = format!(
-        "  {}  run {}  seed {}  {} threads  tick {}{of}  ",
+        "  tick {}{of}  {}  run {}  seed {}  {} threads",
+        grouped(summary.tick),
         run.scenario,
         run.id.get(..8).unwrap_or_default(),
         run.seed,
-        run.threads,
-        grouped(summary.tick)
+        run.threads
     );
-    Line::from(vec!["corec".bold(), about.into(), state])
+    Line::from(vec!["corec  ".bold(), state, about.into()])
 }
 
 fn draw_curves(frame: &mut Frame, model: &Model, at: Rect) {
@@ -98,7 +109,7 @@ fn draw_curves(frame: &mut Frame, model: &Model, at: Rect) {
 /// The last values as far as there is room, from the least to the most of them.
 fn draw_curve(frame: &mut Frame, name: &str, curve: &Curve, digits: usize, at: Rect) {
     let last = curve.0.back().map_or_else(|| "-".into(), |value| format!("{value:.digits$}"));
-    let block = Block::bordered().title(format!(" {name} {last} "));
+    let block = Block::bordered().title(format!(" {last} {name} "));
     let room = usize::from(block.inner(at).width);
     let shown: Vec<f64> = curve.0.iter().rev().take(room).rev().copied().collect();
     let (min, max) = shown.iter().fold((f64::INFINITY, 0.0f64), |(min, max), v| (min.min(*v), max.max(*v)));
@@ -133,15 +144,14 @@ fn told(summary: &SummaryTold) -> Vec<Line<'static>> {
     });
     vec![
         Line::from(format!(
-            "{} entities in {} blocks   {:.0} MB{each}   tick p50 {:.3}  p95 {:.3}  p99 {:.3}  max {:.3} ms   {} deadlines missed",
+            "{} entities in {} blocks   {:.0} MB{each}   tick p50 {:.3}  p95 {:.3}  p99 {:.3}  max {:.3} ms",
             grouped(summary.entities),
             grouped(summary.blocks),
             memory.rss_bytes as f64 / 1e6,
             summary.tick_ms.p50,
             summary.tick_ms.p95,
             summary.tick_ms.p99,
-            summary.tick_ms.max,
-            grouped(summary.deadline_misses)
+            summary.tick_ms.max
         )),
         Line::from(vec![
             format!(
@@ -155,6 +165,7 @@ fn told(summary: &SummaryTold) -> Vec<Line<'static>> {
             if urgent > 0 { alerts.fg(Color::Red) } else { alerts },
         ]),
         Line::from(vec![
+            format!("{} deadlines missed   ", grouped(summary.deadline_misses)).into(),
             snapshot,
             format!(
                 "   journal {:.1} MB   digest {}",

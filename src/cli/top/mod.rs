@@ -101,6 +101,7 @@ fn once(client: &Client) -> Result<ExitCode, RunError> {
 
 /// Shows until a key or a signal ends it.
 fn follow(client: Client, stop: &Stop) -> std::io::Result<()> {
+    stop.heed();
     let mut terminal = ratatui::try_init()?;
     let mut model = Model::new(&client);
     let mut wish = model.wish();

@@ -51,6 +51,7 @@ pub fn follow(
     let run = RecordedRun::open(folder)?;
     let failed = |e: corec_core::store::StoreError| RunError::Failed(e.to_string());
     let id = run.manifest().id.ok_or_else(|| usage("is of a version that knew no ids"))?;
+    stop.heed();
     let mut alerts: Option<WrittenAlerts> = None;
     while stop.signal().is_none() {
         // Asked first: what was written before it ended is read after that.

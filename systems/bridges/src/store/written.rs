@@ -59,7 +59,7 @@ impl WrittenAlerts {
     /// # Errors
     /// A file that can't be read.
     pub fn up(&self) -> Result<Vec<Alert>, StoreError> {
-        let text = "SELECT epoch, sequence, tick, instance, name, subject, value, severity, state, why FROM alerts_open \
+        let text = "SELECT epoch, sequence, tick, instance, name, subject, value, severity, 'raised', why FROM alerts_open \
              WHERE run = ? ORDER BY severity, epoch, sequence";
         self.read(text, params![self.run])
     }

@@ -37,7 +37,10 @@ impl Token {
 
     /// Whether a header `Authorization` has it. Takes as long whatever is wrong.
     pub fn is_in(&self, authorization: Option<&[u8]>) -> bool {
-        let given = authorization.and_then(|header| header.strip_prefix(b"Bearer ")).unwrap_or_default();
+        let given = authorization.and_then(|header| header.split_at_checked(7));
+        let given = given
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
+            .map_or(&[][..], |(_, token)| token);
         let differs = given.iter().zip(self.text.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
         given.len() == self.text.len() && differs == 0
     }

@@ -323,8 +323,15 @@ impl Painter {
 
     /// Finished ticks a second, over about the last second.
     fn rate(&self) -> f64 {
-        let Some((then, ticks)) = self.moments.first() else { return 0.0 };
-        let seconds = (now() - *then).as_secs_f64();
-        if seconds > 0.0 { (self.times.count() - ticks) as f64 / seconds } else { 0.0 }
+        let ([(then, before), ..], [.., (last, after)]) = (&self.moments[..], &self.moments[..]) else {
+            return 0.0;
+        };
+        // From the beginning of a tick to that of another; of a run that stands, to now.
+        let (until, after) = match now() - *last < RATE_OVER && last > then {
+            true => (*last, *after),
+            false => (now(), self.times.count()),
+        };
+        let seconds = (until - *then).as_secs_f64();
+        if seconds > 0.0 { (after - before) as f64 / seconds } else { 0.0 }
     }
 }
