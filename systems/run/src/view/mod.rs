@@ -3,6 +3,7 @@
 //! Between two ticks a new one takes the place of the last; a watcher has whole pictures, never touches the world, and never holds a
 //! tick. Where nobody watches, none is made.
 
+mod counted;
 mod plugins;
 mod rows;
 mod times;
@@ -11,7 +12,8 @@ mod picture;
 
 mod watch;
 
-pub use picture::{Counted, Ended, Layout, RunInfo, SnapshotMark, View};
+pub use counted::Counted;
+pub use picture::{Ended, Layout, RunInfo, SnapshotMark, View};
 pub use plugins::{PluginState, PluginView};
 pub use rows::{BlockRows, ROWS_OF_MAX};
 pub use times::{BUCKETS, TickTimes, Times};

@@ -18,6 +18,7 @@ use corec_core::stats::{BlockStats, Stats, Totals};
 use corec_core::units::Tick;
 use corec_dynamics::audit::Auditor;
 
+use super::counted::Counted;
 use super::plugins::{PluginView, plugins};
 use super::rows::BlockRows;
 use super::times::{TickTimes, Times};
@@ -169,34 +170,6 @@ impl Layout {
     /// A block's name: its group's and its place in it.
     pub fn name_of(&self, (_, group, index): (BlockId, GroupId, u32)) -> String {
         format!("{}/{index}", self.groups[usize::from(group.0)].0)
-    }
-}
-
-/// What a run has counted since its first tick, whoever ran it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Counted {
-    /// Finished ticks.
-    pub ticks: u64,
-    /// What the engine counts.
-    pub totals: Totals,
-    /// Births that `memory_max` refused.
-    pub births_refused: u64,
-    /// Alerts that were raised.
-    pub alerts: u64,
-    /// Records of the journal.
-    pub journal_records: u64,
-}
-
-impl Counted {
-    /// As a world has it now.
-    pub(crate) fn of(world: &World) -> Self {
-        Self {
-            ticks: world.resource::<Tick>().0,
-            totals: *world.resource::<Totals>(),
-            births_refused: world.resource::<Population>().births_refused(),
-            alerts: world.resource::<Alerts>().raised(),
-            journal_records: world.resource::<Journal>().sequence(),
-        }
     }
 }
 
