@@ -61,7 +61,7 @@ fn view() -> View {
 }
 
 pub fn live(c: &mut Criterion) {
-    let view = view();
+    let view = Arc::new(view());
     let mut group = c.benchmark_group("live/blocks=1000/plugins=20");
     let mut length = 0;
     for (name, form) in [("metrics/openmetrics", Form::OpenMetrics), ("metrics/text", Form::Text)] {

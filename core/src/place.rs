@@ -18,7 +18,9 @@ pub struct Place {
 }
 
 thread_local! {
+    /// Tick and plugin; the block, which changes with every pass over blocks, is apart.
     static PLACE: Cell<Place> = const { Cell::new(Place { tick: None, plugin: None, block: None }) };
+    static BLOCK: Cell<Option<BlockId>> = const { Cell::new(None) };
 }
 
 /// Where this thread is.
@@ -27,26 +29,28 @@ thread_local! {
 /// assert_eq!(corec_core::place::here().tick, None);
 /// ```
 pub fn here() -> Place {
-    PLACE.get()
+    Place { block: BLOCK.get(), ..PLACE.get() }
 }
 
 /// From here on this thread is at a tick.
 pub(crate) fn begin_tick(tick: u64) {
     PLACE.set(Place { tick: Some(tick), ..Place::default() });
+    BLOCK.set(None);
 }
 
 /// Calls `call` as one at that place, on this thread, whatever it was at before.
 pub(crate) fn at<R>(place: Place, call: impl FnOnce() -> R) -> R {
-    let around = PLACE.replace(place);
+    let around = (PLACE.replace(place), BLOCK.replace(place.block));
     let result = call();
-    PLACE.set(around);
+    PLACE.set(around.0);
+    BLOCK.set(around.1);
     result
 }
 
 /// This thread is at a block, until it is at another one or [`at`] another place.
 #[inline]
 pub(crate) fn at_block(block: BlockId) {
-    PLACE.set(Place { block: Some(block), ..PLACE.get() });
+    BLOCK.set(Some(block));
 }
 
 #[cfg(test)]

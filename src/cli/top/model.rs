@@ -11,6 +11,12 @@ use super::poll::{Came, Wish};
 /// Values that a curve keeps: two minutes of them.
 const KEPT: usize = 240;
 
+/// The one after another, round and round.
+fn after<T: Copy + PartialEq>(all: &[(T, &str)], one: T) -> T {
+    let at = all.iter().position(|(other, _)| *other == one).unwrap_or(0);
+    all[(at + 1) % all.len()].0
+}
+
 /// What is looked at below.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Tab {
@@ -32,8 +38,7 @@ impl Tab {
     ];
 
     fn next(self) -> Self {
-        let at = Self::ALL.iter().position(|(tab, _)| *tab == self).unwrap_or(0);
-        Self::ALL[(at + 1) % Self::ALL.len()].0
+        after(&Self::ALL, self)
     }
 }
 
@@ -72,8 +77,7 @@ impl Measure {
     }
 
     fn next(self) -> Self {
-        let at = Self::ALL.iter().position(|(measure, _)| *measure == self).unwrap_or(0);
-        Self::ALL[(at + 1) % Self::ALL.len()].0
+        after(&Self::ALL, self)
     }
 }
 

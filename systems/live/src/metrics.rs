@@ -6,6 +6,7 @@
 mod families;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use corec_run::rss_bytes;
@@ -65,16 +66,16 @@ pub struct HttpCounts {
 }
 
 /// Writes the metrics of a picture.
-pub fn write(view: &View, http: HttpCounts, form: Form) -> String {
+pub fn write(view: &Arc<View>, http: HttpCounts, form: Form) -> String {
     #[derive(Debug)]
-    struct Picture(View, HttpCounts, Form);
+    struct Picture(Arc<View>, HttpCounts, Form);
     impl Collector for Picture {
         fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
             encode(&self.0, self.1, Families { to: encoder, form: self.2 })
         }
     }
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Picture(view.clone(), http, form)));
+    registry.register_collector(Box::new(Picture(Arc::clone(view), http, form)));
     let mut out = String::new();
     let written = match form {
         Form::OpenMetrics => text::encode(&mut out, &registry),

@@ -3,7 +3,9 @@
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::told::{AlertsTold, BlocksTold, LayoutTold, PluginsTold, RowsTold, SummaryTold, SystemsTold};
+use crate::told::{
+    AlertsTold, BlocksTold, LayoutTold, Order, PluginsTold, RowsTold, SortBy, SummaryTold, SystemsTold,
+};
 
 /// The document, version 3.1.
 pub fn document() -> Value {
@@ -36,12 +38,10 @@ pub fn document() -> Value {
 
 fn blocks(schemas: &mut SchemaGenerator) -> Value {
     let number = |default: u64, maximum: u64| json!({ "type": "integer", "minimum": 0, "maximum": maximum, "default": default });
-    let sorts = json!({ "enum": ["id", "fitness", "fault_ratio", "mean", "deviation", "audit_score"], "default": "id" });
-    let orders = json!({ "enum": ["asc", "desc"], "default": "asc" });
     let parameters = json!([
         query("group", "Those of one group", json!({ "type": "string" })),
-        query("sort", "In which order", sorts),
-        query("order", "From which end", orders),
+        query("sort", "In which order", reference::<SortBy>(schemas)),
+        query("order", "From which end", reference::<Order>(schemas)),
         query("offset", "How many are left out first", number(0, u32::MAX.into())),
         query("limit", "How many at most; more than 1000 are 1000", number(100, 1000)),
     ]);

@@ -83,6 +83,7 @@ pub mod testing;
 
 pub use attendants::{Progress, SnapshotReport};
 pub use built_in::CorecPlugin;
+pub use clock::wall_clock;
 pub use corec_core::stop::Stop;
 pub use corec_telemetry::catch_up::InputChanged;
 pub use costs::{PluginSummary, SystemSummary};

@@ -2,7 +2,6 @@
 //!
 //! It has what the run's [`Watch`] shows and nothing else. Whatever clients do, a tick waits for none of them.
 
-mod clock;
 mod connections;
 mod events;
 mod token;
@@ -25,8 +24,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use corec_run::Http;
 use corec_run::view::Watch;
+use corec_run::{Http, wall_clock};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -38,7 +37,6 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
 use crate::process::open_files_max;
-use clock::wall_clock;
 use connections::{Connections, Worth};
 use events::Events;
 use shared::Shared;

@@ -119,7 +119,7 @@ async fn ready(State(run): Run) -> Response {
 async fn scrape(State(run): Run, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let form = Form::accepted(accept);
-    let text = metrics::write(&*run.fresh().await, run.counts(), form);
+    let text = metrics::write(&run.fresh().await, run.counts(), form);
     ([(header::CONTENT_TYPE, form.media_type())], text).into_response()
 }
 

@@ -12,11 +12,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use corec_run::view::{Ended, View};
+use corec_run::wall_clock;
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::clock::wall_clock;
 use super::events::Events;
 use super::shared::Shared;
 use crate::frame;

@@ -17,9 +17,6 @@ use crate::view::{BlockRows, Ended, Marks, Painter, RunInfo, Watch};
 /// How often there is a new picture at most: as often as a person sees a change.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// Wishes that wait for a tick at most.
-const WISHES_MAX: usize = 256;
-
 /// The pictures of a run, where anybody looks.
 pub(crate) struct Watched {
     watch: Watch,
@@ -63,12 +60,10 @@ impl Watched {
 
     /// Hands on what was asked for, and makes a picture if somebody looks and the last one is a while old. `marks` is asked then.
     pub fn look(&mut self, world: &mut World, marks: &dyn Fn() -> Marks) {
-        let wishes = self.watch.take_wishes();
-        if !wishes.is_empty() {
-            let new = &mut world.resource_mut::<PauseWishes>().new;
-            new.extend(wishes);
-            // The tick may be long in coming; what is wished last counts.
-            new.drain(..new.len().saturating_sub(WISHES_MAX));
+        let wishes = &mut world.resource_mut::<PauseWishes>().new;
+        // Those of a tick that is long in coming wait where there is room for so many only.
+        if wishes.is_empty() {
+            *wishes = self.watch.take_wishes();
         }
         if self.last.is_some_and(|last| last.elapsed() < EVERY) || !self.watch.is_looked_at() {
             return;
